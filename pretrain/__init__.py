@@ -1,0 +1,1 @@
+"""Learning on land that never was."""

@@ -1,0 +1,1 @@
+"""The instrument: optics, detector, and the product a user downloads."""

@@ -1,0 +1,1 @@
+"""Light: the sun, the surface's reflection of it, and the air and clouds in between."""

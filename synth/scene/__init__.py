@@ -1,0 +1,1 @@
+"""Matter: terrain, water, land cover, settlements, and what they are made of."""

@@ -1,0 +1,105 @@
+"""Legends, and the crosswalks between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synth.spec.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Legend:
+    """The ordered classes of a map.
+
+    Parameters
+    ----------
+    name : of the legend
+    classes : class names; class k has the stored label value k + 1, and 0 means unlabelled
+    colours : one '#rrggbb' a class
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    colours: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes):
+            raise Refusal(self.name, "legend", list(self.classes), "every class once", "drop the repeated class")
+        if len(self.colours) != len(self.classes):
+            raise Refusal(
+                self.name, "colours", len(self.colours), f"{len(self.classes)} colours", "give one a class, or none"
+            )
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def index(self, name: str) -> int:
+        """Position of a class; refuses a name that the legend lacks."""
+        if name not in self.classes:
+            raise Refusal(self.name, "class", name, f"one of {', '.join(self.classes)}", "use a class of the legend")
+        return self.classes.index(name)
+
+    def rgb(self) -> list[tuple[int, int, int]]:
+        """Colours as (r, g, b) in 0..255."""
+        return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in self.colours]
+
+
+@dataclass(frozen=True)
+class Crosswalk:
+    """How the classes of one legend are shared out among those of another.
+
+    Parameters
+    ----------
+    source, target : legends with S and T classes
+    shares : (T, S); column s says where class s goes, and sums to at most 1 (the rest becomes unlabelled)
+    """
+
+    source: Legend
+    target: Legend
+    shares: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def from_names(
+        cls, source: Legend, target: Legend, names: Mapping[str, str | Sequence[str] | Mapping[str, float]]
+    ) -> Crosswalk:
+        """Crosswalk from {source class: target class | list of them | {target class: share}}."""
+        shares = [[0.0] * len(source) for _ in range(len(target))]
+        for name, goal in names.items():
+            if isinstance(goal, str):
+                goal = {goal: 1.0}
+            elif not isinstance(goal, Mapping):
+                goal = {g: 1.0 / len(goal) for g in goal}
+            if sum(goal.values()) > 1 + 1e-6:
+                raise Refusal(
+                    f"{source.name} -> {target.name}", name, sum(goal.values()), "shares that sum to at most 1",
+                    "scale the shares down",
+                )
+            for target_name, share in goal.items():
+                shares[target.index(target_name)][source.index(name)] = float(share)
+        return cls(source, target, tuple(tuple(row) for row in shares))
+
+    def matrix(self, device: torch.device | str = "cpu") -> Tensor:
+        """(T, S) float32."""
+        return torch.tensor(self.shares, dtype=torch.float32, device=device)
+
+    def __call__(self, mass: Tensor) -> Tensor:
+        """Class mass (..., S, H, W) of the source legend to (..., T, H, W) of the target legend."""
+        return torch.einsum("ts,...shw->...thw", self.matrix(str(mass.device)), mass)
+
+
+TERRAFICTA = Legend(
+    name="terraficta",
+    classes=(
+        "evergreen_forest", "deciduous_forest", "shrubland", "grassland", "pasture", "wetland",
+        "cropland", "fallow", "orchard", "bare_soil", "sand", "rock", "snow", "water", "building", "road",
+    ),
+    colours=(
+        "#14532d", "#3f8f3a", "#a3a04a", "#b8d66a", "#8fce5a", "#4fb0a5",
+        "#f2c94c", "#c9a66b", "#7a9a2f", "#b08968", "#f3e3a8", "#8c8c8c", "#f5fbff", "#1f6fd6", "#d7263d", "#5c5c66",
+    ),
+)
+"""Our own legend: what the generator draws."""

@@ -1,0 +1,178 @@
+"""Recipes: typed, whole, and few. What a fictional land is made of, in one YAML file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from synth.spec.refusal import Refusal
+
+
+def _ordered(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] > span[1]:
+        raise ValueError("the first number of a span must not exceed the second")
+    return span
+
+
+Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
+"""(least, most): a number that is drawn anew for every scene."""
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Recipe(BaseModel):
+    """A frozen, whole set of choices; unknown fields are refused, defaults stand in the class."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, name_or_file: str | Path, folder: Path, changes: list[str] | None = None) -> Self:
+        """Read a recipe by name (from `folder`) or file, with `a.b=value` changes applied."""
+        path = Path(name_or_file)
+        if path.suffix not in {".yaml", ".yml"}:
+            path = folder / f"{name_or_file}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+            raise Refusal(name_or_file, "recipe", "no such recipe", f"a YAML file or one of {known}", "check the name")
+        try:
+            content = yaml.safe_load(path.read_text()) or {}
+        except yaml.YAMLError as error:
+            raise Refusal(path, "yaml", str(error).replace("\n", " "), "valid YAML", "correct the file") from error
+        for change in changes or []:
+            _apply(content, change)
+        return cls.from_dict(content, where=path)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], where: str | Path) -> Self:
+        """Validate; the first fault becomes a `Refusal` that names its field."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"]) or "recipe"
+            raise Refusal(where, name, first.get("input"), first["msg"], "correct this field") from error
+
+    def digest(self) -> str:
+        """12 hex digits that identify the content, whatever file it came from."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    name, sep, value = change.partition("=")
+    if not sep:
+        raise Refusal("--set", change, "no '='", "a.b=value", "write --set light.sza_deg=[30,30]")
+    *parents, last = name.strip().split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+    content[last] = yaml.safe_load(value)
+
+
+class TerrainRecipe(Recipe):
+    """The shape of the ground."""
+
+    relief_m: Span = (20.0, 900.0)
+    """height between the lowest and the highest ground of a landscape [m], drawn log-uniformly"""
+    landform_km: Span = (3.0, 12.0)
+    """size of the largest landforms [km]"""
+    hurst: Span = (0.75, 1.0)
+    """roughness exponent; 1 is smooth"""
+
+
+class CoverRecipe(Recipe):
+    """What grows and stands on the ground."""
+
+    moisture: Span = (0.15, 0.95)
+    """from desert (0) to rainforest (1)"""
+    warmth: Span = (0.1, 1.0)
+    """from tundra (0) to tropics (1), at the lowest ground"""
+    season: Span = (0.0, 1.0)
+    """time of year as a share of the growing cycle"""
+    water: Span = (0.0, 0.25)
+    """share of the ground under lakes and rivers"""
+    farmland: Span = (0.0, 0.75)
+    """share of the arable ground that is farmed"""
+    field_m: Span = (60.0, 500.0)
+    """side of a typical field [m], drawn log-uniformly"""
+    settlement: Span = (0.0, 0.25)
+    """share of the ground in settlements"""
+
+
+class MaterialRecipe(Recipe):
+    """What things are made of."""
+
+    variability: Share = 1.0
+    """0: every class has its mean spectrum; 1: the full spread of its physical parameters"""
+
+
+class LightRecipe(Recipe):
+    """The sun, and how the ground takes its light."""
+
+    sza_deg: Span = (0.0, 0.0)
+    """sun zenith angle [deg]"""
+    relief: Share = 0.0
+    """0: flat light; 1: cosine of incidence and cast shadow"""
+    brdf: Share = 0.0
+    """0: Lambertian; 1: full directional reflectance"""
+
+
+class AirRecipe(Recipe):
+    """The atmosphere, the clouds, and how well a product was corrected for them."""
+
+    aot550: Span = (0.0, 0.0)
+    """aerosol optical thickness at 550 nm; (0, 0) and no gas: no air at all"""
+    water_vapour_cm: Span = (0.0, 0.0)
+    ozone_cm: Span = (0.0, 0.0)
+    rayleigh: Share = 0.0
+    """0: no molecules; 1: a whole atmosphere of them"""
+    adjacency: Share = 0.0
+    haze: Span = (0.0, 0.0)
+    """extra aerosol optical thickness that varies over the scene"""
+    clouds: Span = (0.0, 0.0)
+    """share of the scene under cloud"""
+    correction: Literal["none", "perfect", "imperfect"] = "perfect"
+    """what the product does about the air: nothing (TOA), inverts it exactly, or with a wrong guess of aerosol"""
+
+
+class InstrumentRecipe(Recipe):
+    """The camera."""
+
+    sensors: tuple[str, ...] = ("sentinel2a",)
+    """drawn from for each scene; "invented" draws a plausible sensor that does not exist"""
+    psf: Share = 0.0
+    """0: a pixel is the plain mean of its ground; 1: the sensor's own point spread function"""
+    noise: float = Field(default=0.0, ge=0)
+    """times the sensor's own noise"""
+    striping: float = Field(default=0.0, ge=0)
+    misregistration_px: float = Field(default=0.0, ge=0)
+    quantise: bool = False
+
+
+class SceneRecipe(Recipe):
+    """A fictional land and how it is seen. `render(recipe, keys)` makes tiles of it."""
+
+    name: str
+    about: str
+    size_px: int = Field(default=128, ge=16, le=4096)
+    gsd_m: Span | None = None
+    """drawn log-uniformly; None: the sensor's own"""
+    oversampling: int = Field(default=2, ge=1, le=8)
+    """fine cells along a pixel's side"""
+    terrain: TerrainRecipe = TerrainRecipe()
+    cover: CoverRecipe = CoverRecipe()
+    material: MaterialRecipe = MaterialRecipe()
+    light: LightRecipe = LightRecipe()
+    air: AirRecipe = AirRecipe()
+    instrument: InstrumentRecipe = InstrumentRecipe()
+
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def read_scene_recipe(name_or_file: str | Path, changes: list[str] | None = None) -> SceneRecipe:
+    """Read one of `synth/recipes`, or a file."""
+    return SceneRecipe.read(name_or_file, RECIPES, changes)

@@ -1,0 +1,24 @@
+"""A refusal: one clear message about bad input, instead of a stack trace or a guess."""
+
+from pathlib import Path
+
+
+class Refusal(ValueError):
+    """Bad input, named so that it can be mended.
+
+    Parameters
+    ----------
+    where : path, row or recipe that is at fault
+    field : the field, band or column of it
+    found, expected : what stands there, and what should
+    mend : what the user can do about it
+
+    Examples
+    --------
+    >>> print(Refusal("tileset.yaml", "gsd_m", found=-10, expected="a positive number", mend="write gsd_m: 10.0"))
+    tileset.yaml: gsd_m: found -10, expected a positive number. Mend: write gsd_m: 10.0
+    """
+
+    def __init__(self, where: str | Path, field: str, found: object, expected: str, mend: str) -> None:
+        self.where, self.field, self.found, self.expected, self.mend = str(where), field, found, expected, mend
+        super().__init__(f"{where}: {field}: found {found}, expected {expected}. Mend: {mend}")

@@ -1,0 +1,124 @@
+"""Runs: the record that every artefact carries, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from synth.spec.refusal import Refusal
+
+WATTS_PER_CPU_CORE = 10.0
+"""rough draw of one busy server core [W] (TDP / cores of current server parts: 5-15 W); an estimate, and named so"""
+WATTS_PER_GPU = 400.0
+"""rough draw of one busy data-centre GPU [W]"""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`, renamed to it on success and removed on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder; an existing non-empty folder is refused, never overwritten."""
+    if path.exists() and any(path.iterdir()):
+        raise Refusal(path, "out", "a folder with content", "a new or empty folder", "name another, or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            path.rmdir()
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None  # installed without its repository
+    return done.stdout.strip()
+
+
+class Run:
+    """The record of one run: recipe in full, parents, seed, versions, device, wall time, energy estimate, metrics.
+
+    Parameters
+    ----------
+    stage : "corpus" | "pretrain" | "finetune" | "predict" | "benchmark" | "report"
+    recipe : in full, as plain data
+    parents : digests of the runs this one stands on, by role, e.g. {"weights": "3f2a..."}
+    seed : of the run
+
+    Examples
+    --------
+    >>> run = Run("corpus", recipe={"name": "tier0"}, seed=7)
+    >>> run.record(metrics={"tiles": 4})["stage"]
+    'corpus'
+    """
+
+    def __init__(
+        self, stage: str, recipe: Mapping[str, Any], seed: int, parents: Mapping[str, str | None] | None = None
+    ) -> None:
+        self.stage, self.recipe, self.seed, self.parents = stage, dict(recipe), seed, dict(parents or {})
+        self._wall, self._cpu, self._started = time.perf_counter(), time.process_time(), datetime.now(UTC)
+
+    def record(self, metrics: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """What stands in run.json."""
+        import torch
+
+        wall_s, cpu_s = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        on_gpu = more.get("device", "cpu") == "cuda"
+        joules = cpu_s * WATTS_PER_CPU_CORE + (wall_s * WATTS_PER_GPU if on_gpu else 0.0)
+        return {
+            "stage": self.stage,
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "parents": self.parents,
+            "started": self._started.isoformat(timespec="seconds"),
+            "wall_s": round(wall_s, 3),
+            "energy_wh_estimate": round(joules / 3600, 4),
+            "git_commit": _git_commit(),
+            "versions": {p: metadata.version(p) for p in ("torch", "timm", "lightning", "numpy", "rasterio")},
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+            "metrics": dict(metrics or {}),
+            **{k: v for k, v in more.items() if k != "device"},
+        }
+
+    def write(self, folder: Path, metrics: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Write run.json into a folder."""
+        with whole_file(folder / "run.json") as partial:
+            partial.write_text(json.dumps(self.record(metrics, **more), indent=1, default=str) + "\n")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read the run.json of an artefact."""
+    path = folder / "run.json"
+    if not path.is_file():
+        raise Refusal(folder, "run.json", "none", "a folder that a Terraficta run wrote", "check the path")
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
