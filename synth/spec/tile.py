@@ -74,6 +74,19 @@ class Tile:
         labelled = self.valid & (self.mass.sum(0) > 0)
         return labelled if self.fold is None else labelled & (self.fold == value)
 
+    def crop(self, y_px: int, x_px: int, height_px: int, width_px: int) -> Tile:
+        """The part of the tile that starts at row `y_px`, column `x_px`."""
+        rows, cols = slice(y_px, y_px + height_px), slice(x_px, x_px + width_px)
+        return replace(
+            self,
+            image=self.image[:, rows, cols],
+            valid=self.valid[rows, cols],
+            mass=self.mass[:, rows, cols],
+            fold=None if self.fold is None else self.fold[rows, cols],
+            grid=self.grid.window(y_px, x_px, height_px, width_px),
+            layers={name: layer[rows, cols] for name, layer in self.layers.items()},
+        )
+
     def with_mass(self, mass: Tensor, legend: Legend | None = None) -> Tile:
         """The same tile with other labels."""
         return replace(self, mass=mass, legend=legend or self.legend)

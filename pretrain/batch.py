@@ -1,0 +1,153 @@
+"""Batches: scenes of one sensor, stacked, and the endless supply of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from pretrain.recipe import PretrainRecipe
+from synth.corpus import read_corpus
+from synth.instrument.invented import draw_sensor
+from synth.render import render
+from synth.spec.key import SceneKey
+from synth.spec.recipe import SceneRecipe, read_scene_recipe
+from synth.spec.refusal import Refusal
+from synth.spec.sensor import Sensor
+from synth.spec.tile import Level, Tile
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Scenes of one sensor and one size.
+
+    Parameters
+    ----------
+    image : (N, B, H, W) product units
+    valid : (N, H, W) bool
+    mass : (N, K, H, W) class mass
+    material : (N, H, W) int64; tells kinds within a class apart, e.g. crops; 0 where unknown
+    sensor : its B bands
+    level : what the numbers are
+    """
+
+    image: Tensor
+    valid: Tensor
+    mass: Tensor
+    material: Tensor
+    sensor: Sensor
+    level: Level
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on a device."""
+        return Batch(
+            self.image.to(device), self.valid.to(device), self.mass.to(device), self.material.to(device),
+            self.sensor, self.level,
+        )  # fmt: skip
+
+
+def stack_tiles(tiles: Sequence[Tile]) -> Batch:
+    """Stack tiles of one sensor and one size."""
+    first = tiles[0]
+    for tile in tiles:
+        if tile.sensor != first.sensor or tile.grid.shape != first.grid.shape:
+            raise Refusal(tile.id, "sensor, shape", (tile.sensor.name, tile.grid.shape),
+                          f"{first.sensor.name} {first.grid.shape} like {first.id}", "batch tiles of one kind")  # fmt: skip
+    unknown = torch.zeros(first.grid.shape, dtype=torch.int64, device=first.image.device)
+    return Batch(
+        image=torch.stack([t.image for t in tiles]),
+        valid=torch.stack([t.valid for t in tiles]),
+        mass=torch.stack([t.mass for t in tiles]),
+        material=torch.stack([t.layers.get("material", unknown).long() for t in tiles]),
+        sensor=first.sensor,
+        level=first.level,
+    )
+
+
+class FictionStream(IterableDataset[Batch]):
+    """Groups of scenes straight from the generator; group g is the same whoever renders it.
+
+    Parameters
+    ----------
+    recipe : its lands, size and scenes a group
+    seed : of the world
+    start : first group
+    device : where to render
+    """
+
+    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, device: str) -> None:
+        self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
+        size = {"size_px": recipe.size_px}
+        self.lands: list[SceneRecipe] = [read_scene_recipe(n).model_copy(update=size) for n in recipe.lands]
+        shares = np.array(list(recipe.lands.values()))
+        self.shares = shares / shares.sum()
+
+    def group(self, number: int) -> Batch:
+        """Render one group."""
+        scenes = self.recipe.episode.scenes
+        key = SceneKey(self.seed, number).at("group")
+        land = self.lands[key.at("land").rng().choice(len(self.lands), p=self.shares)]
+        sensor = draw_sensor(land.instrument, key.at("sensor"))
+        keys = [SceneKey(self.seed, number * scenes + i) for i in range(scenes)]
+        return stack_tiles(render(land, keys, sensor, self.device))
+
+    def __iter__(self) -> Iterator[Batch]:
+        worker = get_worker_info()
+        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        if worker is not None:
+            torch.set_num_threads(1)
+        number = self.start + first
+        while True:
+            yield self.group(number)
+            number += stride
+
+
+class CorpusStream(IterableDataset[Batch]):
+    """Groups of tiles from a corpus on disk, over and over, in a new order each time.
+
+    Parameters
+    ----------
+    folder : of the corpus
+    recipe : scenes a group and their size; larger tiles are cropped
+    seed, start : of the order, and the first group
+    """
+
+    def __init__(self, folder: Path, recipe: PretrainRecipe, seed: int, start: int) -> None:
+        self.recipe, self.seed, self.start = recipe, seed, start
+        self.kinds: dict[Sensor, list[Tile]] = {}
+        for tile in read_corpus(folder):
+            if min(tile.grid.shape) < recipe.size_px:
+                raise Refusal(folder, "size_px", tile.grid.shape, f"tiles of {recipe.size_px} px or more",
+                              "make a corpus of larger tiles, or use a recipe with a smaller size_px")  # fmt: skip
+            self.kinds.setdefault(tile.sensor, []).append(tile)
+        if not self.kinds:
+            raise Refusal(folder, "tiles", 0, "at least one tile", "make the corpus first: terraficta synth make")
+
+    def group(self, number: int) -> Batch:
+        """Draw one group."""
+        rng = SceneKey(self.seed, number).at("group").rng()
+        kinds = list(self.kinds.values())
+        kind = kinds[rng.choice(len(kinds), p=np.array([len(k) for k in kinds]) / sum(len(k) for k in kinds))]
+        size, tiles = self.recipe.size_px, []
+        for i in rng.choice(len(kind), self.recipe.episode.scenes, replace=len(kind) < self.recipe.episode.scenes):
+            height, width = kind[i].grid.shape
+            y, x = int(rng.integers(height - size + 1)), int(rng.integers(width - size + 1))
+            tiles.append(kind[i].crop(y, x, size, size))
+        return stack_tiles(tiles)
+
+    def __iter__(self) -> Iterator[Batch]:
+        number = self.start
+        while True:
+            yield self.group(number)
+            number += 1
+
+
+def group_loader(stream: IterableDataset[Batch], workers: int) -> DataLoader[Batch]:
+    """Groups in order, made by `workers` processes ahead of time (0: by this one, when asked)."""
+    ahead = {"prefetch_factor": 4, "multiprocessing_context": "spawn"} if workers else {}
+    return DataLoader(stream, batch_size=None, num_workers=workers, **ahead)  # type: ignore[arg-type]

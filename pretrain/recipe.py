@@ -1,0 +1,74 @@
+"""Pretraining recipes: the network, the lands it sees, the tasks it rehearses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from synth.spec.recipe import Recipe, Share, Span
+
+
+class ModelRecipe(Recipe):
+    """The network."""
+
+    spectral: int = Field(default=64, ge=8)
+    """width of the per-pixel spectral path"""
+    encoder: str = "convnext_atto"
+    """any timm model with features_only"""
+    encoder_args: dict[str, object] = {"dims": (32, 64, 96, 128), "depths": (1, 1, 2, 1)}
+    """handed to timm.create_model; {} for the model as published"""
+    pretrained: bool | str = False
+    """timm weights: True where timm can reach them, or the path of a file of them"""
+    context: int = Field(default=32, ge=8)
+    """width of the decoder, at every scale up to full size"""
+
+
+class EpisodeRecipe(Recipe):
+    """The few-label mapping tasks that are dealt out."""
+
+    scenes: int = Field(default=4, ge=1)
+    """fictional scenes an episode"""
+    together: Share = 0.5
+    """share of episodes that map several scenes from the labels of some; the others each map one"""
+    classes: tuple[int, int] = (2, 8)
+    labels: tuple[int, int] = (1, 50)
+    """labelled pixels a class, drawn log-uniformly"""
+    split: Share = 0.3
+    """share of legends that tell parcels of one class apart, as a crop map does"""
+    relative: Share = 0.5
+    """share of tasks whose image is not calibrated: no absolute view, every band with a gain and offset of its own"""
+    drop_bands: Share = 0.5
+    """share of tasks that see a random part of the bands"""
+
+
+class PretrainRecipe(Recipe):
+    """A whole pretraining run."""
+
+    name: str
+    about: str
+    lands: dict[str, float] = {"tier3": 1.0}
+    """scene recipes, and how often each is drawn"""
+    size_px: int = Field(default=96, ge=32, multiple_of=32)
+    model: ModelRecipe = ModelRecipe()
+    episode: EpisodeRecipe = EpisodeRecipe()
+    dense: float = Field(default=0.3, ge=0)
+    """weight of soft cross-entropy over our own legend, beside that of the episodes"""
+    steps: int = Field(default=20_000, ge=1)
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    memory: int = Field(default=32, ge=1)
+    """groups of scenes kept at hand; every step draws from them anew"""
+    reuse: int = Field(default=4, ge=1)
+    """steps for every group of scenes that is rendered"""
+    gain: Span = (0.8, 1.25)
+    """gain of a band in an uncalibrated task"""
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def read_pretrain_recipe(name_or_file: str | Path, changes: list[str] | None = None) -> PretrainRecipe:
+    """Read one of `pretrain/recipes`, or a file."""
+    return PretrainRecipe.read(name_or_file, RECIPES, changes)

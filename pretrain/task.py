@@ -1,0 +1,209 @@
+"""The Lightning task: how a mapper is pretrained."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader, IterableDataset
+
+from pretrain.batch import Batch, CorpusStream, FictionStream, group_loader
+from pretrain.checkpoint import write_weights
+from pretrain.episode import Episode, deal_episode
+from pretrain.model import Mapper
+from pretrain.objective import episode_loss
+from pretrain.recipe import PretrainRecipe
+from synth.spec.key import SceneKey
+from synth.spec.legend import TERRAFICTA
+from synth.spec.run import Run, read_run, whole_file
+
+RESUME = "resume.ckpt"
+"""what an interrupted run goes on from"""
+SAVE_EVERY_S = 60.0
+
+
+class EpisodeStream(IterableDataset[Episode]):
+    """Episodes from a rolling memory of scene groups.
+
+    Step t deals an episode from one of the `memory` newest groups, chosen by the address of t, so that a run that
+    resumes at step t meets the episodes that it would have met.
+
+    Parameters
+    ----------
+    groups : group number -> loader of groups from there on
+    recipe : memory, reuse and episodes
+    seed, start : of the stream, and its first step
+    """
+
+    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, workers: int, corpus: Path | None, device: str):
+        self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
+        oldest = max(0, start // recipe.reuse - recipe.memory + 1)
+        stream: IterableDataset[Batch] = (
+            FictionStream(recipe, seed, oldest, "cpu" if workers else device)
+            if corpus is None
+            else CorpusStream(corpus, recipe, seed, oldest)
+        )
+        self.oldest = oldest
+        self.groups = group_loader(stream, workers if corpus is None else 0)
+
+    def __iter__(self) -> Iterator[Episode]:
+        groups = iter(self.groups)
+        memory: deque[Batch] = deque(maxlen=self.recipe.memory)
+        newest = self.oldest - 1
+        step = self.start
+        while True:
+            while newest < step // self.recipe.reuse:
+                memory.append(next(groups).to(self.device))
+                newest += 1
+            key = SceneKey(self.seed, step).at("episode")
+            pick = int(key.at("group").rng().integers(len(memory)))
+            yield deal_episode(self.recipe.episode, memory[pick], key)
+            step += 1
+
+
+class PretrainTask(lightning.LightningModule):
+    """One optimisation of a mapper over episodes.
+
+    Parameters
+    ----------
+    recipe : the whole of it
+    seconds : budget of wall time; the learning rate falls to zero over it. None: over recipe.steps
+    """
+
+    def __init__(self, recipe: PretrainRecipe, seconds: float | None) -> None:
+        super().__init__()
+        self.recipe, self.seconds = recipe, seconds
+        self.mapper = Mapper(recipe.model, TERRAFICTA)
+        self.spent_s = 0.0
+        """wall time of earlier sessions of this run"""
+        self._clock = time.perf_counter()
+        self.running: dict[str, float] = {}
+
+    def elapsed_s(self) -> float:
+        """Training time of this run so far, earlier sessions included [s]."""
+        return self.spent_s + time.perf_counter() - self._clock
+
+    def progress(self) -> float:
+        """0 at the start of the run, 1 at its end."""
+        if self.seconds is None:
+            return self.global_step / self.recipe.steps
+        return self.elapsed_s() / self.seconds
+
+    def on_train_start(self) -> None:
+        self._clock = time.perf_counter()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+        )
+
+    def training_step(self, episode: Episode, batch_idx: int) -> torch.Tensor:
+        warm = min(1.0, (self.global_step + 1) / self.recipe.warmup_steps)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
+        for group in self.optimizers().param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
+        losses = episode_loss(self.mapper, episode, self.recipe.dense)
+        for name, value in losses.items():
+            past = self.running.get(name, float(value))
+            self.running[name] = 0.98 * past + 0.02 * float(value)
+            self.log(name, self.running[name], prog_bar=True)
+        return losses["loss"]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["spent_s"] = self.elapsed_s()
+        checkpoint["running"] = self.running
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.spent_s = checkpoint["spent_s"]
+        self.running = checkpoint["running"]
+
+    def transfer_batch_to_device(self, batch: Episode, device: torch.device, dataloader_idx: int) -> Episode:
+        return batch  # episodes are dealt on the device
+
+
+class Keeper(Callback):
+    """Stops at the end of the budget, and keeps what an interrupted run needs to go on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._saved = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, task: lightning.LightningModule, *rest: Any, **more: Any
+    ) -> None:
+        assert isinstance(task, PretrainTask)
+        if task.progress() >= 1.0:
+            trainer.should_stop = True
+        if time.perf_counter() - self._saved > SAVE_EVERY_S:
+            self.save(trainer)
+
+    def save(self, trainer: lightning.Trainer) -> None:
+        """Write the checkpoint whole."""
+        with whole_file(self.folder / RESUME) as partial:
+            trainer.save_checkpoint(partial)
+        self._saved = time.perf_counter()
+
+
+def pretrain(
+    recipe: PretrainRecipe,
+    folder: Path,
+    *,
+    seed: int = 0,
+    minutes: float | None = None,
+    corpus: Path | None = None,
+    workers: int = 0,
+    device: str = "cpu",
+    progress: list[Callback] | None = None,
+) -> Path:
+    """Pretrain, or go on where an interrupted run in `folder` stopped; returns the path of the weights.
+
+    Parameters
+    ----------
+    folder : gets weights.pt, run.json, and resume.ckpt while it runs
+    minutes : budget of wall time; None: recipe.steps
+    corpus : folder of tiles; None: straight from the generator
+    workers : processes that render ahead; 0 renders in this one
+    device : "cpu" or "cuda"
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    parents = {"corpus": read_run(corpus).get("digest")} if corpus else {}
+    run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
+    task = PretrainTask(recipe, None if minutes is None else minutes * 60)
+    resume = folder / RESUME
+    start = 0
+    if resume.is_file():
+        start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
+    episodes = EpisodeStream(recipe, seed, start, workers, corpus, device)
+    keeper = Keeper(folder)
+    trainer = lightning.Trainer(
+        max_steps=recipe.steps if minutes is None else -1,
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        precision="bf16-mixed",
+        gradient_clip_val=1.0,
+        callbacks=[keeper, *(progress or [])],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        default_root_dir=folder,
+    )
+    loader = DataLoader(episodes, batch_size=None)
+    trainer.fit(task, loader, ckpt_path=resume if start else None)
+    if trainer.interrupted:
+        keeper.save(trainer)
+        raise KeyboardInterrupt
+    metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
+    record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
+    write_weights(folder / "weights.pt", task.mapper, record)
+    run.write(folder, metrics, device=device, digest=record["digest"])
+    resume.unlink(missing_ok=True)
+    return folder / "weights.pt"
