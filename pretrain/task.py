@@ -18,8 +18,8 @@ from pretrain.batch import Batch, CorpusStream, FictionStream, group_loader
 from pretrain.checkpoint import write_weights
 from pretrain.episode import Episode, deal_episode
 from pretrain.model import Mapper
-from pretrain.objective import episode_loss
 from pretrain.recipe import PretrainRecipe
+from pretrain.rehearsal import episode_loss
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 from synth.spec.run import Run, read_run, whole_file
