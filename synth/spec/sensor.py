@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ class Band:
     centre_nm, fwhm_nm : centre and full width at half maximum of the response [nm]
     gsd_m : native ground sampling distance [m]; None where unknown
     mtf_nyquist : modulation transfer at the Nyquist frequency (across, along track)
-    snr, radiance_ref : signal to noise at a reference radiance [W m-2 sr-1 um-1]
+    snr, radiance_ref : signal to noise at a reference radiance [W m-2 sr-1 um-1]; None: that of a white target of
+        reflectance 0.3 under a sun at 45 degrees
+    radiance_max : radiance at which the detector saturates [W m-2 sr-1 um-1]; None where unknown
     esun : band solar irradiance at 1 AU [W m-2 um-1]; None: from the solar spectrum
     flatness : exponent of the response, 2 = Gaussian, larger = flat top
     """
@@ -40,7 +43,8 @@ class Band:
     gsd_m: float | None = None
     mtf_nyquist: tuple[float, float] = (0.3, 0.3)
     snr: float = 150.0
-    radiance_ref: float = 60.0
+    radiance_ref: float | None = None
+    radiance_max: float | None = None
     esun: float | None = None
     flatness: float = 4.0
 
@@ -109,15 +113,17 @@ class Sensor:
         return tuple(int((centres - nm).abs().argmin()) for nm in (650.0, 560.0, 470.0))  # type: ignore[return-value]
 
 
+def _band(entry: dict[str, Any]) -> Band:
+    return Band(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+
+
 @lru_cache
 def _catalogue() -> dict[str, Sensor]:
     content = yaml.safe_load(SENSORS.read_text())
     return {
         name: Sensor(
             name=name,
-            bands=tuple(
-                Band(**{k: tuple(v) if isinstance(v, list) else v for k, v in band.items()}) for band in entry["bands"]
-            ),
+            bands=tuple(_band(band) for band in entry["bands"]),
             **{k: v for k, v in entry.items() if k not in {"bands", "source"}},
         )
         for name, entry in content.items()

@@ -1,0 +1,237 @@
+"""Detector: what the camera makes of the light it gets. Noise, stripes, saturation, quantisation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+
+from synth.instrument.optics import Optics, coarseness, to_grid
+from synth.spec.key import SceneKey
+from synth.spec.recipe import InstrumentRecipe
+from synth.spec.sensor import Band, Sensor
+
+READ_NOISE_SHARE = 0.35
+"""Signal-independent part of the noise at the reference radiance: a = 0.35 of the whole (median of Sentinel-2A's
+bands from alpha of the instrument's noise model, var = a^2 + b L; the rest is photon noise)."""
+PIXEL_GAIN_SD = 0.002
+"""Residual gain error of a detector element after calibration (PRNU), at striping 1: 0.2 %, the fixed-pattern noise
+that the Sentinel-2 mission requirements allow."""
+PIXEL_OFFSET_SHARE = 0.5
+"""Residual dark offset of a detector element at striping 1, as a share of the read noise (our choice)."""
+REFERENCE_REFLECTANCE, REFERENCE_COS = 0.3, math.sqrt(0.5)
+"""where a sensor's documents give no reference radiance: reflectance 0.3 under a sun at 45 degrees"""
+SATURATION_REFLECTANCE = 1.3
+"""and where they give no saturation: a detector that takes reflectance 1.3 under a sun at the zenith"""
+LEAST_COS_SUN = 0.02
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The camera's detector for N scenes: what `record` needs.
+
+    Parameters
+    ----------
+    optics : in front of it; noise of a band coarser than the grid is as coarse as the band
+    noise : times the sensor's own noise; 0 none
+    striping : times the usual residual of calibration between detector elements; 0 none
+    quantise : saturate, and round to the sensor's bits
+    words : (N, B) int32, seeds of the noise fields
+    """
+
+    optics: Optics
+    noise: float
+    striping: float
+    quantise: bool
+    words: NDArray[np.int32]
+
+    @classmethod
+    def none(cls, sensor: Sensor, count: int = 1) -> Detector:
+        """A detector that writes down exactly what it gets."""
+        return cls(Optics.none(sensor, count), 0.0, 0.0, False, np.zeros((count, len(sensor)), np.int32))
+
+    def facts(self) -> dict[str, Any]:
+        """What is set; the noise itself is addressed by the key."""
+        return {"noise": self.noise, "striping": self.striping, "quantise": self.quantise}
+
+
+def draw_detector(recipe: InstrumentRecipe, optics: Optics, keys: Sequence[SceneKey]) -> Detector:
+    """The detector behind these optics, with noise of its own for every scene and band."""
+    words = [[key.at("instrument", "noise", b.name).word() for b in optics.sensor.bands] for key in keys]
+    return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(words, np.int32))
+
+
+def record(signal: Tensor, detector: Detector, sza_deg: Tensor) -> Tensor:
+    """What the detector writes down, given back as reflectance.
+
+    Parameters
+    ----------
+    signal : (N, B, H, W) TOA reflectance that reaches the pixels [-]
+    detector : of the N scenes
+    sza_deg : (N,) sun zenith angle [deg]; noise is a matter of radiance, so a low sun is noisier
+
+    Returns
+    -------
+    (N, B, H, W) TOA reflectance [-]; `signal` itself where noise, striping and quantise are all off
+
+    Error
+    -----
+    SNR at the reference radiance within 1 % of the sensor's, before quantisation (tests/physics/test_detector.py);
+    the noise stops at 4.3 standard deviations. The split of the noise into read and photon noise is published for few
+    sensors, see READ_NOISE_SHARE.
+
+    Source
+    ------
+    var(L) = a^2 + b L: Sentinel-2 instrument noise model, Gascon et al. 2017, doi:10.3390/rs9060584.
+    """
+    bands = detector.optics.sensor.bands
+    gain = reflectance_per_radiance(detector.optics.sensor, sza_deg)  # (N, B) float64 numpy
+    recorded = torch.empty_like(signal)
+    if not (detector.noise or detector.striping or detector.quantise):
+        return signal
+    # on a CPU plane by plane, so that a plane stays in the cache; on a GPU band by band
+    step = 1 if signal.device.type == "cpu" else signal.shape[0]
+    for first in range(0, signal.shape[0], step):
+        scenes = slice(first, first + step)
+        for b, band in enumerate(bands):
+            recorded[scenes, b] = _record_band(signal[scenes, b], band, b, detector, scenes, gain[scenes, b])
+    return recorded
+
+
+def _record_band(
+    signal: Tensor, band: Band, b: int, detector: Detector, scenes: slice, gain: NDArray[np.float64]
+) -> Tensor:
+    """One band of some scenes, (n, H, W)."""
+
+    def column(values: NDArray[np.float64] | float) -> Tensor:
+        return torch.as_tensor(values * np.ones_like(gain), dtype=signal.dtype, device=signal.device)[:, None, None]
+
+    words = detector.words[scenes, b]
+    read, photon = noise_terms(band)
+    if detector.striping:
+        width = signal.shape[-1]
+        scale = detector.striping * PIXEL_GAIN_SD
+        element_gain = gaussian_field(words ^ 0x5A5A5A5, width, signal.device)[:, None, :] * scale + 1
+        element_offset = gaussian_field(words ^ 0x3C3C3C3, width, signal.device)[:, None, :]
+        signal = signal * element_gain + element_offset * column(detector.striping * PIXEL_OFFSET_SHARE * read * gain)
+    if detector.noise:
+        field = _noise_on_grid(words, band, detector, scenes, signal)
+        spread = signal.clamp(min=0) * column(detector.noise**2 * photon * gain)
+        spread = spread.add_(column((detector.noise * read * gain) ** 2)).sqrt_()
+        signal = field.mul_(spread).add_(signal)
+    if detector.quantise:
+        levels = 2**detector.optics.sensor.bits - 1
+        full = saturation_radiance(band) * gain
+        counts = (signal * column(levels / full)).round_().clamp_(0, levels)
+        signal = counts.mul_(column(full / levels))
+    return signal
+
+
+def _noise_on_grid(words: NDArray[np.int32], band: Band, detector: Detector, scenes: slice, like: Tensor) -> Tensor:
+    """Unit noise (n, H, W); that of a coarse band is as coarse, and brought to the grid as its signal was."""
+    height, width = like.shape[-2:]
+    ratio = coarseness(band, detector.optics)
+    if ratio == 1:
+        return gaussian_field(words, height * width, like.device).reshape(-1, height, width)
+    rows, columns = -(-height // ratio) + 2, -(-width // ratio) + 2
+    native = gaussian_field(words, rows * columns, like.device).reshape(-1, rows, columns)
+    ways = detector.optics.resampling[scenes]
+    return torch.cat([to_grid(native[i : i + 1], ratio, (height, width), way) for i, way in enumerate(ways)])
+
+
+def noise_terms(band: Band) -> tuple[float, float]:
+    """(a, b) of var(L) = a^2 + b L, such that SNR at the reference radiance is the band's.
+
+    a [W m-2 sr-1 um-1], b [W m-2 sr-1 um-1]
+    """
+    radiance = reference_radiance(band)
+    spread = radiance / band.snr
+    read = READ_NOISE_SHARE * spread
+    return read, (spread**2 - read**2) / radiance
+
+
+def reference_radiance(band: Band) -> float:
+    """Radiance at which the band's SNR holds [W m-2 sr-1 um-1]."""
+    if band.radiance_ref is not None:
+        return band.radiance_ref
+    return REFERENCE_REFLECTANCE * REFERENCE_COS * solar_irradiance(band) / math.pi
+
+
+def saturation_radiance(band: Band) -> float:
+    """Radiance at which the detector is full [W m-2 sr-1 um-1]."""
+    if band.radiance_max is not None:
+        return band.radiance_max
+    return SATURATION_REFLECTANCE * solar_irradiance(band) / math.pi
+
+
+def reflectance_per_radiance(sensor: Sensor, sza_deg: Tensor) -> NDArray[np.float64]:
+    """(N, B) pi / (esun cos sza), at 1 AU [W-1 m2 sr um]."""
+    cos_sun = np.cos(np.radians(sza_deg.detach().cpu().double().numpy())).clip(min=LEAST_COS_SUN)
+    esun = np.array([solar_irradiance(b) for b in sensor.bands])
+    return math.pi / (esun[None] * cos_sun[:, None])
+
+
+@lru_cache(maxsize=4096)
+def solar_irradiance(band: Band) -> float:
+    """Band solar irradiance at 1 AU [W m-2 um-1]: the band's own, else ASTM G173 seen through its response."""
+    if band.esun is not None:
+        return band.esun
+    wavelength_nm, irradiance = _solar_spectrum()
+    response = replace(band, fwhm_nm=max(band.fwhm_nm, 4.0)).srf(torch.as_tensor(wavelength_nm)).numpy()
+    return float((response * irradiance).sum() / response.sum())
+
+
+@lru_cache
+def _solar_spectrum() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from pvlib.spectrum import get_reference_spectra  # a second to import, and rarely needed
+
+    spectrum = get_reference_spectra(standard="ASTM G173-03")["extraterrestrial"]
+    wavelength_nm = np.arange(300.0, 2801.0)
+    return wavelength_nm, 1000 * np.interp(wavelength_nm, spectrum.index.to_numpy(), spectrum.to_numpy())
+
+
+def gaussian_field(words: NDArray[np.int32], count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Unit Gaussian noise (P, count) float32, one row a word.
+
+    A counter is hashed (two rounds of the murmur3 finaliser, keyed between them) and its halves look up quantiles
+    of the normal distribution: integers and a table only, so the bits are the same on any device, alone or in a batch.
+
+    Parameters
+    ----------
+    words : (P,) the seed of every row
+    count : of values
+    """
+    half = -(-count // 2)
+    counter = torch.arange(half, dtype=torch.int32, device=device) * _signed(0x9E3779B1)
+    word = torch.as_tensor(words.astype(np.int32), device=device)[:, None]
+    hashed = _mix(_mix(counter ^ word) ^ _mix(word * _signed(0x85EBCA77)))
+    low, high = hashed & 0xFFFF, (hashed >> 16) & 0xFFFF
+    table = _normal_quantiles().to(device)
+    halves = torch.cat([low, high], 1)[:, :count]
+    return table.index_select(0, halves.reshape(-1)).reshape(halves.shape)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value >= 1 << 31 else value
+
+
+def _mix(h: Tensor) -> Tensor:
+    """Finaliser of murmur3 (A. Appleby, public domain) on int32, which wraps; the shifts must be logical."""
+    h = (h ^ ((h >> 16) & 0xFFFF)).mul_(_signed(0x85EBCA6B))
+    h = (h ^ ((h >> 13) & 0x7FFFF)).mul_(_signed(0xC2B2AE35))
+    return h ^ ((h >> 16) & 0xFFFF)
+
+
+@lru_cache
+def _normal_quantiles() -> Tensor:
+    """65536 quantiles of the unit normal distribution, of unit variance."""
+    quantiles = ndtri((np.arange(65536) + 0.5) / 65536)
+    return torch.as_tensor((quantiles / quantiles.std()).astype(np.float32))
