@@ -1,0 +1,59 @@
+"""Adjacency: light that was reflected by the surroundings and scattered into the view of a pixel."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# share of the environment's light that comes from within r [km], nadir view:
+# F(r) = 1 - sum_i weight_i exp(-rate_i r); Vermote 1997 (6S), eq. 26-27, doi:10.1109/36.581987
+RAYLEIGH = ((0.930, 0.08), (0.070, 1.10))
+AEROSOL = ((0.375, 0.20), (0.625, 1.83))
+
+
+def share_within(radius_km: Tensor, rayleigh_share: Tensor) -> Tensor:
+    """Share F(r) of the environment's contribution that comes from within a radius [km].
+
+    Parameters
+    ----------
+    radius_km : any shape [km]
+    rayleigh_share : broadcastable; molecules' share of the upward diffuse transmittance, the rest is aerosol's
+    """
+    molecules, particles = (
+        1 - sum(weight * torch.exp(-rate * radius_km) for weight, rate in kernel) for kernel in (RAYLEIGH, AEROSOL)
+    )
+    return rayleigh_share * molecules + (1 - rayleigh_share) * particles
+
+
+def surroundings(reflectance: Tensor, cell_m: Tensor, rayleigh_share: Tensor) -> Tensor:
+    """Reflectance of each cell's surroundings, weighted as the air mixes it into the view.
+
+    A pyramid: rings of the environment function are read from ever coarser, blurred means of the scene; what lies
+    beyond the scene is taken to be like its mean.
+
+    Parameters
+    ----------
+    reflectance : (N, B, h, w)
+    cell_m : (N,) side of these cells [m]
+    rayleigh_share : (N, B)
+    """
+    size = reflectance.shape[-2:]
+    level, cell_km = reflectance, cell_m.to(reflectance) / 1000
+    mixed, inner = torch.zeros_like(reflectance), torch.zeros_like(rayleigh_share)
+    while True:
+        outer = share_within(EDGE * cell_km[:, None], rayleigh_share)
+        mixed = mixed + (outer - inner)[:, :, None, None] * _fine(level, size)
+        inner, last = outer, level
+        if min(last.shape[-2:]) < 4:
+            break
+        level, cell_km = F.avg_pool2d(F.pad(last, (1, 1, 1, 1), mode="replicate"), 4, stride=2), cell_km * 2
+    return mixed + (1 - inner)[:, :, None, None] * reflectance.mean((2, 3), keepdim=True)
+
+
+EDGE = 0.9
+"""radius of the ring that a cell of the pyramid stands for, in cells"""
+
+
+def _fine(level: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(level, size=size, mode="bilinear", align_corners=False) if level.shape[-2:] != size else level

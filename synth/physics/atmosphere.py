@@ -1,0 +1,329 @@
+"""The atmosphere of a scene: from surface reflectance to what reaches the aperture, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synth.physics.adjacency import surroundings
+from synth.physics.air_terms import AEROSOLS, AirTerms, air_terms
+from synth.physics.cloud import Clouds, grow_clouds
+from synth.physics.sun import Sun
+from synth.physics.terrain_light import TerrainLight
+from synth.scene.fractal import Window, fbm
+from synth.spec.key import SceneKey
+from synth.spec.recipe import AirRecipe
+from synth.spec.sensor import Sensor
+
+AEROSOL_ODDS = (0.5, 0.15, 0.1, 0.15, 0.1)
+"""how often each of AEROSOLS is drawn: most land lies under continental air"""
+ITERATIONS = 4
+"""of the inversion with adjacency; each leaves about a tenth of the error"""
+COARSE = 8
+"""the air is smooth: its terms are computed on cells this many times coarser and interpolated"""
+
+
+@dataclass(frozen=True)
+class Atmosphere:
+    """The air over N scenes; every field but `adjacency` is (N,).
+
+    Parameters
+    ----------
+    aot550 : aerosol optical thickness at 550 nm above the ground, without haze
+    water_vapour_cm, ozone_cm : columns above the ground
+    rayleigh : share of a whole atmosphere of molecules, 0..1
+    aerosol : index into AEROSOLS
+    haze : mean of the extra aerosol optical thickness that varies over the scene
+    cloud_share, cloud_size_m, cloud_base_m : of the clouds
+    adjacency : 0: neighbours do not shine into each other's view; 1: they do
+    aot550_guess, water_vapour_guess_cm : what an imperfect correction believes
+    word : seed of the fields of haze and clouds
+    """
+
+    aot550: Tensor
+    water_vapour_cm: Tensor
+    ozone_cm: Tensor
+    rayleigh: Tensor
+    aerosol: Tensor
+    haze: Tensor
+    cloud_share: Tensor
+    cloud_size_m: Tensor
+    cloud_base_m: Tensor
+    adjacency: float
+    aot550_guess: Tensor
+    water_vapour_guess_cm: Tensor
+    word: Tensor
+
+    @classmethod
+    def none(cls, scenes: int = 1) -> Atmosphere:
+        """No air at all: the identity."""
+        zero, whole = torch.zeros(scenes), torch.zeros(scenes, dtype=torch.int64)
+        return cls(
+            **{f.name: whole if f.name in {"aerosol", "word"} else zero for f in fields(cls)} | {"adjacency": 0.0}
+        )
+
+    @property
+    def absent(self) -> Tensor:
+        """(N,) bool: no molecules, no aerosol, no gas."""
+        amounts = torch.stack([self.aot550, self.haze, self.water_vapour_cm, self.ozone_cm, self.rayleigh])
+        return (amounts == 0).all(0)
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """One record a scene."""
+        numbers = [f.name for f in fields(self) if f.name not in {"aerosol", "word", "adjacency"}]
+        return [
+            {"aerosol": AEROSOLS[int(self.aerosol[i])], "adjacency": self.adjacency}
+            | {n: float(getattr(self, n)[i]) for n in numbers}
+            for i in range(len(self.aot550))
+        ]
+
+    def to(self, device: torch.device | str) -> Atmosphere:
+        """The same on a device."""
+        here = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Atmosphere(**{n: v.to(device) if isinstance(v, Tensor) else v for n, v in here.items()})
+
+
+class TopOfAtmosphere(NamedTuple):
+    """What reaches the aperture, and the truth of the sky."""
+
+    toa_reflectance: Tensor
+    """(N, B, H, W)"""
+    cloud_opacity: Tensor
+    """(N, H, W) 0..1, exactly 0 in the clear"""
+    cloud_shadow: Tensor
+    """(N, H, W) share of the direct sun that clouds take, exactly 0 where none does"""
+    aot550: Tensor
+    """(N, H, W) haze included"""
+
+
+def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
+    """The air of each scene, and what a product would believe of it."""
+    rows: dict[str, list[float]] = {f.name: [] for f in fields(Atmosphere) if f.name != "adjacency"}
+    for key in keys:
+        rng = key.at("air").rng()
+        aot, water, ozone, haze, clouds = (
+            float(rng.uniform(*span))
+            for span in (recipe.aot550, recipe.water_vapour_cm, recipe.ozone_cm, recipe.haze, recipe.clouds)
+        )
+        drawn = {
+            "aot550": aot, "water_vapour_cm": water, "ozone_cm": ozone, "rayleigh": recipe.rayleigh,
+            "aerosol": int(rng.choice(len(AEROSOLS), p=AEROSOL_ODDS)), "haze": haze, "cloud_share": clouds,
+            "cloud_size_m": float(10 ** rng.uniform(2.7, 3.8)), "cloud_base_m": float(10 ** rng.uniform(2.7, 3.5)),
+            # products are off by about 0.05 + 0.15 aot (one sigma): ACIX-II, Doxani 2023, doi:10.1016/j.rse.2022.113412
+            "aot550_guess": max(0.0, aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
+            "water_vapour_guess_cm": max(0.0, water * (1 + 0.1 * float(rng.normal()))),
+            "word": key.at("air", "fields").word(),
+        }  # fmt: skip
+        for name, value in drawn.items():
+            rows[name].append(value)
+    whole = {"aerosol", "word"}
+    columns = {n: torch.tensor(v, dtype=torch.int64 if n in whole else torch.float32) for n, v in rows.items()}
+    return Atmosphere(adjacency=recipe.adjacency, **columns)
+
+
+def toa_reflectance(
+    boa_reflectance: Tensor,
+    elevation_m: Tensor,
+    cell_m: Tensor,
+    sun: Sun,
+    air: Atmosphere,
+    sensor: Sensor,
+    light: TerrainLight | None = None,
+) -> TopOfAtmosphere:
+    """Light the ground, send it up through the air, and put clouds between.
+
+    Parameters
+    ----------
+    boa_reflectance : (N, B, H, W)
+    elevation_m : (N, H, W) [m]
+    cell_m : (N,) [m]
+    light : of the relief; None: level ground
+    """
+    n, _, height, width = boa_reflectance.shape
+    clear = boa_reflectance.new_zeros(n, height, width)
+    clouds = None
+    if bool((air.cloud_share > 0).any()):
+        clouds = grow_clouds(air.word, air.cloud_share, air.cloud_size_m, air.cloud_base_m, sun, height, width, cell_m)
+    aot = haze_field(air, height, width, cell_m)
+    toa = _through_the_air(boa_reflectance, elevation_m, cell_m, aot, sun, air, sensor, light, clouds)
+    if clouds is None:
+        return TopOfAtmosphere(toa, clear, clear, aot)
+    toa = torch.lerp(toa, clouds.brightness[:, None].expand_as(toa), clouds.opacity[:, None])
+    return TopOfAtmosphere(toa, clouds.opacity, clouds.shadow, aot)
+
+
+def haze_field(air: Atmosphere, height: int, width: int, cell_m: Tensor) -> Tensor:
+    """Aerosol optical thickness at 550 nm (N, H, W): even air plus log-normal haze."""
+    aot = air.aot550[:, None, None].expand(-1, height, width)
+    if not bool((air.haze > 0).any()):
+        return aot
+    window = Window.over(height, width, cell_m.double())
+    spread = 0.6
+    field = fbm(window, torch.full_like(cell_m, 3000.0).double(), air.word + 1, 3)
+    return aot + air.haze[:, None, None] * torch.exp(spread * field - spread**2 / 2).clamp(max=4)
+
+
+def _pool_factor(height: int, width: int) -> int:
+    return next(f for f in (COARSE, 4, 2, 1) if height % f == 0 and width % f == 0)
+
+
+def _coarse(plane: Tensor, factor: int) -> Tensor:
+    return F.avg_pool2d(plane, factor) if factor > 1 else plane
+
+
+def _fine(plane: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False) if plane.shape[-2:] != size else plane
+
+
+def terms_over(aot: Tensor, elevation_km: Tensor, sun: Sun, air: Atmosphere, sensor: Sensor) -> AirTerms:
+    """Terms of the air (N, B, h, w) over maps of aerosol and elevation (N, h, w).
+
+    Solved at 3 x 3 nodes of the scene's own range of aerosol and elevation, between them by parabolas.
+    """
+    nodes_a, weights_a = _nodes(aot, 0.05)
+    nodes_z, weights_z = _nodes(elevation_km, 0.1)
+    per_scene = [
+        v[:, None, None]
+        for v in (sun.sza_deg, sun.vza_deg, sun.raa_deg, air.aerosol, air.water_vapour_cm, air.ozone_cm, air.rayleigh)
+    ]
+    sza, vza, raa, aerosol, water, ozone, rayleigh = per_scene
+    at_nodes = air_terms(
+        sensor, sza, vza, raa, nodes_a[:, :, None], aerosol, water, ozone, nodes_z[:, None, :], rayleigh
+    )  # each (N, 3, 3, B)
+    mixed = []
+    for term in at_nodes:
+        total = torch.zeros(())
+        for i in range(3):
+            for j in range(3):
+                total = total + term[:, i, j, :, None, None] * (weights_a[i] * weights_z[j])[:, None]
+        mixed.append(total)
+    return AirTerms(*mixed)
+
+
+def _nodes(field: Tensor, least_range: float) -> tuple[Tensor, list[Tensor]]:
+    """Three nodes (N, 3) that span a field (N, h, w), and the field's quadratic Lagrange weights on them."""
+    low, high = field.amin((1, 2)), field.amax((1, 2))
+    high = torch.maximum(high, low + least_range)
+    nodes = torch.stack([low, (low + high) / 2, high], 1)
+    t = (field - low[:, None, None]) / (high - low)[:, None, None]
+    return nodes, [(1 - t) * (1 - 2 * t), 4 * t * (1 - t), t * (2 * t - 1)]
+
+
+def _through_the_air(
+    boa: Tensor, elevation_m: Tensor, cell_m: Tensor, aot: Tensor, sun: Sun, air: Atmosphere, sensor: Sensor,
+    light: TerrainLight | None, clouds: Clouds | None,
+) -> Tensor:  # fmt: skip
+    rho, size = boa, (boa.shape[2], boa.shape[3])
+    direct = _direct(light, clouds, rho)
+    airless = air.absent
+    if bool(airless.all()):
+        return rho if direct is None else rho * direct[:, None]
+    factor = _pool_factor(*size)
+    around = _coarse(rho, factor)
+    terms = terms_over(_coarse(aot[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
+                       sun, air, sensor)  # fmt: skip
+    mixes, near = air.adjacency, around
+    if mixes > 0:
+        near = torch.lerp(around, surroundings(around, cell_m * factor, terms.rayleigh_share.mean((2, 3))), mixes)
+    total = terms.down_direct + terms.down_diffuse
+    beam, sky = terms.down_direct, terms.down_diffuse
+    if light is not None:
+        # part of the sky's light comes from around the sun and is shaded as the sun is (Hay 1979: share T_direct)
+        circumsolar = terms.down_diffuse * terms.down_direct
+        beam = terms.down_direct + circumsolar
+        view = _coarse(light.sky_view[:, None], factor)
+        sky = (terms.down_diffuse - circumsolar) * view + (1 - view) * total * near
+    if clouds is not None:
+        shade = _coarse(clouds.shadow[:, None], factor)
+        sky = sky + 0.3 * shade * beam  # what a cloud takes from the beam comes down, in part, as skylight
+    up_near = terms.up_diffuse * mixes
+    scale = terms.gas * (terms.up_direct + terms.up_diffuse - up_near)
+    veil = terms.path
+    if mixes > 0:  # what the surroundings trap and send is even over a coarse cell
+        trapped = 1 / (1 - terms.spherical_albedo * near)
+        arriving = (beam if direct is None else beam * _coarse(direct[:, None], factor)) + sky
+        veil, scale = veil + terms.gas * trapped * up_near * near * arriving, scale * trapped
+    else:
+        rho = rho / (1 - _fine(terms.spherical_albedo, size) * rho)
+    if direct is None:
+        veil, gain = _fine(torch.cat([veil, scale * (beam + sky)], 1), size).chunk(2, 1)
+    else:
+        veil, sky, beam = _fine(torch.cat([veil, scale * sky, scale * beam], 1), size).chunk(3, 1)
+        gain = torch.addcmul(sky, beam, direct[:, None])
+    toa = torch.addcmul(veil, gain, rho)
+    if bool(airless.any()):
+        bare = boa if direct is None else boa * direct[:, None]
+        toa = torch.where(airless[:, None, None, None], bare, toa)
+    return toa
+
+
+def _direct(light: TerrainLight | None, clouds: Clouds | None, like: Tensor) -> Tensor | None:
+    """Direct light relative to level ground under a clear sky (N, H, W); None where it is 1 everywhere."""
+    if light is None and clouds is None:
+        return None
+    direct = torch.ones_like(like[:, 0]) if light is None else light.direct
+    return direct if clouds is None else direct * (1 - clouds.shadow)
+
+
+def boa_correction(
+    toa: Tensor,
+    sun: Sun,
+    air: Atmosphere,
+    sensor: Sensor,
+    recipe: AirRecipe,
+    gsd_m: Tensor,
+    elevation_m: Tensor | None = None,
+    aot550: Tensor | None = None,
+) -> Tensor:
+    """Surface reflectance as a product would give it: level ground, no clouds, a guess of the air.
+
+    Parameters
+    ----------
+    toa : (N, B, H, W)
+    recipe : its `correction`: "none" returns `toa`; "perfect" knows the air; "imperfect" has a wrong, even guess
+    gsd_m : (N,) [m]
+    elevation_m, aot550 : (N, H, W) what "perfect" knows on this grid; absent: sea level, the scene's mean
+
+    Error
+    -----
+    "perfect" inverts level, cloudless scenes exactly; with adjacency by fixed-point iteration, to about 1e-3.
+    """
+    airless = air.absent
+    if recipe.correction == "none" or bool(airless.all()):
+        return toa
+    n, _, height, width = toa.shape
+    if elevation_m is None:
+        elevation_m = toa.new_zeros(n, height, width)
+    if recipe.correction == "imperfect":
+        air = replace(air, water_vapour_cm=air.water_vapour_guess_cm)
+        aot550 = air.aot550_guess[:, None, None].expand(n, height, width)
+        elevation_m = elevation_m.mean((1, 2), keepdim=True).expand(n, height, width)
+    elif aot550 is None:
+        aot550 = (air.aot550 + air.haze)[:, None, None].expand(n, height, width)
+    factor = _pool_factor(height, width)
+    size = (height, width)
+    terms = terms_over(_coarse(aot550[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
+                       sun, air, sensor)  # fmt: skip
+    up, down = terms.up_direct + terms.up_diffuse, terms.down_direct + terms.down_diffuse
+    path, gain, albedo = _fine(torch.cat([terms.path, terms.gas * down * up, terms.spherical_albedo], 1), size).chunk(
+        3, 1
+    )
+    y = (toa - path) / gain
+    rho = y / (1 + albedo * y)
+    if air.adjacency > 0:
+        share = terms.rayleigh_share.mean((2, 3))
+        up_near = terms.up_diffuse * air.adjacency
+        for _ in range(ITERATIONS):
+            coarse = _coarse(rho, factor)
+            near = torch.lerp(coarse, surroundings(coarse, gsd_m * factor, share), air.adjacency)
+            trapped = terms.gas * down / (1 - terms.spherical_albedo * near)
+            maps = torch.cat([terms.path + trapped * up_near * near, trapped * (up - up_near)], 1)
+            veil, gain = _fine(maps, size).chunk(2, 1)
+            rho = (toa - veil) / gain
+    return torch.where(airless[:, None, None, None], toa, rho)

@@ -1,0 +1,85 @@
+"""Clouds: where they are, how thick, how their flanks are lit, and where their shadows fall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from synth.physics.sun import Sun
+from synth.scene.fractal import Window, fbm
+
+REFLECTANCE = 0.85
+"""of a cloud too thick to see through, in the visible; Kokhanovsky 2004, doi:10.1016/j.earscirev.2003.09.001"""
+ASYMMETRY = 0.85
+"""of water droplets; ibid."""
+OCTAVES = 7
+SOFTNESS = 0.35
+"""standard deviations of the field from a cloud's edge to optical thickness DENSITY / 4"""
+DENSITY = 12.0
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Clouds over N scenes.
+
+    Parameters
+    ----------
+    opacity : (N, H, W) share of the light from below that a cloud keeps from the camera, 0 exactly in the clear
+    shadow : (N, H, W) share of the direct sun that a cloud keeps from the ground, 0 exactly in the clear
+    brightness : (N, H, W) of the cloud itself, as reflectance under the sun
+    """
+
+    opacity: Tensor
+    shadow: Tensor
+    brightness: Tensor
+
+
+def grow_clouds(
+    word: Tensor, share: Tensor, size_m: Tensor, base_m: Tensor, sun: Sun, height: int, width: int, cell_m: Tensor
+) -> Clouds:
+    """Clouds as a fractal optical thickness above a threshold that covers the wanted share of the window.
+
+    Parameters
+    ----------
+    word : (N,) int64 seed words
+    share : (N,) share of the window under cloud, 0..1
+    size_m, base_m : (N,) size, and height above the ground [m]
+    """
+    cell = cell_m.to(word.device, torch.float64)
+    window = Window.over(height, width, cell)
+    field = fbm(window, size_m.double(), word, OCTAVES, 0.8)
+    rank = ((1 - share.double()) * (height * width)).round().long().clamp(1, height * width)
+    threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
+    azimuth = torch.deg2rad(sun.saa_deg.double())
+    throw_m = base_m.double() * torch.tan(torch.deg2rad(sun.sza_deg.double().clamp(max=80)))
+    towards = Window(
+        window.y_m - (throw_m * torch.cos(azimuth))[:, None],
+        window.x_m + (throw_m * torch.sin(azimuth))[:, None],
+        window.cell_m,
+    )
+    any_cloud = (share > 0).to(field)[:, None, None]
+    depth = optical_thickness(field - threshold) * any_cloud
+    shading = optical_thickness(fbm(towards, size_m.double(), word, OCTAVES, 0.8) - threshold) * any_cloud
+    slope_y, slope_x = torch.gradient(depth, dim=(1, 2))
+    to_east, to_north = ((f(azimuth)).to(depth)[:, None, None] for f in (torch.sin, torch.cos))
+    facing = slope_x * to_east - slope_y * to_north
+    relief = 1 - 0.25 * torch.tanh(facing)  # a flank that rises towards the sun lies behind the cloud's body
+    return Clouds(opacity(depth), opacity(shading), (REFLECTANCE * relief).clamp(0, 1))
+
+
+def optical_thickness(excess: Tensor) -> Tensor:
+    """Optical thickness where the field exceeds its threshold; grows quadratically from a thin edge."""
+    return DENSITY * (excess / SOFTNESS).clamp(min=0).square() / (1 + 3 * (excess / SOFTNESS).clamp(min=0))
+
+
+def opacity(thickness: Tensor) -> Tensor:
+    """What a conservatively scattering cloud reflects back: 1 - 1 / (1 + 0.75 (1 - g) tau).
+
+    Source
+    ------
+    Two-stream limit, e.g. Kokhanovsky 2004, eq. 90 (there 1.07 + 0.75 (1 - g) tau).
+    """
+    scaled = 0.75 * (1 - ASYMMETRY) * thickness * 2.5
+    return scaled / (1 + scaled)

@@ -1,0 +1,101 @@
+"""The sun: where it stands, and where the camera stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pvlib import solarposition
+from torch import Tensor
+
+from synth.spec.key import SceneKey
+from synth.spec.recipe import LightRecipe
+
+CANDIDATES = 64
+"""places and days that are tried for a sun inside the recipe's span"""
+VIEW_ZENITH_DEG = (0.0, 9.0)
+"""off-nadir angles of a push-broom swath, e.g. Sentinel-2 +-10.3 deg and Landsat +-7.5 deg"""
+
+
+@dataclass(frozen=True)
+class Sun:
+    """Sun and view directions of N scenes.
+
+    Parameters
+    ----------
+    sza_deg, saa_deg : (N,) sun zenith, and azimuth clockwise from north [deg]
+    vza_deg, vaa_deg : (N,) the same of the camera as seen from the ground [deg]
+    latitude_deg : (N,) [deg]
+    day_of_year : (N,) 1..365
+    """
+
+    sza_deg: Tensor
+    saa_deg: Tensor
+    vza_deg: Tensor
+    vaa_deg: Tensor
+    latitude_deg: Tensor
+    day_of_year: Tensor
+
+    @property
+    def raa_deg(self) -> Tensor:
+        """(N,) relative azimuth in 0..180; 0 is backscatter: sun and camera on the same side [deg]."""
+        difference = (self.saa_deg - self.vaa_deg).abs() % 360
+        return torch.minimum(difference, 360 - difference)
+
+    @property
+    def earth_sun_au(self) -> Tensor:
+        """(N,) distance of the sun [astronomical units] (Spencer 1971 by way of pvlib would differ by < 2e-4)."""
+        return 1 - 0.016709 * torch.cos(torch.deg2rad(0.9856 * (self.day_of_year - 4)))
+
+    @property
+    def facts(self) -> list[dict[str, Any]]:
+        """One record a scene."""
+        names = ("sza_deg", "saa_deg", "vza_deg", "vaa_deg", "latitude_deg", "day_of_year")
+        return [{n: float(getattr(self, n)[i]) for n in names} for i in range(len(self.sza_deg))]
+
+    def to(self, device: torch.device | str) -> Sun:
+        """The same on a device."""
+        return Sun(**{n: getattr(self, n).to(device) for n in self.__dataclass_fields__})
+
+
+def sun_position(
+    latitude_deg: np.ndarray, day_of_year: np.ndarray, solar_hour: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Zenith and azimuth of the sun [deg] at a latitude [deg], day and true solar time [h].
+
+    Error
+    -----
+    0.1 deg against pvlib's NREL SPA algorithm, from the declination; `test_sun` repeats it.
+
+    Source
+    ------
+    Spencer 1971 declination and the spherical triangle, as in pvlib.
+    """
+    declination = solarposition.declination_spencer71(day_of_year)
+    hour_angle, latitude = np.deg2rad(15.0 * (solar_hour - 12.0)), np.deg2rad(latitude_deg)
+    zenith = solarposition.solar_zenith_analytical(latitude, hour_angle, declination)
+    azimuth = solarposition.solar_azimuth_analytical(latitude, hour_angle, declination, zenith)
+    return np.rad2deg(zenith), np.rad2deg(azimuth) % 360
+
+
+def _draw_one(recipe: LightRecipe, key: SceneKey) -> list[float]:
+    rng = key.at("light", "sun").rng()
+    least, most = recipe.sza_deg
+    latitude = np.rad2deg(np.arcsin(rng.uniform(np.sin(np.deg2rad(-50)), np.sin(np.deg2rad(68)), CANDIDATES)))
+    day = rng.integers(1, 366, CANDIDATES).astype(float)
+    hour = rng.uniform(9.7, 11.2, CANDIDATES)  # land missions fly over in the morning
+    wish = rng.uniform(least, most)
+    zenith, azimuth = sun_position(latitude, day, hour)
+    best = int(np.abs(zenith - wish).argmin())
+    view = rng.uniform(*VIEW_ZENITH_DEG)
+    side = rng.choice([98.0, 278.0]) + rng.uniform(-4, 4)  # across the track of a descending near-polar orbit
+    return [wish, float(azimuth[best]), view, float(side), float(latitude[best]), float(day[best])]
+
+
+def draw_sun(recipe: LightRecipe, keys: Sequence[SceneKey]) -> Sun:
+    """Sun and view of each scene: zenith uniform in the recipe's span, azimuth of a place and morning that has it."""
+    rows = torch.tensor([_draw_one(recipe, key) for key in keys], dtype=torch.float32)
+    return Sun(*rows.unbind(1))
