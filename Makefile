@@ -1,29 +1,81 @@
 # Terraficta: pretrain on land that never was; map land that is.
 # The table of contents. `make demo` and `make test` are all that a newcomer needs.
 
-PYTHON  ?= python3
-VENV    ?= .venv
-OUT     ?= out
-# Real tiles to map: TILESET=DIR make demo; else one beside the checkout; else a stand-in that pretraining has never seen.
-TILESET ?= $(firstword $(wildcard $(addsuffix /tileset.yaml,$(addprefix ../shared/tilesets/,slovenia brandenburg *))))
-SEED    ?= 7
+PYTHON ?= python3
+VENV   ?= .venv
+OUT    ?= out
+SEED   ?= 7
+# Real tiles to map: TILESET=DIR make demo. Else one beside the checkout, else a stand-in that pretraining never saw.
+TILESET ?= $(patsubst %/tileset.yaml,%,$(firstword $(wildcard $(addsuffix /tileset.yaml,$(addprefix ../shared/tilesets/,slovenia aberystwyth brandenburg)))))
 
-BIN   := $(VENV)/bin
-TF    := $(BIN)/terraficta
+TF    := $(VENV)/bin/terraficta
 READY := $(VENV)/.ready
 DEMO  := $(OUT)/demo
-REAL  := $(patsubst %/,%,$(dir $(patsubst %/tileset.yaml,%/tileset.yaml,$(if $(filter %.yaml,$(TILESET)),$(TILESET),$(if $(TILESET),$(TILESET)/tileset.yaml)))))
+LAND  := $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test proof check corpus pretrain finetune eval ablate report bench clean
 
 help:           ## this page
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-setup: $(READY) ## a virtual environment with everything in it
+setup: $(READY) ## a virtual environment with everything in it (.venv)
 
 $(READY): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Terraficta needs Python 3.11 or later, and this is " + sys.version.split()[0] + ". Mend: make PYTHON=python3.11 $(MAKECMDGOALS)")'
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Terraficta needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Mend: make PYTHON=python3.11 $(or $(MAKECMDGOALS),setup)")'
+	@echo "== Setting up $(VENV): torch and friends, several GB, some minutes =="
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --progress-bar off -e '.[dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
+
+demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TILESET=DIR for your own tiles)
+	@rm -rf $(DEMO)
+	@echo "== 1/5 Generate: fictional land =="
+	$(TF) synth make --recipe tier3 --count 16 --seed $(SEED) --out $(DEMO)/corpus
+	$(TF) synth show --corpus $(DEMO)/corpus --out $(DEMO)/corpus.png
+	$(if $(TILESET),,$(TF) synth make --recipe standin --count 6 --seed 1999 --out $(DEMO)/standin)
+	@echo "== 2/5 Pretrain: few-label mapping tasks on endless fictional land =="
+	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),4) --seed $(SEED) --out $(DEMO)/pretrain
+	@echo "== 3/5 Fine-tune: 25 labels a class of $(LAND) =="
+	$(TF) finetune run --tileset $(LAND) --weights $(DEMO)/pretrain/weights.pt --head ridge --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
+	@echo "== 4/5 Map and measure =="
+	$(TF) eval predict --run $(DEMO)/finetune --tileset $(LAND) --out $(DEMO)/map.tif
+	$(TF) eval benchmark --tileset $(LAND) --weights $(DEMO)/pretrain/weights.pt --arms episodic,forest,forest-context,logistic --labels-per-class 5,25 --seeds 3 --out $(DEMO)/benchmark
+	@echo "== 5/5 Report =="
+	$(TF) eval report --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
+	@echo; echo "Map:     $(abspath $(DEMO))/map.tif"; echo "         $(abspath $(DEMO))/map.png"; echo "Report:  $(abspath $(DEMO))/report/report.html"
+
+test: $(READY)  ## the tests, in minutes, on data that they make
+	$(VENV)/bin/python -m pytest -m "not slow"
+
+proof: $(READY) ## the slow proofs too
+	$(VENV)/bin/python -m pytest
+
+check: $(READY) ## ruff and mypy
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+# The stages by themselves; each variable can be set: make corpus RECIPE=tier2 COUNT=1000 WORKERS=8
+
+corpus: $(READY) ## a corpus of fictional tiles in out/corpus
+	$(TF) synth make --recipe $(or $(RECIPE),tier3) --count $(or $(COUNT),256) --workers $(or $(WORKERS),1) --seed $(SEED) --out $(OUT)/corpus
+
+pretrain: $(READY) ## weights in out/pretrain (MINUTES=20)
+	$(TF) pretrain run --recipe $(or $(RECIPE),standard) --minutes $(or $(MINUTES),20) --seed $(SEED) --out $(OUT)/pretrain
+
+finetune: $(READY) ## a map model of TILESET in out/finetune
+	$(TF) finetune run --tileset $(TILESET) --weights $(OUT)/pretrain/weights.pt --labels-per-class $(or $(LABELS),25) --seed $(SEED) --out $(OUT)/finetune
+
+eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
+	$(TF) eval benchmark --tileset $(TILESET) --weights $(OUT)/pretrain/weights.pt --seeds 5 --out $(OUT)/benchmark
+
+report: $(READY) ## out/report/report.html from the runs in out
+	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report
+
+ablate: $(READY) ## what each tier of the generator is worth on TILESET (MINUTES each)
+	$(TF) eval ablate --tileset $(TILESET) --minutes $(or $(MINUTES),5) --out $(OUT)/ablation
+
+bench: $(READY) ## speed, as ratios to a peer or a limit
+	for script in tests/bench/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
+
+clean:          ## remove out/ (not the environment)
+	rm -rf $(OUT)
