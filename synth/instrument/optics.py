@@ -165,13 +165,16 @@ def _gaussian_cells(mtf_nyquist: float, pixel_cells: float, psf: float) -> float
     """Standard deviation of the Gaussian part [fine cells], by bisection on the MTF of the whole chain."""
     goal = BOX_MTF ** (1 - psf) * mtf_nyquist**psf
     frequency = 0.5 / pixel_cells  # [1 / cell]
-    if psf == 0 or goal >= BOX_MTF * np.sinc(frequency):
-        return 0.0  # the detector and the cell alone spread as much
+    edges = np.arange(-math.ceil(12 * pixel_cells), math.ceil(12 * pixel_cells) + 1, dtype=np.float64)
+    edges -= (round(pixel_cells) % 2) / 2  # a cell in the middle of an odd pixel, an edge in that of an even one
+    cosine = np.cos(2 * math.pi * frequency * (edges[1:] + edges[:-1]) / 2)
 
     def mtf(sigma: float) -> float:
-        # the detector, the Gaussian, integration over the cells of the kernel and over the cell of the scene
-        smear = math.exp(-2 * (math.pi * sigma * frequency) ** 2)
-        return float(np.sinc(0.5) * smear * np.sinc(frequency) ** 2)
+        weights = np.diff(_spread_cdf(edges, pixel_cells, sigma))
+        return float(np.sinc(frequency) * (weights * cosine).sum())  # the scene is made of cells: they smear too
+
+    if psf == 0 or goal >= mtf(0.0):
+        return 0.0  # the detector and the cell alone spread as much
 
     low, high = 0.0, 3.0 * pixel_cells
     for _ in range(50):

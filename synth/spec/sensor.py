@@ -114,7 +114,8 @@ class Sensor:
 
 
 def _band(entry: dict[str, Any]) -> Band:
-    return Band(**{k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()}
+    return Band(**fields)
 
 
 @lru_cache
