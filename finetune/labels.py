@@ -1,0 +1,135 @@
+"""The labels: the few pixels that a run may see, drawn by address from the train fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from finetune.split import TRAIN
+from synth.spec.key import SceneKey
+from synth.spec.legend import Legend
+from synth.spec.refusal import Refusal
+from synth.spec.tile import Tile
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labelled pixels of some tiles.
+
+    Parameters
+    ----------
+    tile, y, x : (P,) int64; position among the tiles, and pixel
+    mass : (P, K) float32 class mass, weights kept
+    legend : K classes
+    wanted : pixels asked for a class, or "all"
+    """
+
+    tile: Tensor
+    y: Tensor
+    x: Tensor
+    mass: Tensor
+    legend: Legend
+    wanted: int | Literal["all"]
+
+    def __len__(self) -> int:
+        return len(self.tile)
+
+    @property
+    def classes(self) -> Tensor:
+        """(P,) int64: the heaviest class of each pixel."""
+        return self.mass.argmax(1)
+
+    def counts(self) -> dict[str, int]:
+        """Pixels a class."""
+        number = torch.bincount(self.classes, minlength=len(self.legend)).tolist()
+        return dict(zip(self.legend.classes, number, strict=True))
+
+    def short(self) -> dict[str, int]:
+        """Classes that had fewer pixels than wanted, and how many they gave."""
+        if self.wanted == "all":
+            return {name: count for name, count in self.counts().items() if count == 0}
+        return {name: count for name, count in self.counts().items() if count < int(self.wanted)}
+
+    def pixels(self) -> list[tuple[int, int, int]]:
+        """(tile, y, x) of every label."""
+        return list(zip(self.tile.tolist(), self.y.tolist(), self.x.tolist(), strict=True))
+
+    def of(self, tile: int) -> Labels:
+        """Those of one tile."""
+        mine = self.tile == tile
+        return Labels(self.tile[mine], self.y[mine], self.x[mine], self.mass[mine], self.legend, self.wanted)
+
+    def sparse(self, tile: int, shape: tuple[int, int]) -> Tensor:
+        """(K, H, W) class mass of one tile with these labels and no others."""
+        mine = self.of(tile)
+        mass = torch.zeros(len(self.legend), *shape)
+        mass[:, mine.y, mine.x] = mine.mass.T
+        return mass
+
+    def gather(self, images: Sequence[Tensor]) -> Tensor:
+        """(P, C): what each labelled pixel has in (C, H, W) arrays, one a tile."""
+        columns = [images[t][:, y, x] for t, y, x in self.pixels()]
+        return torch.stack(columns)
+
+
+def draw_labels(tiles: Iterable[Tile], per_class: int | Literal["all"], seed: int) -> Labels:
+    """Draw labelled pixels of the train fold, the same for every arm of a comparison.
+
+    Every pixel has an addressed random rank within its tile and class, so a larger draw holds the smaller one.
+    A class takes the first-ranked pixel of every tile, then the second-ranked, so it is spread over the scenes.
+
+    Parameters
+    ----------
+    tiles : read once, in turn
+    per_class : pixels a class; a class that has fewer gives all; "all" takes every one
+    seed : of the draw
+
+    Raises
+    ------
+    Refusal
+        a number below 1, no tiles, or no labelled pixel in the train fold
+    """
+    if per_class != "all" and per_class < 1:
+        raise Refusal("--labels-per-class", "number", per_class, "1 or more, or all", "ask for at least one label")
+    legend: Legend | None = None
+    found: list[np.ndarray] = []  # rows of (tile, y, x, class, rank within tile and class, chance)
+    masses: list[Tensor] = []
+    chances: list[np.ndarray] = []
+    for t, tile in enumerate(tiles):
+        legend = tile.legend
+        y, x = tile.in_fold(TRAIN).nonzero().numpy().T
+        mass = tile.mass[:, y, x].T
+        chance = SceneKey(seed, 0).at("labels", tile.id).rng().random(tile.grid.shape)[y, x]
+        rows, kept = _ranked(t, y, x, mass.argmax(1).numpy(), chance, per_class)
+        found.append(rows)
+        masses.append(mass[torch.from_numpy(kept)])
+        chances.append(chance[kept])
+    if legend is None or sum(map(len, found)) == 0:
+        raise Refusal("tiles", "labels", "no labelled pixel in the train fold", "at least one", "check fold and label")
+    rows, mass, chance = np.concatenate(found), torch.cat(masses), np.concatenate(chances)
+    order = np.lexsort((chance, rows[:, 4], rows[:, 3]))
+    rows, mass = rows[order], mass[torch.from_numpy(order)]
+    if per_class != "all":
+        first = np.searchsorted(rows[:, 3], rows[:, 3], side="left")
+        few = np.arange(len(rows)) - first < per_class
+        rows, mass = rows[few], mass[torch.from_numpy(few)]
+    tile_index, y, x = torch.from_numpy(rows[:, :3].T.copy())
+    return Labels(tile_index, y, x, mass, legend, per_class)
+
+
+def _ranked(
+    t: int, y: np.ndarray, x: np.ndarray, classes: np.ndarray, chance: np.ndarray, per_class: int | Literal["all"]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (tile, y, x, class, rank) of a tile, at most `per_class` a class, and which pixels they are."""
+    order = np.lexsort((chance, classes))
+    sorted_classes = classes[order]
+    rank = np.arange(len(order)) - np.searchsorted(sorted_classes, sorted_classes, side="left")
+    kept = order if per_class == "all" else order[rank < per_class]
+    rank = rank if per_class == "all" else rank[rank < per_class]
+    rows = np.stack([np.full(len(kept), t), y[kept], x[kept], classes[kept], rank], axis=1).astype(np.int64)
+    return rows, kept

@@ -1,0 +1,262 @@
+"""The manifest: what `tileset.yaml` says of a real data set, typed and whole."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from synth.spec.refusal import Refusal
+from synth.spec.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sensor, sensor_names
+from synth.spec.tile import Level
+
+MANIFEST = "tileset.yaml"
+Word = Annotated[str, BeforeValidator(lambda value: value if value is None else str(value))]
+"""text; YAML may have read an id as a number, or a date as a date"""
+
+
+class Entry(BaseModel):
+    """A part of the manifest; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BandEntry(Entry):
+    """One band, described by the tileset itself."""
+
+    name: Word
+    centre_nm: float = Field(ge=SOLAR_RANGE_NM[0], le=SOLAR_RANGE_NM[1])
+    fwhm_nm: float = Field(ge=0.5, le=1500)
+    inferred: bool = False
+    gsd_m: float | None = Field(default=None, gt=0)
+
+    def band(self) -> Band:
+        """As the vocabulary knows it."""
+        return Band(self.name, self.centre_nm, self.fwhm_nm, self.gsd_m)
+
+
+class SensorEntry(Entry):
+    """Either `like` a known sensor with its band names, or `bands` described one by one."""
+
+    like: str | None = None
+    bands: list[Any] | None = None
+    inferred: bool = False
+
+
+class SceneEntry(Entry):
+    """One scene: paths relative to the tileset's folder."""
+
+    id: Word
+    image: str | None = None
+    before: str | None = None
+    after: str | None = None
+    label: str | None = None
+    mass: str | None = None
+    fold: str | None = None
+    clm: str | None = None
+    region: Word | None = None
+    date: Word | None = None
+    date_before: Word | None = None
+    date_after: Word | None = None
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The image, or both of them."""
+        return tuple(path for path in (self.image, self.before, self.after) if path)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the scene comes with labels."""
+        return bool(self.label or self.mass)
+
+
+class Manifest(Entry):
+    """The whole of `tileset.yaml`."""
+
+    name: Word
+    about: str
+    source: str
+    licence: str
+    task: Literal["cover", "change"] = "cover"
+    sensor: SensorEntry
+    gsd_m: float = Field(gt=0)
+    level: Level
+    scale: float
+    offset: float
+    nodata: float | None
+    legend: list[str]
+    colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
+    crosswalk: dict[str, str | list[str] | dict[str, float]] | None = None
+    scenes: list[SceneEntry] = Field(min_length=1)
+
+    @property
+    def dates(self) -> int:
+        """Images a scene: 2 for change."""
+        return 2 if self.task == "change" else 1
+
+
+MENDS = {
+    "level": "write level: BOA, TOA, RADIANCE or DN; DN where the numbers are not calibrated",
+    "scale": "write the factor in reflectance = stored * scale + offset, e.g. scale: 0.0001",
+    "offset": "write the summand in reflectance = stored * scale + offset, e.g. offset: 0.0",
+    "nodata": "write the value that means no data, or nodata: null where every pixel is measured",
+    "gsd_m": "write the ground sampling distance in metres, e.g. gsd_m: 10.0",
+    "legend": "list the class names; class 1 first. An unlabelled tileset has legend: []",
+    "scenes": "list at least one scene with id and image",
+    "colours": "write one '#rrggbb' a class, or leave the key out",
+    "task": "write task: change for before/after pairs, else leave the key out",
+    "centre_nm": "write the centre wavelength in nm, e.g. centre_nm: 865.0; it decides how the model reads the band",
+    "fwhm_nm": "write the full width at half maximum in nm, e.g. fwhm_nm: 30.0",
+}
+
+
+def _refusal(path: Path, error: ValidationError, model: type[Entry], prefix: str = "") -> Refusal:
+    """The first fault of a pydantic report, in our own words."""
+    first = error.errors()[0]
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]]
+    field = (prefix + "".join(steps)).lstrip(".") or MANIFEST
+    last = str(first["loc"][-1]) if first["loc"] else ""
+    mend = MENDS.get(str(first["loc"][0]) if not prefix and first["loc"] else last, "correct this field")
+    if first["type"] == "extra_forbidden":
+        sections: dict[str, type[Entry]] = {"scenes": SceneEntry, "sensor": SensorEntry}
+        known = sections.get(str(first["loc"][0]), model)
+        near = difflib.get_close_matches(last, known.model_fields, 1)
+        mend = f"did you mean {near[0]}?" if near else "remove the key, or make it a comment"
+        return Refusal(path, field, "an unknown key", f"one of {', '.join(known.model_fields)}", mend)
+    if first["type"] == "missing":
+        return Refusal(path, field, "nothing", "a value; this key is required", mend)
+    return Refusal(path, field, repr(first["input"]), first["msg"].replace("Input should be ", ""), mend)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check `tileset.yaml`; the rasters it names are not touched.
+
+    Raises
+    ------
+    Refusal
+        names the field and the mend
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise Refusal(folder, MANIFEST, "no such file", "a folder that holds a tileset.yaml", "check the path")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refusal(path, "yaml", " ".join(str(error).split()), "valid YAML", "correct the file") from error
+    if not isinstance(content, dict):
+        raise Refusal(path, "yaml", type(content).__name__, "keys and values", "see the format of a tileset")
+    try:
+        manifest = Manifest.model_validate(content)
+    except ValidationError as error:
+        raise _refusal(path, error, Manifest) from error
+    _check_legend(path, manifest)
+    _check_numbers(path, manifest)
+    _check_scenes(path, manifest)
+    return manifest
+
+
+def _check_legend(path: Path, manifest: Manifest) -> None:
+    twice = sorted({name for name in manifest.legend if manifest.legend.count(name) > 1})
+    if twice:
+        raise Refusal(path, "legend", f"{', '.join(twice)} more than once", "every class once", "rename or merge")
+    if len(manifest.legend) > 255:
+        raise Refusal(path, "legend", f"{len(manifest.legend)} classes", "at most 255", "merge classes")
+    if manifest.colours is not None and len(manifest.colours) != len(manifest.legend):
+        found, expected = f"{len(manifest.colours)} colours", f"{len(manifest.legend)}, one a class"
+        raise Refusal(path, "colours", found, expected, MENDS["colours"])
+    strange = [name for name in manifest.crosswalk or {} if name not in manifest.legend]
+    if strange:
+        expected = f"classes of the legend: {', '.join(manifest.legend)}"
+        raise Refusal(
+            path, f"crosswalk.{strange[0]}", "a class that is not in the legend", expected, "correct the name"
+        )
+
+
+def _check_numbers(path: Path, manifest: Manifest) -> None:
+    if not math.isfinite(manifest.scale) or manifest.scale <= 0:
+        raise Refusal(path, "scale", manifest.scale, "a positive number", MENDS["scale"])
+    if not math.isfinite(manifest.offset):
+        raise Refusal(path, "offset", manifest.offset, "a finite number", MENDS["offset"])
+
+
+def _check_scenes(path: Path, manifest: Manifest) -> None:
+    ids = [scene.id for scene in manifest.scenes]
+    for n, scene in enumerate(manifest.scenes):
+        field = f"scenes[{n}] ({scene.id})"
+        if ids.count(scene.id) > 1:
+            raise Refusal(path, field, f"id {scene.id} more than once", "every id once", "rename one of the scenes")
+        keys = {key for key in ("image", "before", "after") if getattr(scene, key)}
+        expected = {"before", "after"} if manifest.task == "change" else {"image"}
+        if keys != expected:
+            found = " and ".join(sorted(keys)) or "no image"
+            mend = "task: change takes `before:` and `after:`; every other task takes `image:`"
+            raise Refusal(path, field, found, " and ".join(sorted(expected, reverse=True)), mend)
+        if scene.label and scene.mass:
+            raise Refusal(path, field, "both label and mass", "one of them", "keep the one that holds the truth")
+        if scene.labelled and not manifest.legend:
+            raise Refusal(path, "legend", "no classes", f"the classes of {scene.label or scene.mass}", MENDS["legend"])
+
+
+def sensor_of(path: Path, manifest: Manifest) -> Sensor:
+    """The sensor of one date, bands in file order, with the tileset's own GSD and scale.
+
+    Raises
+    ------
+    Refusal
+        an unknown sensor or band, a band without wavelength, a wavelength that is not in nm, a name twice
+    """
+    entry = manifest.sensor
+    if entry.like is not None:
+        if entry.like not in sensor_names():
+            mend = "use a name of the catalogue, or describe the bands: {name, centre_nm, fwhm_nm}"
+            raise Refusal(path, "sensor.like", entry.like, f"one of {', '.join(sensor_names())}", mend)
+        known = read_sensor(entry.like)
+        names = [band.name for band in known.bands]
+        bands = tuple(
+            _known_band(path, n, b, known) for n, b in enumerate(names if entry.bands is None else entry.bands)
+        )
+    elif entry.bands:
+        bands = tuple(_described_band(path, n, content) for n, content in enumerate(entry.bands))
+    else:
+        mend = "write {like: sentinel2a, bands: [B02, ...]} or bands: [{name, centre_nm, fwhm_nm}, ...]"
+        raise Refusal(path, "sensor", "neither like nor bands", "one of them", mend)
+    if not bands:
+        raise Refusal(path, "sensor.bands", "no bands", "the bands of the image in file order", "list them")
+    names = [band.name for band in bands]
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise Refusal(path, f"sensor.bands[{n}]", f"{name} a second time", "every band once", "correct the name")
+    return Sensor(
+        name=entry.like or manifest.name, bands=bands, gsd_m=manifest.gsd_m,
+        dn_scale=manifest.scale, dn_offset=manifest.offset,
+    )  # fmt: skip
+
+
+def _known_band(path: Path, n: int, content: Any, known: Sensor) -> Band:
+    bands = {band.name: band for band in known.bands}
+    if content not in bands:
+        mend = "use the names of the sensor in file order; without `like`, describe every band"
+        raise Refusal(path, f"sensor.bands[{n}]", content, f"a band of {known.name}: {', '.join(bands)}", mend)
+    return bands[content]
+
+
+def _described_band(path: Path, n: int, content: Any) -> Band:
+    field = f"sensor.bands[{n}]"
+    if not isinstance(content, dict):
+        mend = f"write {{name: {content}, centre_nm: ..., fwhm_nm: ...}}, or name the sensor with `like:`"
+        raise Refusal(path, field, f"only the name {content}", "a band with centre_nm and fwhm_nm", mend)
+    field += f" ({content['name']})" if "name" in content else ""
+    for key in ("centre_nm", "fwhm_nm"):
+        value = content.get(key)
+        least = SOLAR_RANGE_NM[0] / 1000 if key == "centre_nm" else 0
+        if isinstance(value, int | float) and least < value < (20 if key == "centre_nm" else 0.5):
+            mend = f"write {key}: {value * 1000:g}"
+            raise Refusal(path, f"{field}.{key}", value, "nanometres; this looks like micrometres", mend)
+    try:
+        return BandEntry.model_validate(content).band()
+    except ValidationError as error:
+        raise _refusal(path, error, BandEntry, prefix=field) from error

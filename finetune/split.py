@@ -1,0 +1,104 @@
+"""The split: which ground trains and which tests, in spatial blocks with a seam between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from synth.spec.grid import Grid
+from synth.spec.key import SceneKey
+
+TEST_SHARE = 1 / 3
+"""of the ground"""
+BLOCKS_A_SIDE = 6
+"""blocks along the shorter side of a typical scene: enough for every class to lie in several"""
+SEAMS_A_BLOCK = 16
+"""a seam is this part of a block's side, at least one pixel"""
+DEALS = 64
+"""random assignments of blocks that are compared"""
+
+TRAIN, TEST = 1, 2
+
+Address = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class BlockSplit:
+    """A chequer of ground, every block of it wholly train or wholly test.
+
+    Blocks are addressed on the ground (in map coordinates, where there are any), so two scenes of the same
+    place never put the same ground into both folds.
+
+    Parameters
+    ----------
+    block_px : side of a block [px]
+    seam_px : width of the ground on each side of a train / test border that belongs to neither [px]
+    deal : which of the random assignments
+    """
+
+    block_px: int
+    seam_px: int
+    deal: int = 0
+    _folds: dict[Address, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def blocks(self, grid: Grid) -> tuple[list[Address], np.ndarray]:
+        """The addresses of a scene's blocks, and (H, W) the position of each pixel's block among them."""
+        height, width = grid.shape
+        y, x = np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64)
+        if grid.transform is not None:
+            y = (grid.transform.f + (y + 0.5) * grid.transform.e) / abs(grid.transform.e)
+            x = (grid.transform.c + (x + 0.5) * grid.transform.a) / abs(grid.transform.a)
+        rows, row = np.unique(np.floor(y / self.block_px).astype(np.int64), return_inverse=True)
+        columns, column = np.unique(np.floor(x / self.block_px).astype(np.int64), return_inverse=True)
+        addresses = [(grid.crs or "", int(r), int(c)) for r in rows for c in columns]
+        return addresses, row[:, None] * len(columns) + column[None]
+
+    def fold_of(self, address: Address) -> int:
+        """TRAIN or TEST for a block."""
+        if address not in self._folds:
+            chance = SceneKey(self.deal, 0).at("split", *address).rng().random()
+            self._folds[address] = TEST if chance < TEST_SHARE else TRAIN
+        return self._folds[address]
+
+    def __call__(self, grid: Grid) -> Tensor:
+        """(H, W) uint8 fold of a scene: 1 train, 2 test, 0 in the seam."""
+        addresses, position = self.blocks(grid)
+        fold = torch.from_numpy(np.array([self.fold_of(a) for a in addresses], dtype=np.float32)[position])
+        both = torch.stack([fold == TRAIN, fold == TEST]).float()
+        near = F.max_pool2d(both, 2 * self.seam_px + 1, stride=1, padding=self.seam_px)
+        return torch.where(near.sum(0) > 1, 0, fold).to(torch.uint8)
+
+
+def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -> BlockSplit:
+    """The split of some labelled scenes in which every class is nearest to two thirds train, one third test.
+
+    Parameters
+    ----------
+    grids : of the scenes
+    labels : (H, W) uint8, 0 unlabelled
+    classes : K
+    """
+    side_px = int(np.median([min(grid.shape) for grid in grids]))
+    block_px = max(2, side_px // BLOCKS_A_SIDE)
+    splits = [BlockSplit(block_px, max(1, block_px // SEAMS_A_BLOCK), deal) for deal in range(DEALS)]
+    counts: dict[Address, np.ndarray] = {}
+    for grid, label in zip(grids, labels, strict=True):
+        addresses, position = splits[0].blocks(grid)
+        cells = position.ravel() * (classes + 1) + label.numpy().ravel()
+        table = np.bincount(cells, minlength=len(addresses) * (classes + 1)).reshape(-1, classes + 1)[:, 1:]
+        for address, row in zip(addresses, table, strict=True):
+            counts[address] = counts.get(address, 0) + row
+    table = np.stack(list(counts.values()))
+    present = table.sum(0) > 0
+
+    def imbalance(split: BlockSplit) -> float:
+        test = np.array([split.fold_of(address) == TEST for address in counts])
+        share = table[test].sum(0)[present] / table.sum(0)[present]
+        return float(np.abs(share - TEST_SHARE).sum())
+
+    return min(splits, key=imbalance)
