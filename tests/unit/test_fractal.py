@@ -1,0 +1,75 @@
+"""Fields of chance: unit variance, one world in every window, the same alone and in a batch."""
+
+import torch
+
+from synth.scene.fractal import Window, fbm, gradient_noise, hashed, partition, per_scene, uniform, voronoi, words
+
+
+def _window(n: int, size: int = 64, cell_m: float = 10.0, origin: list[list[int]] | None = None) -> Window:
+    at = None if origin is None else torch.tensor(origin)
+    return Window.over(size, size, per_scene([cell_m] * n), at)
+
+
+def test_gradient_noise_has_mean_0_and_variance_1() -> None:
+    noise = gradient_noise(_window(8, 512), per_scene([47.0] * 8), words(range(8)))
+    assert abs(float(noise.mean())) < 0.01
+    assert abs(float(noise.std()) - 1) < 0.02
+
+
+def test_window_and_points_are_the_same_field() -> None:
+    window, spacing, word = _window(2), per_scene([173.0, 61.0]), words([3, 4])
+    torch.testing.assert_close(gradient_noise(window, spacing, word), gradient_noise(window.points(), spacing, word),
+                               atol=3e-6, rtol=0)  # fmt: skip
+
+
+def test_alone_and_in_a_batch_bit_equal() -> None:
+    word = words([11, 12, 13])
+    batch = fbm(_window(3), per_scene([900.0, 300.0, 77.0]), word, 5, [0.7, 0.9, 1.0])
+    alone = fbm(_window(1), per_scene([300.0]), word[1:2], 5, [0.9])
+    assert torch.equal(batch[1:2], alone)
+
+
+def test_windows_overlap_to_the_last_bit() -> None:
+    word, spacing = words([5]), per_scene([333.0])
+    one, two = _window(1, origin=[[0, 0]]), _window(1, origin=[[17, -20]])
+    assert torch.equal(fbm(one, spacing, word, 4)[:, 17:, :-20], fbm(two, spacing, word, 4)[:, :-17, 20:])
+    a, b = voronoi(one.points(), spacing, word), voronoi(two.points(), spacing, word)
+    assert torch.equal(a.identity[:, 17:, :-20], b.identity[:, :-17, 20:])
+    assert torch.equal(a.edge_m[:, 17:, :-20], b.edge_m[:, :-17, 20:])
+
+
+def test_voronoi_edge_distance_is_a_distance() -> None:
+    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), words([9]))
+    assert float(cells.edge_m.min()) >= 0
+    changed = cells.identity[:, :, 1:] != cells.identity[:, :, :-1]
+    assert int(changed.sum()) > 100
+    assert float(cells.edge_m[:, :, 1:][changed].max()) <= 1.05  # beside a neighbour: within one cell of the edge
+    rise = (cells.edge_m[:, :, 1:] - cells.edge_m[:, :, :-1]).abs()
+    assert float((rise[~changed] > 1.01).float().mean()) < 0.01  # 1 m a metre, but where a fourth site decides
+
+
+def test_junction_name_does_not_depend_on_the_side() -> None:
+    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), words([9]))
+    meeting = cells.junction_m < 1.0
+    names = cells.junction[0][:-1, :-1][meeting[0, :-1, :-1]]
+    pairs = cells.junction[0][1:, 1:][meeting[0, :-1, :-1]]
+    beside = cells.identity[0][:-1, :-1] != cells.identity[0][1:, 1:]
+    assert int(beside[meeting[0, :-1, :-1]].sum()) > 5
+    assert float((names == pairs).float().mean()) > 0.8
+
+
+def test_partition_counts_on_and_measures_to_the_ends() -> None:
+    along = torch.linspace(-20, 20, 8001)
+    number, distance, length = partition(along, torch.tensor(5), 0.6)
+    step = number.diff()
+    assert set(step.unique().tolist()) == {0, 1}
+    assert float(distance.min()) >= 0
+    assert bool((distance <= length / 2 + 1e-4).all())
+
+
+def test_uniform_is_uniform() -> None:
+    draws = uniform(hashed(torch.tensor(1), torch.arange(100_000)))
+    assert float(draws.min()) >= 0
+    assert float(draws.max()) < 1
+    assert abs(float(draws.mean()) - 0.5) < 0.005
+    assert abs(float(draws.std()) - 12**-0.5) < 0.005

@@ -1,0 +1,78 @@
+"""Land cover: nothing stands in water, every class appears, one key is one ground."""
+
+from functools import cache
+
+import pytest
+import torch
+
+from synth.scene.landcover import LandCover, grow_landcover
+from synth.scene.terrain import Terrain, grow_terrain
+from synth.spec.key import SceneKey
+from synth.spec.legend import TERRAFICTA
+from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from synth.spec.refusal import Refusal
+
+
+@cache
+def _grown(first: int, count: int, cell_m: float, size: int = 128) -> tuple[Terrain, LandCover]:
+    keys = [SceneKey(3, first + i) for i in range(count)]
+    terrain = grow_terrain(TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
+    return terrain, grow_landcover(CoverRecipe(), terrain, keys)
+
+
+def test_alone_and_in_a_batch_bit_equal() -> None:
+    _, batch = _grown(0, 5, 10.0, 64)
+    _, alone = _grown(3, 1, 10.0, 64)
+    assert torch.equal(batch.cover[3:4], alone.cover)
+    assert torch.equal(batch.parcel[3:4], alone.parcel)
+    assert torch.equal(batch.vigour[3:4], alone.vigour)
+
+
+def test_fractions_sum_to_one() -> None:
+    _, cover = _grown(0, 5, 10.0, 64)
+    total = cover.abundance(4).sum(1)
+    assert total.shape == (5, 16, 16)
+    torch.testing.assert_close(total, torch.ones_like(total))
+
+
+def test_abundance_refuses_a_factor_that_does_not_divide() -> None:
+    with pytest.raises(Refusal, match="factor"):
+        _grown(0, 5, 10.0, 64)[1].abundance(3)
+
+
+def test_every_class_appears_in_a_corpus() -> None:
+    counts = sum(torch.bincount(_grown(f, 24, 15.0)[1].cover.flatten().long(), minlength=16) for f in (0, 24))
+    missing = [name for name, count in zip(TERRAFICTA.classes, counts.tolist(), strict=True) if count == 0]
+    assert not missing
+
+
+def test_most_scenes_have_four_classes() -> None:
+    for cell_m in (15.0, 5.0):
+        _, cover = _grown(0, 24, cell_m)
+        kinds = [(torch.bincount(c.flatten().long(), minlength=16) > 0.005 * c.numel()).sum() for c in cover.cover]
+        assert sorted(int(k) for k in kinds)[6] >= 4
+
+
+def test_water_carries_no_parcel() -> None:
+    _, cover = _grown(0, 24, 15.0)
+    water = cover.cover == TERRAFICTA.index("water")
+    assert bool((cover.parcel[water] == 0).all())
+
+
+def test_snow_and_trees_keep_to_their_climate() -> None:
+    terrain, cover = _grown(0, 24, 15.0)
+    low = terrain.reference_m.amin(1)
+    for n, facts in enumerate(cover.facts):
+        summer = 4 + 24 * facts["warmth"] - 0.0065 * (terrain.elevation_m[n] - low[n])
+        snow = cover.cover[n] == TERRAFICTA.index("snow")
+        assert not bool(snow[summer > 13].any())
+        tree = cover.cover[n] == TERRAFICTA.index("evergreen_forest")
+        assert not bool((tree & (summer < 1.5) & (cover.parcel[n] == 0)).any())
+
+
+def test_no_people_where_none_are_asked_for() -> None:
+    keys = [SceneKey(1, i) for i in range(3)]
+    terrain = grow_terrain(TerrainRecipe(), keys, 64, 64, torch.full((3,), 15.0))
+    wild = grow_landcover(CoverRecipe(farmland=(0, 0), settlement=(0, 0), water=(0, 0)), terrain, keys)
+    made = torch.tensor([TERRAFICTA.index(c) for c in ("cropland", "fallow", "orchard", "building", "road", "water")])
+    assert not bool(torch.isin(wild.cover.long(), made).any())
