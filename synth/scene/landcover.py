@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -41,6 +41,15 @@ class LandCover:
     vigour: Tensor
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
+
+    def cropped(self, core: slice) -> LandCover:
+        """The same land without its margin: rows and columns of `core`."""
+        return replace(
+            self,
+            cover=self.cover[:, core, core],
+            parcel=self.parcel[:, core, core],
+            vigour=self.vigour[:, core, core],
+        )
 
     def abundance(self, factor: int) -> Tensor:
         """(N, K, H/factor, W/factor) area fraction of every class in blocks of factor x factor fine cells."""
