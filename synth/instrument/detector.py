@@ -117,11 +117,9 @@ def _record_band(
     words = detector.words[scenes, b]
     read, photon = noise_terms(band)
     if detector.striping:
-        width = signal.shape[-1]
-        scale = detector.striping * PIXEL_GAIN_SD
-        element_gain = gaussian_field(words ^ 0x5A5A5A5, width, signal.device)[:, None, :] * scale + 1
-        element_offset = gaussian_field(words ^ 0x3C3C3C3, width, signal.device)[:, None, :]
-        signal = signal * element_gain + element_offset * column(detector.striping * PIXEL_OFFSET_SHARE * read * gain)
+        gains, offsets = _element_fields(words, detector.optics.sensor, signal)
+        offset_sd = detector.striping * PIXEL_OFFSET_SHARE * read * gain
+        signal = signal * (gains * (detector.striping * PIXEL_GAIN_SD) + 1) + offsets * column(offset_sd)
     if detector.noise:
         field = _noise_on_grid(words, band, detector, scenes, signal)
         spread = signal.clamp(min=0) * column(detector.noise**2 * photon * gain)
@@ -133,6 +131,17 @@ def _record_band(
         counts = (signal * column(levels / full)).round_().clamp_(0, levels)
         signal = counts.mul_(column(full / levels))
     return signal
+
+
+def _element_fields(words: NDArray[np.int32], sensor: Sensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit gain and offset errors of the detector elements: one a column, or a whisk-broom's few lines repeated."""
+    height, width = like.shape[-2:]
+    count = sensor.whisk_lines or width
+    fields = [gaussian_field(words ^ salt, count, like.device) for salt in (0x5A5A5A5, 0x3C3C3C3)]
+    if sensor.whisk_lines:
+        line = torch.arange(height, device=like.device) % sensor.whisk_lines
+        return fields[0][:, line, None], fields[1][:, line, None]
+    return fields[0][:, None, :], fields[1][:, None, :]
 
 
 def _noise_on_grid(words: NDArray[np.int32], band: Band, detector: Detector, scenes: slice, like: Tensor) -> Tensor:

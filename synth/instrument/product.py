@@ -33,7 +33,7 @@ def to_dn(reflectance: Tensor, sensor: Sensor, valid: Tensor | None = None) -> T
     --------
     >>> from synth.spec.sensor import read_sensor
     >>> to_dn(torch.tensor([0.25]), read_sensor("sentinel2a")).item()
-    2500
+    3500
     """
     dn = ((reflectance - sensor.dn_offset) / sensor.dn_scale).round().clamp(NODATA + 1, LARGEST_DN)
     if valid is not None:

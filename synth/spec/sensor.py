@@ -65,6 +65,7 @@ class Sensor:
     gsd_m : of the product's grid [m]
     bits : radiometric resolution of the detector
     dn_scale, dn_offset : reflectance = dn * dn_scale + dn_offset, for the stored product
+    whisk_lines : lines that one sweep of a whisk-broom scanner takes together; 0: a push-broom
     """
 
     name: str
@@ -73,6 +74,7 @@ class Sensor:
     bits: int = 12
     dn_scale: float = 1e-4
     dn_offset: float = 0.0
+    whisk_lines: int = 0
 
     def __len__(self) -> int:
         return len(self.bands)

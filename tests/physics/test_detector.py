@@ -105,6 +105,10 @@ def test_stripes_run_along_the_track() -> None:
     striped = record(signal, detector_of(sensor, KEYS[:1], striping=1.0), torch.tensor([30.0]))[0, 0]
     assert float(striped.std(0).max()) < 1e-7
     assert float(striped[0].std()) > 1e-4
+    whisk = read_sensor("landsat7").pick(["B4"])
+    lined = record(signal, detector_of(whisk, KEYS[:1], striping=1.0), torch.tensor([30.0]))[0, 0]
+    assert float(lined.std(1).max()) < 1e-7
+    assert torch.equal(lined[:16], lined[16:32])
 
 
 def test_quantised_to_the_bits_and_saturated() -> None:

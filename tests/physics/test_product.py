@@ -8,7 +8,7 @@ from synth.instrument.product import from_dn, to_dn
 from synth.spec.key import SceneKey
 from synth.spec.recipe import InstrumentRecipe
 from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor, read_sensor
+from synth.spec.sensor import read_sensor
 
 
 def test_stored_and_read_back_within_half_a_step() -> None:
@@ -20,7 +20,7 @@ def test_stored_and_read_back_within_half_a_step() -> None:
 
 
 def test_nothing_valid_is_stored_as_nodata() -> None:
-    sensor = Sensor("test", read_sensor("superdove").bands, gsd_m=3.0)
+    sensor = read_sensor("superdove")
     valid = torch.ones(4, 4, dtype=torch.bool)
     valid[0, 0] = False
     dn = to_dn(torch.full((8, 4, 4), -0.01), sensor, valid).int()
@@ -30,9 +30,10 @@ def test_nothing_valid_is_stored_as_nodata() -> None:
 
 
 def test_offset_keeps_dark_ground_apart() -> None:
-    sensor = Sensor("test", read_sensor("superdove").bands, gsd_m=3.0, dn_offset=-0.1)
-    reflectance = torch.full((8, 2, 2), -0.02)
-    assert torch.allclose(from_dn(to_dn(reflectance, sensor), sensor), reflectance, atol=6e-5)
+    for name in ("sentinel2a", "landsat8"):
+        sensor = read_sensor(name)
+        reflectance = torch.full((len(sensor), 2, 2), -0.02)
+        assert torch.allclose(from_dn(to_dn(reflectance, sensor), sensor), reflectance, atol=6e-5)
 
 
 @pytest.mark.parametrize("index", range(60))
