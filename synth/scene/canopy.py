@@ -142,9 +142,7 @@ def _facets(sun: Tensor, view: Tensor, psi: Tensor, leaf: Tensor) -> tuple[Tenso
     return chi_s, chi_o, front.clamp(min=0), through.clamp(min=0)
 
 
-def _hot_spot(
-    stand: Stand, ks: Tensor, ko: Tensor, sun: Tensor, view: Tensor, psi: Tensor
-) -> tuple[Tensor, Tensor]:
+def _hot_spot(stand: Stand, ks: Tensor, ko: Tensor, sun: Tensor, view: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
     """Share of the soil (S,) that is both lit and seen, and the mean of that share over the depth of the layer (S,).
 
     Source

@@ -77,7 +77,7 @@ def leaf_spectra(leaf: Leaf, wavelength_nm: Tensor, version: str = "D") -> tuple
     >>> bool(r[0, 0] < 0.1 and r[0, 1] > 0.4)
     True
     """
-    coefficients, entry_40, entry_90, index2 = _optical_constants(version, wavelength_nm)
+    coefficients, entry_40, entry_90, index2 = leaf_constants(version, wavelength_nm)
     contents = torch.stack([getattr(leaf, name) for name in ABSORBERS], 1) / leaf.n[:, None]
     tau = plate_transmittance(contents @ coefficients)
     # one plate: light enters from a cone above (40 deg), and from all sides within (90 deg)
@@ -132,8 +132,8 @@ def entry_transmittance(index: np.ndarray, cone_deg: float) -> np.ndarray:
 
     Source
     ------
-    Stern 1964, Allen 1973: the mean of Fresnel's transmittances weighted by sin(2 theta), here by 64-point Gauss-Legendre
-    quadrature in place of the closed form.
+    Stern 1964, Allen 1973: the mean of Fresnel's transmittances weighted by sin(2 theta), here by 64-point
+    Gauss-Legendre quadrature in place of the closed form.
     """
     x, weight = np.polynomial.legendre.leggauss(64)
     # u = sin^2(theta) is uniform under the sin(2 theta) weight; theta = u_max sin^2 smooths the grazing end
@@ -157,7 +157,7 @@ def _table(version: str) -> tuple[np.ndarray, np.ndarray]:
         return file["wavelength_nm"].astype(np.float64), file[VERSIONS[version]].astype(np.float64)
 
 
-def _optical_constants(version: str, wavelength_nm: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def leaf_constants(version: str, wavelength_nm: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Absorption coefficients (6, L), transmittance of the surface at 40 and 90 deg (L,), squared index (L,)."""
     known, values = _table(version)
     wanted = wavelength_nm.double().cpu().numpy()

@@ -42,8 +42,8 @@ def ellipsoidal_angles(mean_deg: Tensor) -> Tensor:
 
     Source
     ------
-    Campbell 1990 doi 10.1016/0168-1923(90)90030-A (density), with the cubic in the mean angle for the ratio of axes that
-    the SAIL codes use. Every class by 8-point Gauss-Legendre quadrature.
+    Campbell 1990 doi 10.1016/0168-1923(90)90030-A (density), with the cubic in the mean angle for the ratio of axes
+    that the SAIL codes use. Every class by 8-point Gauss-Legendre quadrature.
     """
     mean = mean_deg.double()[:, None, None]
     ratio = torch.exp(-1.6184e-5 * mean**3 + 2.1145e-3 * mean**2 - 1.2390e-1 * mean + 3.2491)

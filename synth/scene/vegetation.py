@@ -1,0 +1,66 @@
+"""Vegetation: leaves, wood, undergrowth, litter and soil of each plant-covered class, put together and lit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from synth.scene.canopy import Stand, canopy_reflectance
+from synth.scene.leaf import Leaf, leaf_spectra
+from synth.scene.leaf_angle import ellipsoidal_angles
+
+VEGETATED = (
+    "evergreen_forest", "deciduous_forest", "shrubland", "grassland", "pasture", "wetland", "cropland", "fallow",
+    "orchard",
+)  # fmt: skip
+SUN_ZENITH_DEG = 35.0
+"""at which a palette is lit; what other angles do is the business of light, not of matter"""
+
+
+def vegetation_reflectance(
+    traits: Mapping[str, Tensor], soil: Tensor, litter: Tensor, bark: Tensor, water: Tensor, wavelength_nm: Tensor
+) -> Tensor:
+    """Reflectance of plant-covered ground, seen from above.
+
+    Parameters
+    ----------
+    traits : (S,) each; names and units as in vegetation.yaml
+    soil, litter, bark, water : (S, L) what else is there
+
+    Returns
+    -------
+    (S, L): an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI `under` over
+    soil, litter and standing water
+    """
+
+    def share(name: str) -> Tensor:
+        return traits[name][:, None]
+
+    ground = soil + share("litter") * (litter - soil)
+    ground = ground + share("flood") * (water - ground)
+    one = torch.ones_like(traits["lai"])
+    grass = Leaf(
+        n=1.6 * one, cab=0.8 * traits["cab"], car=0.8 * traits["car"], ant=one,
+        cbrown=traits["cbrown"], cw=0.011 * one, cm=0.005 * one,
+    )  # fmt: skip
+    below = _layer(*leaf_spectra(grass, wavelength_nm), ground, traits["under"], 60.0 * one, 0.03 * one)
+    live_r, live_t = leaf_spectra(
+        Leaf(**{name: traits[name] for name in ("n", "cab", "car", "ant", "cbrown", "cw", "cm")}), wavelength_nm
+    )
+    dry = Leaf(
+        n=traits["n"] + 0.3, cab=1.5 * one, car=0.3 * traits["car"], ant=0.2 * traits["ant"],
+        cbrown=0.35 + 0.6 * traits["cbrown"], cw=0.0012 * one, cm=0.9 * traits["cm"],
+    )  # fmt: skip
+    dead_r, dead_t = leaf_spectra(dry, wavelength_nm)
+    leaf_r, leaf_t = live_r + share("dead") * (dead_r - live_r), live_t + share("dead") * (dead_t - live_t)
+    plant_r, plant_t = leaf_r + share("wood") * (bark - leaf_r), leaf_t * (1 - share("wood"))
+    above = _layer(plant_r, plant_t, below, traits["lai"], traits["slope"], traits["hotspot"])
+    return below + share("crown") * (above - below)
+
+
+def _layer(leaf_r: Tensor, leaf_t: Tensor, ground: Tensor, lai: Tensor, slope: Tensor, hotspot: Tensor) -> Tensor:
+    zero = torch.zeros_like(lai)
+    stand = Stand(lai, ellipsoidal_angles(slope), hotspot, zero + SUN_ZENITH_DEG, zero, zero)
+    return canopy_reflectance(leaf_r, leaf_t, ground, stand)
