@@ -126,7 +126,8 @@ def _set_task(
 ) -> Task | None:
     """Draw a legend that the scenes can show, and the few labels that are given."""
     mass, valid = batch.mass[part], batch.valid[part]
-    mass = _split_parcels(mass, batch.material[part], rng) if rng.random() < recipe.split else mass
+    if rng.random() < recipe.split and len(part) == 1:  # codes of two scenes do not compare
+        mass = _split_parcels(mass, batch.material[part], rng)
     share = (mass * valid[:, None]).mean((0, 2, 3))
     in_known = (mass[:known] * valid[:known, None]).mean((0, 2, 3))
     present = torch.nonzero((share > LEAST_SHARE) & (in_known > LEAST_SHARE)).flatten().tolist()

@@ -145,17 +145,32 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
 def _variant_place(cover: Cover, kind: Tensor, word: Tensor, variants: int) -> Tensor:
     """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
     along = cover.vigour.clamp(0, 1) * (variants - 1)
-    identity = hashed(word, cover.parcel & 0xFFFFFFFF, cover.parcel >> 32)
-    own = (uniform(identity) * variants).floor()
+    own = _own_variant(cover, word, variants)
     whole = torch.tensor([name in OF_ONE_PIECE for name in TERRAFICTA.classes], device=kind.device)[kind]
     drift = torch.where(whole, 0.0, 1.2 * (cover.vigour - 0.5))
     return torch.where(cover.parcel == 0, along, (own + drift).clamp(0, variants - 1))
 
 
+def _own_variant(cover: Cover, word: Tensor, variants: int) -> Tensor:
+    """The variant that the identity of each cell's object hashes to, (N, H', W') float32."""
+    identity = hashed(word, cover.parcel & 0xFFFFFFFF, cover.parcel >> 32)
+    return (uniform(identity) * variants).floor()
+
+
+def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
+    """What each object is made of (N, H', W') int64: 1 + class * V + variant, and 0 on natural ground.
+
+    Codes mean the same throughout a scene, and another thing in the next.
+    """
+    variants = bands.reflectance.shape[2]
+    code = 1 + cover.cover.long() * variants + _own_variant(cover, bands.word[:, None, None], variants).long()
+    return torch.where(cover.parcel == 0, 0, code)
+
+
 def _texture(kind: Tensor, word: Tensor) -> Tensor:
     """Relative deviations (N, H', W'): what is finer than a few cells."""
-    y = torch.arange(kind.shape[1], device=kind.device)[None, :, None]
-    x = torch.arange(kind.shape[2], device=kind.device)[None, None]
+    y = (torch.arange(kind.shape[1], device=kind.device) - kind.shape[1] // 2)[None, :, None]
+    x = (torch.arange(kind.shape[2], device=kind.device) - kind.shape[2] // 2)[None, None]
     speck = uniform(hashed(word[:, None, None], y, x)) - 0.5
     row = speck + speck.roll(1, 1) + speck.roll(-1, 1)
     patch = row + row.roll(1, 2) + row.roll(-1, 2)
