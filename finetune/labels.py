@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune.split import TRAIN
+from finetune.split import TRAIN, BlockSplit
 from synth.spec.key import SceneKey
 from synth.spec.legend import Legend
 from synth.spec.refusal import Refusal
@@ -61,8 +62,19 @@ class Labels:
 
     def of(self, tile: int) -> Labels:
         """Those of one tile."""
-        mine = self.tile == tile
-        return Labels(self.tile[mine], self.y[mine], self.x[mine], self.mass[mine], self.legend, self.wanted)
+        return self.take(torch.nonzero(self.tile == tile)[:, 0])
+
+    def take(self, rows: Tensor) -> Labels:
+        """Some of them, by position."""
+        return replace(self, tile=self.tile[rows], y=self.y[rows], x=self.x[rows], mass=self.mass[rows])
+
+    def at_most(self, per_class: int) -> Labels:
+        """The first of every class, as a smaller draw with the same seed would give."""
+        position = torch.zeros(len(self), dtype=torch.int64)
+        for k in range(len(self.legend)):
+            mine = self.classes == k
+            position[mine] = torch.arange(int(mine.sum()))
+        return self.take(torch.nonzero(position < per_class)[:, 0])
 
     def sparse(self, tile: int, shape: tuple[int, int]) -> Tensor:
         """(K, H, W) class mass of one tile with these labels and no others."""
@@ -133,3 +145,24 @@ def _ranked(
     rank = rank if per_class == "all" else rank[rank < per_class]
     rows = np.stack([np.full(len(kept), t), y[kept], x[kept], classes[kept], rank], axis=1).astype(np.int64)
     return rows, kept
+
+
+def ground_blocks(tiles: Sequence[Tile], labels: Labels, block_px: int = 32) -> NDArray[np.int64]:
+    """(P,) block of ground that each label lies in: what cross-validation must not split.
+
+    By map coordinates where a tile is georeferenced, so that several dates of one place share their blocks. Else by
+    region where the tileset tells several apart (tiles of a region may overlap), else by blocks within each tile.
+    """
+    split = BlockSplit(block_px, seam_px=0)
+    by_region = len({tile.region for tile in tiles}) > 2
+    numbers: dict[Hashable, int] = {}
+    found = np.zeros(len(labels), dtype=np.int64)
+    for t, tile in enumerate(tiles):
+        mine = np.flatnonzero(labels.tile.numpy() == t)
+        addresses, position = split.blocks(tile.grid)
+        for p, block in zip(mine, position[labels.y[mine], labels.x[mine]].tolist(), strict=True):
+            address: Hashable = addresses[block]
+            if tile.grid.transform is None:
+                address = tile.region if by_region else (tile.id, address)
+            found[p] = numbers.setdefault(address, len(numbers))
+    return found

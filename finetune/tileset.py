@@ -199,6 +199,12 @@ def stack_sensor(sensor: Sensor) -> Sensor:
     return replace(sensor, bands=bands)
 
 
+def one_date(sensor: Sensor, dates: int) -> Sensor:
+    """The bands of one date of a stack, by their own names."""
+    bands = sensor.bands[: len(sensor) // dates]
+    return replace(sensor, bands=tuple(replace(band, name=band.name.split("/")[-1]) for band in bands))
+
+
 def _crosswalk(path: Path, manifest: Manifest, legend: Legend) -> Crosswalk | None:
     if manifest.crosswalk is None:
         return None

@@ -1,0 +1,134 @@
+"""`terraficta finetune`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import lightning
+import typer
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from finetune.adapt import adapt, fresh_mapper
+from finetune.labels import Labels, draw_labels
+from finetune.manifest import MANIFEST
+from finetune.map_model import MODEL, write_map_model
+from finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
+from finetune.tileset import Tileset, read_tileset
+from pretrain.checkpoint import read_weights, weights_digest
+from pretrain.model import Mapper
+from synth.spec.device import pick_device
+from synth.spec.refusal import Refusal
+from synth.spec.run import Run, whole_folder
+
+app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
+HEADS: tuple[HeadKind, ...] = ("ridge", "linear", "full")
+
+
+@app.callback()
+def group() -> None:
+    """Make a map model of a real place from a few labels."""
+
+
+class ProgressLine(Callback):
+    """One line on the terminal while every weight is trained."""
+
+    def __init__(self) -> None:
+        self.bar = Progress(
+            TextColumn("[bold]finetune"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=Console(stderr=True),
+        )  # fmt: skip
+        self.line = self.bar.add_task("finetune", total=1.0, state="")
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        state = f"step {trainer.global_step}  loss {float(trainer.callback_metrics['loss']):.3f}"
+        self.bar.update(self.line, completed=trainer.global_step / trainer.max_steps, state=state)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        self.bar.stop()
+
+
+@app.command("run")
+def run(
+    tileset: Annotated[Path, typer.Option(help="Folder with a tileset.yaml.")],
+    weights: Annotated[str, typer.Option(help="weights.pt of a pretraining run, or none.")],
+    out: Annotated[Path, typer.Option(help="New folder for model.pt and run.json.")],
+    labels_per_class: Annotated[str, typer.Option(help="Labelled pixels a class of the train fold, or all.")] = "25",
+    seed: Annotated[int, typer.Option(help="Of the draw of labels, and of training.")] = 0,
+    head: Annotated[str, typer.Option(help="ridge (closed form, seconds) | linear | full (every weight)")] = "ridge",
+    recipe: Annotated[str, typer.Option(help="Name in finetune/recipes, or a YAML file.")] = "standard",
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
+) -> None:
+    """Draw labels from the train fold of a tileset and fit a map model to them."""
+    kind, number = _head(head), _number(labels_per_class)
+    content, on = read_finetune_recipe(recipe, set_), pick_device(device)
+    mapper, parent = _mapper(weights, content, seed)
+    land = read_tileset(tileset)
+    tiles = list(land.tiles("train"))
+    if not tiles:
+        mend = "name a tileset with a legend and labels"
+        raise Refusal(tileset, "label", "no labels", "labelled pixels in the train fold", mend)
+    with whole_folder(out) as partial:
+        record = Run(
+            "finetune", content.model_dump(mode="json"), seed, {"weights": parent, "tileset": _tileset_digest(land)}
+        )
+        labels = draw_labels(tiles, number, seed)
+        model = adapt(
+            tiles, labels, mapper, content, head=kind, pretrained=weights != "none", seed=seed, device=on,
+            progress=[ProgressLine()],
+        )  # fmt: skip
+        write_map_model(partial, model)
+        metrics = {"labels": labels.counts(), "temperature": model.temperature, "choice": model.choice}
+        about = {"tileset": str(tileset), "weights": weights, "head": kind, "labels_per_class": number}
+        record.write(partial, metrics, device=on, digest=weights_digest(partial / MODEL), **about)
+    _say(labels, model.temperature, out)
+
+
+def _head(head: str) -> HeadKind:
+    for kind in HEADS:
+        if head == kind:
+            return kind
+    raise Refusal("--head", "head", head, "ridge, linear or full", "use one of them")
+
+
+def _number(text: str) -> int | Literal["all"]:
+    if text == "all":
+        return "all"
+    if not text.isdigit() or int(text) < 1:
+        raise Refusal("--labels-per-class", "number", text, "1 or more, or all", "write e.g. --labels-per-class 25")
+    return int(text)
+
+
+def _mapper(weights: str, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, str | None]:
+    """The mapper to start from, and the digest of the run that made it."""
+    if weights == "none":
+        return fresh_mapper(recipe, seed), None
+    mapper, record = read_weights(weights)
+    return mapper, record.get("digest")
+
+
+def _tileset_digest(tileset: Tileset) -> str:
+    return hashlib.blake2b((tileset.folder / MANIFEST).read_bytes(), digest_size=6).hexdigest()
+
+
+def _say(labels: Labels, temperature: float, out: Path) -> None:
+    console = Console(stderr=True)
+    wanted = "all" if labels.wanted == "all" else f"{labels.wanted} a class"
+    console.print(f"{len(labels)} labels ({wanted}), temperature {temperature:.2f}")
+    if short := labels.short():
+        console.print("fewer than wanted: " + ", ".join(f"{name} {count}" for name, count in short.items()))
+    typer.echo(out / MODEL)

@@ -1,0 +1,141 @@
+"""The encoder: a mapper tied to one tileset's bands and scaling, from product units to features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from finetune.labels import Labels
+from finetune.tileset import one_date
+from pretrain.model import Mapper
+from pretrain.scaling import Scaling
+from synth.spec.refusal import Refusal
+from synth.spec.sensor import Sensor
+from synth.spec.tile import Level, Tile
+
+WINDOW_PX = 256
+"""labels are looked up in windows of this side [px]"""
+MARGIN_PX = 32
+"""context around a window: one step of the coarsest scale of the encoder [px]"""
+SAME_BAND_NM = 20.0
+"""how far a band may lie from the one that a model was fitted on; Sentinel-2A and 2B differ by up to 16 nm"""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """From images of one tileset to features.
+
+    Parameters
+    ----------
+    mapper : the network
+    scaling : of the bands, (T, B) for T dates
+    sensor : B bands of one date
+    level : BOA | TOA | RADIANCE | DN
+    dates : T, 1 or 2
+
+    Notes
+    -----
+    For two dates the features are (before, after, |after - before|), and each date is scaled by itself: a difference
+    in haze or season that covers the whole image is no change of the land.
+    """
+
+    mapper: Mapper
+    scaling: Scaling
+    sensor: Sensor
+    level: Level
+    dates: int = 1
+
+    @classmethod
+    def fit(cls, mapper: Mapper, tiles: Iterable[Tile]) -> Encoder:
+        """Fit the scaling on all pixels of some tiles that are not test pixels, labelled or not."""
+        tiles = list(tiles)
+        if not tiles:
+            raise Refusal("tiles", "images", "none", "at least one tile of the train fold", "check the folds")
+        dates = int(tiles[0].facts.get("dates", 1))
+        scaling = Scaling.fit(tiles, fold=1)
+        by_date = replace(
+            scaling, centre=scaling.centre.unflatten(0, (dates, -1)), spread=scaling.spread.unflatten(0, (dates, -1))
+        )
+        return cls(mapper, by_date, one_date(tiles[0].sensor, dates), tiles[0].level, dates)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.mapper.parameters()).device
+
+    def to(self, device: torch.device | str) -> Encoder:
+        """The same on a device; the network itself is moved, not copied."""
+        return replace(self, mapper=self.mapper.to(device), scaling=self.scaling.to(device))
+
+    def require_sensor(self, sensor: Sensor) -> None:
+        """Refuse an image whose bands are not those that the model was fitted on."""
+        mine = [(band.name, band.centre_nm) for band in self.sensor.bands] * self.dates
+        found = [(band.name.split("/")[-1], band.centre_nm) for band in sensor.bands]
+        same = len(mine) == len(found) and all(
+            abs(a - b) <= SAME_BAND_NM for (_, a), (_, b) in zip(mine, found, strict=True)
+        )
+        if not same:
+            said, wanted = (", ".join(f"{name} {nm:.0f} nm" for name, nm in bands) for bands in (found, mine))
+            mend = "hand over the same bands in the same order, or fine-tune on a tileset with these bands"
+            raise Refusal(sensor.name, "bands", said, wanted, mend)
+
+    def views(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Images (N, T*B, H, W) in product units to network input (N, T, 2, B, H, W); missing pixels are average."""
+        by_date = image.to(self.device).unflatten(1, (self.dates, -1))
+        if valid is not None:
+            by_date = torch.where(
+                valid.to(self.device)[:, None, None], by_date, self.scaling.centre[..., None, None].to(by_date)
+            )
+        views: Tensor = self.scaling(by_date)
+        return views
+
+    def features(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Images (N, T*B, H, W) in product units to features (N, D, H, W)."""
+        return self.features_of_views(self.views(image, valid))
+
+    def features_of_views(self, views: Tensor) -> Tensor:
+        """Network input (N, T, 2, B, H, W) to features (N, D, H, W)."""
+        centre_nm, fwhm_nm = self.sensor.centre_nm.to(self.device), self.sensor.fwhm_nm.to(self.device)
+        features = self.mapper.features(views.flatten(0, 1), centre_nm, fwhm_nm)
+        if self.dates == 1:
+            return features
+        before, after = features.unflatten(0, (-1, 2)).unbind(1)
+        return torch.cat([before, after, (after - before).abs()], 1)
+
+    @torch.no_grad()
+    def at(self, tiles: Sequence[Tile], labels: Labels) -> Tensor:
+        """(P, D) features of labelled pixels; only windows that hold labels are computed."""
+        self.mapper.eval()
+        found: Tensor | None = None
+        for t, tile in enumerate(tiles):
+            mine = torch.nonzero(labels.tile == t)[:, 0]
+            if len(mine) == 0:
+                continue
+            y, x = labels.y[mine], labels.x[mine]
+            for rows, columns, inside in _windows(tile.grid.shape, y, x):
+                image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
+                features = self.features(image, valid)[0].cpu()
+                if found is None:
+                    found = torch.empty(len(labels), len(features))
+                found[mine[inside]] = features[:, y[inside] - rows.start, x[inside] - columns.start].T
+        if found is None:
+            raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+        return found
+
+
+def _windows(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:
+    """Windows with margin that hold pixels, and which pixels lie in each; a small image is one window."""
+    if max(shape) <= WINDOW_PX + 2 * MARGIN_PX:
+        return [(slice(0, shape[0]), slice(0, shape[1]), torch.arange(len(y)))]
+    cells, which = torch.unique(torch.stack([y, x], 1) // WINDOW_PX, dim=0, return_inverse=True)
+
+    def span(cell: int, size: int) -> slice:
+        return slice(max(0, cell * WINDOW_PX - MARGIN_PX), min(size, (cell + 1) * WINDOW_PX + MARGIN_PX))
+
+    return [
+        (span(row, shape[0]), span(column, shape[1]), torch.nonzero(which == n)[:, 0])
+        for n, (row, column) in enumerate(cells.tolist())
+    ]

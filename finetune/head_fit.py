@@ -1,0 +1,108 @@
+"""Fitting a head: ridge in closed form or logistic regression, with penalty and temperature by cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor
+
+from finetune.calibrate import EPSILON, fit_temperature, out_of_fold
+from finetune.recipe import FinetuneRecipe
+from pretrain.head import Head, fit_ridge
+from pretrain.model import Mapper
+
+NEVER = -1e4
+"""score of a class that had no label: the map never shows it"""
+
+FitHead = Callable[[Tensor, Tensor], Head]
+"""(P, D) features and (P, K) mass to a head"""
+
+
+@dataclass(frozen=True)
+class FittedHead:
+    """A head and what cross-validation said of it.
+
+    Parameters
+    ----------
+    head : linear classifier over features
+    temperature : its scores are divided by this
+    choice : what tuning chose, in words
+    """
+
+    head: Head
+    temperature: float
+    choice: str
+
+
+def ridge_head(mapper: Mapper) -> FitHead:
+    """The episodic head, with the penalty and sharpness that pretraining learned."""
+    penalty = mapper.log_penalty.detach().exp().cpu()
+    sharpness = mapper.log_sharpness.detach().exp().cpu()
+    return lambda features, mass: _silence(fit_ridge(features, mass, penalty, sharpness), mass)
+
+
+def logistic_head(inverse_penalty: float) -> FitHead:
+    """Logistic regression on standardised features (scikit-learn), folded back into a head over plain features."""
+
+    def fit(features: Tensor, mass: Tensor) -> Head:
+        mean, spread = features.mean(0), features.std(0).clamp(min=1e-6)
+        row, target = torch.nonzero(mass, as_tuple=True)  # a soft label is several weighted rows
+        x = ((features - mean) / spread)[row].numpy()
+        weight = torch.zeros(features.shape[1], mass.shape[1])
+        bias = torch.zeros(mass.shape[1])
+        present = torch.unique(target)
+        if len(present) > 1:
+            model = LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-3)
+            model.fit(x, target.numpy(), sample_weight=mass[row, target].numpy())
+            slope = torch.from_numpy(model.coef_).float().T
+            start = torch.from_numpy(model.intercept_).float()
+            if len(present) == 2:  # scikit-learn keeps one column for two classes
+                slope, start = torch.cat([-slope, slope], 1) / 2, torch.cat([-start, start]) / 2
+            weight[:, present], bias[present] = slope, start
+        weight = weight / spread[:, None]
+        return _silence(Head(weight, bias - mean @ weight, torch.tensor(1.0)), mass)
+
+    return fit
+
+
+def _silence(head: Head, mass: Tensor) -> Head:
+    absent = mass.sum(0) == 0
+    return replace(head, bias=torch.where(absent, torch.tensor(NEVER), head.bias))
+
+
+def fit_head(
+    candidates: dict[str, FitHead], features: Tensor, mass: Tensor, groups: NDArray[np.int64], recipe: FinetuneRecipe,
+    seed: int,
+) -> FittedHead:  # fmt: skip
+    """Choose among candidates by cross-validated likelihood, find the temperature, fit to all labels.
+
+    Parameters
+    ----------
+    candidates : by name, the customary one first; it stands where labels are too few to split
+    features, mass : (P, D) and (P, K)
+    groups : (P,) block of ground, which a split keeps together
+    """
+    classes = mass.argmax(1).numpy()
+    best, best_nll, held_out = next(iter(candidates)), np.inf, None
+    for name, fit in candidates.items():
+
+        def learn(rows: NDArray[np.int64], fit: FitHead = fit) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+            head = fit(features[rows], mass[rows])
+            return lambda check: head.log_probabilities(features[check]).double().exp().numpy()
+
+        found = out_of_fold(learn, classes, groups, mass.shape[1], seed, recipe.folds)
+        if found is None:
+            break
+        likelihood = np.log(np.maximum(found, EPSILON))
+        nll = float(-(mass.numpy() * likelihood).sum() / mass.sum())
+        if nll < best_nll:
+            best, best_nll, held_out = name, nll, found
+    temperature = 1.0
+    if held_out is not None:
+        temperature = fit_temperature(torch.from_numpy(held_out).T, mass.T, recipe.temperature_doubt)
+    return FittedHead(candidates[best](features, mass), temperature, best)

@@ -1,0 +1,150 @@
+"""The map model: what fine-tuning makes. Images of one tileset's kind go in, class probabilities come out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from finetune.encoder import Encoder
+from finetune.head_fit import FittedHead
+from pretrain.head import Head
+from pretrain.model import Mapper
+from pretrain.recipe import ModelRecipe
+from pretrain.scaling import Scaling
+from synth.spec.legend import Legend
+from synth.spec.refusal import Refusal
+from synth.spec.run import whole_file
+from synth.spec.sensor import Band, Sensor
+
+FORMAT = "terraficta map model 1"
+MODEL = "model.pt"
+
+
+@dataclass(frozen=True)
+class MapModel:
+    """A whole map-maker: network, bands, scaling, head, legend and temperature.
+
+    Parameters
+    ----------
+    encoder : from images to features
+    fitted : head and temperature
+    legend : K classes
+
+    Examples
+    --------
+    >>> model = read_map_model("out/finetune")                       # doctest: +SKIP
+    >>> model(tile.image[None], tile.sensor, tile.valid[None]).shape # doctest: +SKIP
+    torch.Size([1, 4, 100, 101])
+    """
+
+    encoder: Encoder
+    fitted: FittedHead
+    legend: Legend
+
+    @property
+    def sensor(self) -> Sensor:
+        """The bands of one date."""
+        return self.encoder.sensor
+
+    @property
+    def dates(self) -> int:
+        """Images a scene."""
+        return self.encoder.dates
+
+    @property
+    def temperature(self) -> float:
+        """What the scores are divided by."""
+        return self.fitted.temperature
+
+    @property
+    def choice(self) -> str:
+        """What tuning chose."""
+        return self.fitted.choice
+
+    @torch.inference_mode()
+    def __call__(self, image: Tensor, sensor: Sensor | None = None, valid: Tensor | None = None) -> Tensor:
+        """Class probabilities (N, K, H, W) on the CPU; they sum to 1.
+
+        Parameters
+        ----------
+        image : (N, B, H, W) in product units, as a tile holds it; before and after stacked for change
+        sensor : its bands; refused where they are not those of the model. None: taken on trust
+        valid : (N, H, W) bool; missing pixels are read as average ground
+        """
+        if sensor is not None:
+            self.encoder.require_sensor(sensor)
+        if image.shape[1] != len(self.sensor) * self.dates:
+            expected = f"{len(self.sensor) * self.dates}: {', '.join(band.name for band in self.sensor.bands)}"
+            raise Refusal(
+                "image", "bands", image.shape[1], expected, "hand over the bands that the model was fitted on"
+            )
+        self.encoder.mapper.eval()
+        features = self.encoder.features(image, valid)
+        logs = self.fitted.head.log_probabilities(features)
+        return torch.softmax(logs / self.temperature, 1).cpu()
+
+    def to(self, device: torch.device | str) -> MapModel:
+        """The same on a device."""
+        head = self.fitted.head
+        moved = Head(head.weight.to(device), head.bias.to(device), head.sharpness.to(device))
+        return replace(self, encoder=self.encoder.to(device), fitted=replace(self.fitted, head=moved))
+
+
+def write_map_model(folder: Path, model: MapModel) -> None:
+    """Write model.pt into a folder, whole or not at all."""
+    encoder, head, pretraining = model.encoder, model.fitted.head, model.encoder.mapper.legend
+    content = {
+        "format": FORMAT,
+        "network": encoder.mapper.recipe.model_dump(mode="json"),
+        "pretraining": [pretraining.name, list(pretraining.classes), list(pretraining.colours)],
+        "weights": {name: value.detach().cpu() for name, value in encoder.mapper.state_dict().items()},
+        "head": {name: value.detach().cpu() for name, value in vars(head).items()},
+        "temperature": model.temperature,
+        "choice": model.choice,
+        "scaling": [encoder.scaling.centre.cpu(), encoder.scaling.spread.cpu(), encoder.scaling.absolute],
+        "sensor": asdict(encoder.sensor),
+        "level": encoder.level,
+        "dates": encoder.dates,
+        "legend": [model.legend.name, list(model.legend.classes), list(model.legend.colours)],
+    }
+    with whole_file(folder / MODEL) as partial:
+        torch.save(content, partial)
+
+
+def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
+    """Read what `terraficta finetune run` wrote.
+
+    Raises
+    ------
+    Refusal
+        no such folder, a damaged file, or one that is something else
+    """
+    path = Path(folder) / MODEL
+    if not path.is_file():
+        raise Refusal(folder, MODEL, "no such file", "a folder that `terraficta finetune run` wrote", "check the path")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the damage provokes
+        raise Refusal(path, "file", type(error).__name__, "a whole model.pt", "copy it again, or fine-tune") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        mend = "hand over the --out folder of `terraficta finetune run`"
+        raise Refusal(path, "format", "another kind of file", FORMAT, mend)
+    recipe = ModelRecipe.from_dict({**content["network"], "pretrained": False}, where=path)
+    mapper = Mapper(recipe, _legend(content["pretraining"]))
+    mapper.load_state_dict(content["weights"])
+    bands = tuple(Band(**band) for band in content["sensor"]["bands"])
+    encoder = Encoder(
+        mapper.eval(), Scaling(*content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
+        content["level"], content["dates"],
+    )  # fmt: skip
+    fitted = FittedHead(Head(**content["head"]), content["temperature"], content["choice"])
+    return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
+
+
+def _legend(parts: list[Any]) -> Legend:
+    name, classes, colours = parts
+    return Legend(name, tuple(classes), tuple(colours))

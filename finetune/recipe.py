@@ -1,0 +1,63 @@
+"""Fine-tuning recipes: how a few real labels make a mapper a map of a real place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from pretrain.recipe import ModelRecipe
+from synth.spec.recipe import Recipe, Share
+
+HeadKind = Literal["ridge", "linear", "full"]
+
+
+class LinearRecipe(Recipe):
+    """Logistic regression on frozen features."""
+
+    penalties: tuple[float, ...] = (0.03, 0.003, 0.3, 3.0)
+    """values of C that cross-validation chooses from, the customary one first"""
+
+
+class FullRecipe(Recipe):
+    """Training of every weight."""
+
+    steps: int = Field(default=200, ge=1)
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """of pretrained weights; AdamW, one-cycle"""
+    scratch_learning_rate: float = Field(default=2e-3, gt=0)
+    """of weights that start at random"""
+    weight_decay: float = Field(default=0.02, ge=0)
+    crop_px: int = Field(default=64, ge=8)
+    batch: int = Field(default=8, ge=1)
+    turn: bool = True
+    """quarter turns and mirror images: land has no north; radiometry is never touched"""
+    label_smoothing: Share = 0.02
+    calibration_share: Share = 0.5
+    """steps of the held-out training that finds the temperature, as a share of `steps`; 0: no temperature"""
+
+
+class FinetuneRecipe(Recipe):
+    """A whole fine-tuning run."""
+
+    name: str
+    about: str
+    model: ModelRecipe = ModelRecipe()
+    """the network, where there are no weights to start from"""
+    folds: int = Field(default=5, ge=2)
+    """of the cross-validation that finds temperature and penalty"""
+    temperature_doubt: float = Field(default=0.5, gt=0)
+    """how far log T is believed to lie from 0 before a label is seen; few labels barely move it"""
+    most_labels: int = Field(default=4000, ge=1)
+    """labels a class that the closed-form and linear heads take at most"""
+    linear: LinearRecipe = LinearRecipe()
+    full: FullRecipe = FullRecipe()
+
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def read_finetune_recipe(name_or_file: str | Path, changes: list[str] | None = None) -> FinetuneRecipe:
+    """Read one of `finetune/recipes`, or a file."""
+    return FinetuneRecipe.read(name_or_file, RECIPES, changes)

@@ -1,0 +1,192 @@
+"""The Lightning task: training every weight of a map model on a few labelled pixels."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+from finetune.encoder import Encoder
+from finetune.labels import Labels
+from finetune.recipe import FullRecipe
+from pretrain.head import Head
+from pretrain.objective import soft_cross_entropy
+from synth.spec.key import SceneKey
+from synth.spec.tile import Tile
+
+WARM_UP = 0.1
+"""share of the steps over which the learning rate rises"""
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A batch of ground around labels.
+
+    Parameters
+    ----------
+    image : (N, B, H, W) in product units
+    valid : (N, H, W) bool
+    mass : (N, K, H, W) of the drawn labels, zero elsewhere
+    """
+
+    image: Tensor
+    valid: Tensor
+    mass: Tensor
+
+
+class CropStream(IterableDataset[Crops]):
+    """Crops around labels, every class as often; step t is addressed by (seed, t).
+
+    Turning is quarter turns and mirrors in torch: exact, for any number of bands. albumentations' D4 goes through
+    OpenCV, which refuses images of very many bands, and costs seconds to import.
+    """
+
+    def __init__(self, tiles: Sequence[Tile], labels: Labels, recipe: FullRecipe, seed: int) -> None:
+        self.tiles, self.labels, self.recipe, self.seed = tiles, labels, recipe, seed
+        self._of_class = [
+            torch.nonzero(labels.classes == k)[:, 0].numpy() for k in torch.unique(labels.classes).tolist()
+        ]
+        self._of_tile = {t: labels.of(t) for t in torch.unique(labels.tile).tolist()}
+
+    def __iter__(self) -> Iterator[Crops]:
+        step = 0
+        while True:
+            rng = SceneKey(self.seed, step).at("crops").rng()
+            yield _together([self._crop(rng) for _ in range(self.recipe.batch)])
+            step += 1
+
+    def _crop(self, rng: np.random.Generator) -> Crops:
+        """A crop that holds a label of a random class somewhere, turned at random."""
+        p = int(rng.choice(self._of_class[int(rng.integers(len(self._of_class)))]))
+        t = int(self.labels.tile[p])
+        tile, mine = self.tiles[t], self._of_tile[t]
+        rows, columns = (
+            _span(int(at), size, self.recipe.crop_px, rng)
+            for at, size in zip((self.labels.y[p], self.labels.x[p]), tile.grid.shape, strict=True)
+        )
+        image, valid = tile.image[:, rows, columns], tile.valid[rows, columns]
+        inside = (mine.y >= rows.start) & (mine.y < rows.stop) & (mine.x >= columns.start) & (mine.x < columns.stop)
+        mass = torch.zeros(len(mine.legend), *valid.shape)
+        mass[:, mine.y[inside] - rows.start, mine.x[inside] - columns.start] = mine.mass[inside].T
+        side = self.recipe.crop_px
+        beyond = (0, side - valid.shape[1], 0, side - valid.shape[0])  # tiles smaller than a crop
+        parts = [functional.pad(part, beyond) for part in (image, valid[None].float(), mass)]
+        if self.recipe.turn:
+            quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
+            parts = [torch.rot90(part, quarter, (1, 2)) for part in parts]
+            parts = [part.flip(2) for part in parts] if mirror else parts
+        return Crops(parts[0], parts[1][0] > 0, parts[2])
+
+
+def _span(at: int, size: int, side: int, rng: np.random.Generator) -> slice:
+    """`side` pixels of 0..size that hold `at`."""
+    low, high = max(0, at - side + 1), max(0, min(at, size - side))
+    start = int(rng.integers(min(low, high), high + 1))
+    return slice(start, min(size, start + side))
+
+
+def _together(crops: Sequence[Crops]) -> Crops:
+    return Crops(
+        torch.stack([c.image for c in crops]),
+        torch.stack([c.valid for c in crops]),
+        torch.stack([c.mass for c in crops]),
+    )
+
+
+class FinetuneTask(lightning.LightningModule):
+    """One training of mapper and head.
+
+    Parameters
+    ----------
+    encoder : whose mapper is trained in place
+    head : to start from
+    recipe : steps, rates, smoothing
+    learning_rate : at its peak
+    """
+
+    def __init__(self, encoder: Encoder, head: Head, recipe: FullRecipe, learning_rate: float) -> None:
+        super().__init__()
+        self.recipe, self.learning_rate = recipe, learning_rate
+        self.mapper = encoder.mapper
+        self.weight = nn.Parameter(head.weight * head.sharpness)
+        self.bias = nn.Parameter(head.bias * head.sharpness)
+        self._encoder = encoder
+
+    def head(self) -> Head:
+        """As trained so far."""
+        return Head(self.weight.detach().cpu(), self.bias.detach().cpu(), torch.tensor(1.0))
+
+    def training_step(self, crops: Crops, batch_idx: int) -> Tensor:
+        encoder = self._encoder.to(self.device)
+        features = encoder.features(crops.image, crops.valid)
+        with torch.autocast(self.device.type, enabled=False):
+            y = torch.einsum("ndhw,dk->nkhw", features.float(), self.weight) + self.bias[:, None, None]
+            present = (self.bias > -1e3).float()[:, None, None]
+            even = present / present.sum() * crops.mass.sum(1, keepdim=True)
+            mass = crops.mass + self.recipe.label_smoothing * (even - crops.mass)
+            loss = soft_cross_entropy(torch.log_softmax(y, 1), mass)
+        self.log("loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
+        used = [p for name, p in self.mapper.named_parameters() if not name.startswith(("dense.", "log_"))]
+        groups = [
+            {"params": used, "weight_decay": self.recipe.weight_decay},
+            {"params": [self.weight, self.bias], "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, self.learning_rate, total_steps=max(2, self.recipe.steps), pct_start=WARM_UP
+        )
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def transfer_batch_to_device(self, batch: Crops, device: torch.device, dataloader_idx: int) -> Crops:
+        return Crops(batch.image.to(device), batch.valid.to(device), batch.mass.to(device))
+
+
+def train_whole(
+    encoder: Encoder,
+    head: Head,
+    tiles: Sequence[Tile],
+    labels: Labels,
+    recipe: FullRecipe,
+    learning_rate: float,
+    seed: int,
+    progress: Sequence[Callback] = (),
+) -> Head:
+    """Train the encoder's mapper in place, and return the trained head."""
+    torch.manual_seed(SceneKey(seed, 0).at("train").word())
+    task = FinetuneTask(encoder, head, recipe, learning_rate)
+    device = encoder.device.type
+    quiet = logging.getLogger("lightning.pytorch")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = lightning.Trainer(
+            max_steps=recipe.steps, accelerator="gpu" if device == "cuda" else "cpu", devices=1,
+            precision="bf16-mixed", gradient_clip_val=1.0, callbacks=list(progress), logger=False,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=scratch,
+        )  # fmt: skip
+        trainer.fit(task.train(), DataLoader(CropStream(tiles, labels, recipe, seed), batch_size=None))
+    quiet.setLevel(level)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    task.mapper.to(device).eval()
+    return task.head()
+
+
+def shorter(recipe: FullRecipe) -> FullRecipe:
+    """The same for the held-out training that finds the temperature."""
+    steps = max(1, round(recipe.steps * recipe.calibration_share))
+    return recipe.model_copy(update={"steps": steps})
