@@ -1,0 +1,208 @@
+"""The benchmark: every arm on every tileset, with the same labels, on the same test pixels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from eval.arms import Arm, Fitted
+from eval.metrics import Tally
+from eval.pixels import Pixels, fold_pixels
+from eval.recipe import BenchmarkRecipe
+from finetune.calibrate import soften
+from finetune.labels import draw_labels
+from finetune.split import TEST, TRAIN
+from finetune.tileset import Tileset, read_tileset
+from synth.spec.refusal import Refusal
+from synth.spec.run import whole_file
+from synth.spec.tile import Tile
+
+ROWS, DETAILS = "benchmark.csv", "details.jsonl"
+KEY = ["tileset", "arm", "labels_per_class", "seed"]
+COLUMNS = [
+    *KEY, "accuracy", "miou", "macro_f1", "ece", "ece_mass", "nll", "brier", "temperature", "ece_calibrated",
+    "nll_calibrated", "seconds", "fit_s", "predict_s", "n_train", "n_test", "choice", "weights", "protocol",
+]  # fmt: skip
+"""then one `iou_<class>` a class of any legend, empty where a tileset lacks it"""
+WORDS = dict.fromkeys(("tileset", "arm", "choice", "weights", "protocol"), str)
+"""columns that stay text, also where a digest happens to look like a number"""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A tileset as the benchmark uses it.
+
+    Parameters
+    ----------
+    tileset : whence
+    train : tiles that hold labels of the train fold, in order
+    blind : the same without class mass: all that an arm gets to see beside the drawn labels
+    test : the pixels that every arm is scored on
+    protocol : digest of what else a row hangs on: the tileset's files and the test pixels
+    """
+
+    tileset: Tileset
+    train: list[Tile]
+    blind: list[Tile]
+    test: list[Pixels]
+    protocol: str
+
+
+def read_ground(folder: Path, test_pixels: int) -> Ground:
+    """Read a tileset for a benchmark."""
+    tileset = read_tileset(folder)
+    tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
+    if not tiles:
+        raise Refusal(folder, "scenes", "no labels", "labelled scenes", "benchmark a tileset with labels")
+    train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())]
+    blind = [tile.with_mass(torch.zeros(1, 1, 1).expand_as(tile.mass)) for tile in train]
+    test = fold_pixels(tiles, TEST, test_pixels, tileset.name)
+    if not train or not test:
+        fold = "test" if train else "train"
+        raise Refusal(folder, "fold", f"no labelled pixel in the {fold} fold", "at least one", "check fold and label")
+    return Ground(tileset, train, blind, test, _protocol(folder, test_pixels))
+
+
+def _protocol(folder: Path, test_pixels: int) -> str:
+    digest = hashlib.blake2b(str(test_pixels).encode(), digest_size=6)
+    digest.update((folder / "tileset.yaml").read_bytes())
+    for path in sorted(folder.rglob("*.tif")):
+        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode())
+    return digest.hexdigest()
+
+
+def score(fitted: Fitted, pixels: Sequence[Pixels], classes: int) -> tuple[Tally, Tally | None]:
+    """Tally a fitted arm on pixels: as it is, and at the temperature that it found."""
+    plain = Tally(classes)
+    mended = Tally(classes) if fitted.temperature is not None else None
+    for some in pixels:
+        probabilities = fitted.probabilities(some)
+        plain.add(probabilities, some.mass)
+        if mended is not None and fitted.temperature is not None:
+            mended.add(soften(probabilities, fitted.temperature), some.mass)
+    return plain, mended
+
+
+class Ledger:
+    """The rows of a benchmark on disk: read back, added to one by one, whole at every moment.
+
+    Parameters
+    ----------
+    folder : of the benchmark; `benchmark.csv` has the scores, `details.jsonl` confusion and reliability by row
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path, details = folder / ROWS, folder / DETAILS
+        self._rows: list[dict[str, Any]] = pd.read_csv(path, dtype=WORDS).to_dict("records") if path.is_file() else []  # type: ignore[assignment]
+        self._details = [json.loads(line) for line in details.read_text().splitlines()] if details.is_file() else []
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """Every row so far, tidy."""
+        frame = pd.DataFrame(self._rows)
+        extra = sorted(c for c in frame.columns if c not in COLUMNS)
+        return frame.reindex(columns=[*COLUMNS, *extra])
+
+    def find(self, key: tuple[str, str, int, int], protocol: str, weights: str) -> bool:
+        """Whether a row is there already; refuses one that was made another way."""
+        for row in self._rows:
+            if tuple(row[k] for k in KEY) == key:
+                stated = {"weights": str(row["weights"]), "protocol": str(row["protocol"])}
+                for name, mine in (("weights", weights), ("protocol", protocol)):
+                    if stated[name] != mine:
+                        raise Refusal(
+                            self.folder / ROWS, name, f"{stated[name]} in the row {key}", f"{mine}, as of now",
+                            "choose a new --out: rows of different weights, test pixels or files are no comparison",
+                        )  # fmt: skip
+                return True
+        return False
+
+    def add(self, row: dict[str, Any], detail: dict[str, Any]) -> None:
+        """Add a row, and write."""
+        self._rows.append(row)
+        self._details.append(detail)
+        with whole_file(self.folder / DETAILS) as partial:
+            partial.write_text("".join(json.dumps(d) + "\n" for d in self._details))
+        with whole_file(self.folder / ROWS) as partial:
+            self.rows.to_csv(partial, index=False, float_format="%.6g")
+
+
+def run_cell(ground: Ground, arm: Arm, per_class: int, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One row: draw the labels, fit the arm, score it. Also its detail: confusion and reliability."""
+    labels = draw_labels(ground.train, per_class, seed)
+    classes = ground.tileset.legend.classes
+    start = time.perf_counter()
+    fitted = arm.fit(ground.blind, labels, seed)
+    fit_s = time.perf_counter() - start
+    plain, mended = score(fitted, ground.test, len(classes))
+    predict_s = time.perf_counter() - start - fit_s
+    scores = plain.scores().as_dict()
+    calibrated = None if mended is None else mended.scores()
+    key = {"tileset": ground.tileset.name, "arm": arm.name, "labels_per_class": per_class, "seed": seed}
+    row = {
+        **key,
+        **{name: scores[name] for name in ("accuracy", "miou", "macro_f1", "ece", "ece_mass", "nll", "brier")},
+        "temperature": fitted.temperature,
+        "ece_calibrated": None if calibrated is None else calibrated.ece,
+        "nll_calibrated": None if calibrated is None else calibrated.nll,
+        "seconds": fit_s + predict_s, "fit_s": fit_s, "predict_s": predict_s,
+        "n_train": len(labels), "n_test": sum(len(p) for p in ground.test),
+        "choice": fitted.choice, "weights": arm.weights, "protocol": ground.protocol,
+        **{f"iou_{name}": value for name, value in zip(classes, scores["iou"], strict=True)},
+    }  # fmt: skip
+    curve = plain.reliability()
+    points = (curve.confidence, curve.accuracy, curve.weight)
+    detail = {
+        **key,
+        "classes": list(classes),
+        "confusion": [[round(v, 3) for v in line] for line in plain.confusion.tolist()],
+        "reliability": [[round(v, 5) for v in part.tolist()] for part in points],
+    }
+    return row, detail
+
+
+def run_benchmark(
+    folders: Sequence[Path],
+    recipe: BenchmarkRecipe,
+    arms: Mapping[str, Arm],
+    out: Path,
+    tell: Callable[[str, int, int], None] = lambda line, done, total: None,
+) -> Ledger:
+    """Fill in the rows that `out` lacks, tileset by tileset, one of them in memory at a time.
+
+    Parameters
+    ----------
+    folders : tilesets
+    recipe : amounts
+    arms : by name, at least those of the recipe
+    out : folder; rows that stand there already are kept and not computed again
+    tell : called after every row with a line about it, rows done and rows in all
+    """
+    ledger = Ledger(out)
+    total = len(folders) * len(recipe.arms) * len(recipe.labels_per_class) * recipe.seeds
+    done = 0
+    for folder in folders:
+        ground = read_ground(folder, recipe.test_pixels)
+        for per_class in recipe.labels_per_class:
+            for seed in range(recipe.seeds):
+                for name in recipe.arms:
+                    done += 1
+                    key = (ground.tileset.name, name, per_class, seed)
+                    if ledger.find(key, ground.protocol, arms[name].weights):
+                        continue
+                    row, detail = run_cell(ground, arms[name], per_class, seed)
+                    ledger.add(row, detail)
+                    tell(
+                        f"{row['tileset']} {name} {per_class} labels, draw {seed}: mIoU {row['miou']:.3f} "
+                        f"in {row['seconds']:.1f} s", done, total,
+                    )  # fmt: skip
+    return ledger

@@ -1,0 +1,193 @@
+"""Networks as arms of a benchmark: a mapper, pretrained or fresh, and one of the three heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eval.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
+from eval.pixels import Pixels, label_features
+from eval.recipe import BenchmarkRecipe
+from eval.windows import Windows
+from finetune.adapt import adapt, fresh_mapper
+from finetune.encoder import Encoder
+from finetune.labels import Labels, ground_blocks
+from finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
+from pretrain.checkpoint import read_weights, weights_digest
+from pretrain.model import Mapper
+from synth.spec.refusal import Refusal
+from synth.spec.tile import Tile
+
+WINDOWS = Windows()
+
+
+def at_pixels(network: Callable[[Tensor, Tensor], Tensor], pixels: Pixels, windows: Windows = WINDOWS) -> Tensor:
+    """(K, n) what a network says of pixels: the tile is mapped in windows, of which only those with such pixels.
+
+    Parameters
+    ----------
+    network : (N, B, h, w) images and (N, h, w) valid -> (N, K, h, w)
+    pixels : of one tile
+    """
+    tile = pixels.tile
+    height, width = tile.grid.shape
+    asked = np.zeros((height, width), dtype=bool)
+    asked[pixels.y, pixels.x] = True
+    high, wide = min(windows.size_px, height), min(windows.size_px, width)
+
+    def predict(corners: Sequence[tuple[int, int]]) -> Tensor:
+        views = [(slice(y, y + high), slice(x, x + wide)) for y, x in corners]
+        return network(
+            torch.stack([tile.image[:, r, c] for r, c in views]), torch.stack([tile.valid[v] for v in views])
+        )
+
+    def wanted(y: int, x: int, h: int, w: int) -> bool:
+        return bool(asked[y : y + h, x : x + w].any())
+
+    found: Tensor | None = None
+    for y, x, piece in windows.strips(height, width, predict, wanted):
+        h, w = piece.shape[1:]
+        mine = (pixels.y >= y) & (pixels.y < y + h) & (pixels.x >= x) & (pixels.x < x + w)
+        if found is None:
+            found = torch.zeros(len(piece), len(pixels))
+        found[:, mine] = piece[:, pixels.y[mine] - y, pixels.x[mine] - x]
+    assert found is not None  # there is at least one pixel, so at least one window
+    return found
+
+
+@dataclass
+class NetworkArm:
+    """A mapper adapted to the labels; its scaling is fitted once a tileset, on pixels that are not test pixels.
+
+    Parameters
+    ----------
+    name : of the arm
+    head : "ridge" maps without a gradient step, "linear" and "full" train
+    recipe : of fine-tuning, the same for every arm
+    mapper : pretrained; None: random weights, anew for every draw
+    weights : digest of the pretrained weights, or "none"
+    device : "cpu" or "cuda"
+    """
+
+    name: str
+    head: HeadKind
+    recipe: FinetuneRecipe
+    mapper: Mapper | None
+    weights: str = "none"
+    device: str = "cpu"
+    _encoder: tuple[Sequence[Tile], Encoder] | None = field(default=None, init=False, repr=False)
+
+    def encoder(self, tiles: Sequence[Tile], seed: int) -> Encoder:
+        """The mapper tied to these tiles; kept while the tiles stay the same and the weights are not random."""
+        if self.mapper is None:
+            return Encoder.fit(fresh_mapper(self.recipe, seed), tiles)
+        if self._encoder is None or self._encoder[0] is not tiles:
+            self._encoder = (tiles, Encoder.fit(self.mapper, tiles))
+        return self._encoder[1]
+
+    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
+        """Adapt; probabilities come calibrated, so no temperature is left to apply."""
+        model = adapt(
+            tiles, labels, self.encoder(tiles, seed), self.recipe, head=self.head,
+            pretrained=self.mapper is not None, seed=seed, device=self.device,
+        )  # fmt: skip
+        choice = f"{model.choice} T={model.temperature:.3g}"
+        return Fitted(lambda pixels: at_pixels(lambda image, valid: model(image, valid=valid), pixels), choice=choice)
+
+
+@dataclass
+class FeatureForestArm:
+    """A forest on 5x5 context and the features of a frozen pretrained mapper: what the features add to a baseline.
+
+    Parameters
+    ----------
+    network : whose encoder gives the features
+    name : of the arm
+    """
+
+    network: NetworkArm
+    name: str = "forest-features"
+
+    @property
+    def weights(self) -> str:
+        """Digest of the pretrained weights."""
+        return self.network.weights
+
+    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
+        """Tune and fit the forest as the other forests are."""
+        encoder = self.network.encoder(tiles, seed).to(self.network.device)
+        learned = encoder.at(tiles, labels).numpy()
+
+        def features(pixels: Pixels) -> np.ndarray:
+            with torch.inference_mode():
+                found = at_pixels(lambda image, valid: encoder.features(image, valid).cpu(), pixels)
+            return np.concatenate([pixels.context, found.T.numpy()], axis=1)
+
+        x = np.concatenate([label_features(tiles, labels, "context"), learned], axis=1)
+        return fit_tuned(make_forest, FOREST_GRID, x, labels, ground_blocks(tiles, labels), seed, features)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Arms by name, and the pretraining that some of them stand on.
+
+    Parameters
+    ----------
+    arms : by name
+    weights : digest of the weights; None without
+    record : run record of the pretraining; None without
+    """
+
+    arms: Mapping[str, Arm]
+    weights: str | None = None
+    record: dict[str, Any] | None = None
+
+
+NETWORKS: Mapping[str, tuple[HeadKind, bool]] = {
+    "scratch": ("full", False),
+    "synthetic": ("full", True),
+    "episodic": ("ridge", True),
+    "linear": ("linear", True),
+    "random-ridge": ("ridge", False),
+}
+"""head, and whether it starts from pretrained weights"""
+NAMES = (*NETWORKS, "forest-features", *PIXEL_ARMS)
+
+
+def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arms:
+    """The arms that a recipe names; scratch and synthetic share network, steps and everything but the start.
+
+    Raises
+    ------
+    Refusal : an unknown arm, or one that needs weights where there are none
+    """
+    for name in recipe.arms:
+        if name not in NAMES:
+            raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
+        if weights is None and (name == "forest-features" or NETWORKS.get(name, ("", False))[1]):
+            raise Refusal(
+                "--weights", name, "no weights", "a weights.pt", f"give --weights, or leave {name} out of --arms"
+            )
+    tuning = read_finetune_recipe(recipe.adapt)
+    mapper, record = read_weights(weights) if weights is not None else (None, None)
+    digest = weights_digest(weights) if weights is not None else "none"
+    if mapper is not None:
+        tuning = tuning.model_copy(update={"model": mapper.recipe})  # scratch: the same network, unlearned
+    made: dict[str, Arm] = {}
+    for name in recipe.arms:
+        if name in PIXEL_ARMS:
+            made[name] = PIXEL_ARMS[name]
+        elif name == "forest-features":
+            made[name] = FeatureForestArm(NetworkArm("episodic", "ridge", tuning, mapper, digest, device))
+        else:
+            head, learned = NETWORKS[name]
+            made[name] = NetworkArm(
+                name, head, tuning, mapper if learned else None, digest if learned else "none", device
+            )
+    return Arms(made, None if weights is None else digest, record)

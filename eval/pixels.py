@@ -1,0 +1,100 @@
+"""Pixels: some places in a tile, and what a per-pixel classifier may know of them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from finetune.labels import Labels
+from synth.spec.key import SceneKey
+from synth.spec.refusal import Refusal
+from synth.spec.tile import Tile
+
+Features = Literal["spectra", "context"]
+
+CONTEXT_PX = 5
+"""side of the neighbourhood whose mean and standard deviation `context` adds [px]"""
+CHUNK = 8_000_000
+"""numbers gathered at once [floats]: 32 MB"""
+
+
+class Pixels:
+    """Some pixels of a tile, with features that are computed once and kept.
+
+    Parameters
+    ----------
+    tile : that they lie in
+    y, x : (n,) rows and columns
+    mass : (K, n) class mass that is known of them
+    """
+
+    def __init__(self, tile: Tile, y: Tensor, x: Tensor, mass: Tensor) -> None:
+        self.tile, self.y, self.x, self.mass = tile, y, x, mass
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @cached_property
+    def spectra(self) -> NDArray[np.float32]:
+        """(n, B): the pixel itself."""
+        return self.tile.image[:, self.y, self.x].T.contiguous().numpy()
+
+    @cached_property
+    def context(self) -> NDArray[np.float32]:
+        """(n, 3 B): the pixel, and mean and standard deviation of the valid pixels in 5x5 around it."""
+        height, width = self.tile.grid.shape
+        reach = CONTEXT_PX // 2
+        dy, dx = (v.reshape(-1) for v in torch.meshgrid(*[torch.arange(-reach, reach + 1)] * 2, indexing="ij"))
+        step = max(1, CHUNK // (len(dy) * len(self.tile.sensor)))
+        parts = []
+        for y, x in zip(self.y.split(step), self.x.split(step), strict=True):
+            ny, nx = y[:, None] + dy, x[:, None] + dx
+            inside = (ny >= 0) & (ny < height) & (nx >= 0) & (nx < width)
+            ny, nx = ny.clamp(0, height - 1), nx.clamp(0, width - 1)
+            weight = (inside & self.tile.valid[ny, nx]).float()
+            weight = weight / weight.sum(1, keepdim=True).clamp(min=1)
+            around = self.tile.image[:, ny, nx]  # (B, n, 25)
+            mean = (around * weight).sum(-1)
+            spread = ((around - mean[..., None]).square() * weight).sum(-1).sqrt()
+            parts.append(torch.cat([mean, spread]).T)
+        return np.concatenate([self.spectra, torch.cat(parts).numpy()], axis=1)
+
+
+def label_features(tiles: Sequence[Tile], labels: Labels, kind: Features) -> NDArray[np.float32]:
+    """(P, F) features of drawn labels, in their order."""
+    found: NDArray[np.float32] | None = None
+    for number, tile in enumerate(tiles):
+        mine = np.flatnonzero(labels.tile.numpy() == number)
+        if len(mine) == 0:
+            continue
+        some = getattr(Pixels(tile, labels.y[mine], labels.x[mine], labels.mass[mine].T), kind)
+        found = np.empty((len(labels), some.shape[1]), dtype=np.float32) if found is None else found
+        found[mine] = some
+    if found is None:
+        raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+    return found
+
+
+def fold_pixels(tiles: Sequence[Tile], fold: int, most: int, name: str) -> list[Pixels]:
+    """The labelled pixels of a fold; where there are more than `most`, a plain random sample of that size.
+
+    The sample hangs on `name` alone, so every arm, seed and number of labels is scored on the same pixels.
+    `most` = 0 takes all.
+    """
+    where = [torch.nonzero(tile.in_fold(fold), as_tuple=True) for tile in tiles]
+    sizes = [len(y) for y, _ in where]
+    total = sum(sizes)
+    if 0 < most < total:
+        rng = SceneKey(zlib.crc32(name.encode()), 0).at("sample", fold, most).rng()
+        chosen = torch.from_numpy(np.sort(rng.choice(total, size=most, replace=False)))
+        first = np.cumsum([0, *sizes])
+        inside = [chosen[(chosen >= a) & (chosen < b)] - a for a, b in zip(first[:-1], first[1:], strict=True)]
+        where = [(y[rows], x[rows]) for (y, x), rows in zip(where, inside, strict=True)]
+    return [Pixels(tile, y, x, tile.mass[:, y, x]) for tile, (y, x) in zip(tiles, where, strict=True) if len(y)]

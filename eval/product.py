@@ -1,0 +1,160 @@
+"""The product: a map on disk that any GIS opens in its right colours."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+import rasterio
+import torch
+from rasterio.shutil import copy as copy_raster
+from rasterio.windows import Window
+from torch import Tensor
+
+from synth.spec.legend import Legend
+from synth.spec.refusal import Refusal
+from synth.spec.run import whole_file
+
+STEPS = 250
+"""probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""
+MOST_CLASSES = 255
+BEFORE_CLASSES = 3
+"""bands ahead of the probability of the first class: class, probability, entropy"""
+
+
+def encode(probabilities: Tensor) -> Tensor:
+    """Probabilities (K, H, W) to the bytes of a map (3 + K, H, W): class, its probability, entropy, each class.
+
+    Entropy is Shannon's, divided by ln K: 0 where one class is certain, 1 where all are equal.
+    """
+    probability, best = probabilities.max(0)
+    entropy = -torch.special.xlogy(probabilities, probabilities).sum(0) / math.log(max(len(probabilities), 2))
+    shares = torch.cat([torch.stack([probability, entropy]), probabilities]).clamp(0, 1)
+    return torch.cat([(best + 1)[None], 1 + (shares * STEPS).round()]).to(torch.uint8)
+
+
+def decode(stored: Tensor) -> Tensor:
+    """Bytes of a map (3 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata."""
+    shares = (stored[BEFORE_CLASSES:].float() - 1).clamp(min=0)
+    return shares / shares.sum(0).clamp(min=1e-12)
+
+
+class MapWriter:
+    """An open map; see `open_map`."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def write(self, y: int, x: int, probabilities: Tensor, valid: Tensor) -> None:
+        """Write a piece: probabilities (K, h, w) at row y, column x; nodata where `valid` (h, w) is False."""
+        stored = (encode(probabilities) * valid).numpy()
+        height, width = valid.shape
+        self._target.write(stored, window=Window(x, y, width, height))
+
+
+@contextmanager
+def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) -> Iterator[MapWriter]:
+    """Open a new map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
+
+    Bands, all uint8 with nodata 0 (GeoTIFF knows one nodata for all of them): `class` (1..K, with colour table and
+    names), `probability` of that class, `entropy` (of ln K), then `probability: NAME` for every class. Scale and
+    offset are stored with the bands, so a GIS shows probabilities. GeoTIFF keeps no colour table beside further
+    bands, so table and names are in `<name>.tif.aux.xml`, which GDAL reads by itself, and `<name>.qml` is QGIS's.
+
+    Parameters
+    ----------
+    path : of the map, ending in .tif
+    source : open rasterio dataset whose grid the map takes: size, CRS and transform or ground control points
+    legend : K classes, at most 255
+    about : further tags, e.g. the digest of the weights
+    """
+    if len(legend) > MOST_CLASSES:
+        raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
+    names = ["class", "probability", "entropy", *(f"probability: {name}" for name in legend.classes)]
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "dtype": "uint8", "count": len(names), "nodata": 0,
+        "height": source.height, "width": source.width,
+        "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER", "photometric": "MINISBLACK",
+    }  # fmt: skip
+    points, points_crs = source.gcps
+    if points:
+        profile |= {"gcps": points, "crs": points_crs}
+    elif source.crs is not None or not source.transform.is_identity:
+        profile |= {"crs": source.crs, "transform": source.transform}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial, TemporaryDirectory(prefix=".map-", dir=path.parent) as folder:
+        flat = Path(folder) / "flat.tif"  # uncompressed, so that pieces can be written in any order without waste
+        with rasterio.open(flat, "w", **profile) as target:
+            target.descriptions = names
+            target.scales = (1.0, *[1 / STEPS] * (len(names) - 1))
+            target.offsets = (0.0, *[-1 / STEPS] * (len(names) - 1))
+            target.update_tags(legend=json.dumps(legend.classes), colours=json.dumps(legend.colours), **about)
+            target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
+            yield MapWriter(target)
+        # nearest: a class and its probabilities must come from the same pixel in overviews as well
+        copy_raster(
+            flat, partial, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST", blocksize=512,
+            bigtiff="IF_SAFER",
+        )  # fmt: skip
+        _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
+        _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+
+
+def _write_text(path: Path, text: str) -> None:
+    with whole_file(path) as partial:
+        partial.write_text(text)
+
+
+def _pam(legend: Legend) -> str:
+    """GDAL's side file: colour table and category names of band 1, entry 0 clear."""
+    entries = ['<Entry c1="0" c2="0" c3="0" c4="0"/>']
+    entries += [f'<Entry c1="{r}" c2="{g}" c3="{b}" c4="255"/>' for r, g, b in legend.rgb()]
+    categories = "".join(f"<Category>{_text(name)}</Category>" for name in ("", *legend.classes))
+    return (
+        '<PAMDataset><PAMRasterBand band="1"><ColorInterp>Palette</ColorInterp>'
+        f"<ColorTable>{''.join(entries)}</ColorTable><CategoryNames>{categories}</CategoryNames>"
+        "</PAMRasterBand></PAMDataset>\n"
+    )
+
+
+def _qgis_style(legend: Legend) -> str:
+    """QGIS's side file: show band 1 in the colours and names of the legend."""
+    entries = "".join(
+        f'<paletteEntry value="{k}" color="{colour}" alpha="255" label={quoteattr(name)}/>'
+        for k, (name, colour) in enumerate(zip(legend.classes, legend.colours, strict=True), 1)
+    )
+    return (
+        "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+        '<qgis version="3.28"><pipe><rasterrenderer type="paletted" band="1" opacity="1" alphaBand="-1">'
+        f"<colorPalette>{entries}</colorPalette></rasterrenderer></pipe></qgis>\n"
+    )
+
+
+def _text(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def read_map(path: Path) -> tuple[np.ndarray, Legend]:
+    """The stored bytes (3 + K, H, W) of a map of ours, and its legend.
+
+    Raises
+    ------
+    Refusal : where the file is not such a map
+    """
+    try:
+        with rasterio.open(path) as source:
+            stored, tags = source.read(), source.tags()
+    except rasterio.RasterioIOError as error:
+        raise Refusal(path, "map", str(error), "a GeoTIFF", "check the path") from error
+    if "legend" not in tags or stored.dtype != np.uint8:
+        raise Refusal(
+            path, "legend", "no such tag", "a map by `terraficta eval predict`", "map the image with it first"
+        )
+    return stored, Legend(path.stem, tuple(json.loads(tags["legend"])), tuple(json.loads(tags["colours"])))
