@@ -76,16 +76,15 @@ def run(
     """Draw labels from the train fold of a tileset and fit a map model to them."""
     kind, number = _head(head), _number(labels_per_class)
     content, on = read_finetune_recipe(recipe, set_), pick_device(device)
-    mapper, parent = _mapper(weights, content, seed)
+    mapper, pretraining = _mapper(weights, content, seed)
     land = read_tileset(tileset)
     tiles = list(land.tiles("train"))
     if not tiles:
         mend = "name a tileset with a legend and labels"
         raise Refusal(tileset, "label", "no labels", "labelled pixels in the train fold", mend)
     with whole_folder(out) as partial:
-        record = Run(
-            "finetune", content.model_dump(mode="json"), seed, {"weights": parent, "tileset": _tileset_digest(land)}
-        )
+        parents = {"weights": (pretraining or {}).get("digest"), "tileset": _digest(land)}
+        record = Run("finetune", content.model_dump(mode="json"), seed, parents)
         labels = draw_labels(tiles, number, seed)
         model = adapt(
             tiles, labels, mapper, content, head=kind, pretrained=weights != "none", seed=seed, device=on,
@@ -93,8 +92,10 @@ def run(
         )  # fmt: skip
         write_map_model(partial, model)
         metrics = {"labels": labels.counts(), "temperature": model.temperature, "choice": model.choice}
-        about = {"tileset": str(tileset), "weights": weights, "head": kind, "labels_per_class": number}
-        record.write(partial, metrics, device=on, digest=weights_digest(partial / MODEL), **about)
+        record.write(
+            partial, metrics, device=on, digest=weights_digest(partial / MODEL), head=kind, labels_per_class=number,
+            weights=weights, weights_record=pretraining, tileset=_about(land),
+        )  # fmt: skip
     _say(labels, model.temperature, out)
 
 
@@ -113,15 +114,19 @@ def _number(text: str) -> int | Literal["all"]:
     return int(text)
 
 
-def _mapper(weights: str, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, str | None]:
-    """The mapper to start from, and the digest of the run that made it."""
-    if weights == "none":
-        return fresh_mapper(recipe, seed), None
-    mapper, record = read_weights(weights)
-    return mapper, record.get("digest")
+def _mapper(weights: str, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
+    """The mapper to start from, and the record of the run that made it."""
+    return (fresh_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
 
 
-def _tileset_digest(tileset: Tileset) -> str:
+def _about(tileset: Tileset) -> dict[str, Any]:
+    """What a product of the same kind must be read by."""
+    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "gsd_m", "dates")
+    return {key: getattr(tileset, key) for key in keys}
+
+
+def _digest(tileset: Tileset) -> str:
+    """12 hex digits of the manifest."""
     return hashlib.blake2b((tileset.folder / MANIFEST).read_bytes(), digest_size=6).hexdigest()
 
 

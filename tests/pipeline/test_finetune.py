@@ -225,6 +225,8 @@ def test_the_command_writes_a_whole_run(tileset: Tileset, tmp_path: Path) -> Non
     record = read_run(out)
     assert record["stage"] == "finetune"
     assert record["metrics"]["labels"] == {"forest": 5, "water": 5, "soil": 5}
+    assert (record["tileset"]["name"], record["tileset"]["scale"]) == ("made", 0.0001)
+    assert record["weights_record"] is None
     assert sorted(path.name for path in out.iterdir()) == ["model.pt", "run.json"]
     assert accuracy(read_map_model(out), tileset) > 0.6
     again = CliRunner().invoke(app, arguments)
