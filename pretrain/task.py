@@ -111,8 +111,8 @@ class PretrainTask(lightning.LightningModule):
             group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
         losses = episode_loss(self.mapper, episode, self.recipe.dense)
         for name, value in losses.items():
-            past = self.running.get(name, float(value))
-            self.running[name] = 0.98 * past + 0.02 * float(value)
+            now = float(value.detach())
+            self.running[name] = 0.98 * self.running.get(name, now) + 0.02 * now
             self.log(name, self.running[name], prog_bar=True)
         return losses["loss"]
 
