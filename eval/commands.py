@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +11,30 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from eval.benchmark import run_benchmark
+from eval.benchmark import ROWS, run_benchmark
 from eval.networks import make_arms
+from eval.predict import predict_image, scene_images, stored_of_tileset
 from eval.recipe import read_benchmark_recipe
+from eval.score import score_map, score_run, score_tables
+from eval.source import Stored
 from eval.summary import summarise
+from eval.windows import Windows
+from finetune.map_model import read_map_model
+from finetune.tileset import read_tileset
 from synth.spec.device import pick_device
 from synth.spec.refusal import Refusal
 from synth.spec.run import Run, whole_file
+
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    TaskProgressColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 
 app = typer.Typer(help="Map real land, score the map, compare ways to it, report.", no_args_is_help=True)
 
@@ -48,6 +64,77 @@ def _numbers(text: str) -> list[int]:
 
 
 @app.command()
+def predict(
+    run: Annotated[Path, typer.Option(help="folder of terraficta finetune run")],
+    out: Annotated[Path, typer.Option(help="GeoTIFF to write; .png, .qml, .aux.xml and .run.json come beside it")],
+    image: Annotated[
+        list[Path] | None, typer.Option(help="GeoTIFF; twice (before, after) where the run maps change")
+    ] = None,
+    tileset: Annotated[Path | None, typer.Option(help="map a scene of it, or take scale and nodata from it")] = None,
+    scene: Annotated[str | None, typer.Option(help="id of a scene of --tileset; the first one by default")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="image = stored * scale + offset, in place of the tileset's")
+    ] = None,
+    offset: Annotated[float, typer.Option(help="with --scale")] = 0.0,
+    nodata: Annotated[float | None, typer.Option(help="with --scale: stored value of missing pixels")] = None,
+    window: Annotated[int, typer.Option(min=32, help="side of a window [px]")] = 256,
+    overlap: Annotated[int, typer.Option(min=0, help="that neighbouring windows share [px]")] = 64,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Map an image of any size: class, probability, entropy and the probability of each class, as a COG."""
+    if image is None and tileset is None:
+        raise Refusal("predict", "--image", "none", "--image TIF, or --tileset DIR", "say what to map")
+    if image is not None and scene is not None:
+        raise Refusal("predict", "--scene", f"{scene} and --image", "one of the two", "drop one")
+    if overlap * 2 > window:
+        raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
+    where = pick_device(device)
+    stored = None if scale is None else Stored(scale, offset, nodata)
+    if tileset is not None:
+        land = read_tileset(tileset, verify=False)
+        stored = stored or stored_of_tileset(land)
+        image = image or scene_images(land, scene, read_map_model(run))
+    windows = Windows(window, overlap, batch=4 if where == "cpu" else 32)
+    with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
+        task = bar.add_task("map", total=1.0)
+        made = predict_image(
+            run, image or [], out, stored=stored, windows=windows, device=where,
+            tell=lambda share: bar.update(task, completed=share),
+        )  # fmt: skip
+    for path in (made.map, made.preview, made.record):
+        typer.echo(path)
+
+
+@app.command()
+def score(
+    tileset: Annotated[Path, typer.Option(help="folder with a tileset.yaml")],
+    run: Annotated[Path | None, typer.Option(help="folder of terraficta finetune run: maps every test scene")] = None,
+    map: Annotated[Path | None, typer.Option(help="map of one scene by terraficta eval predict")] = None,
+    scene: Annotated[str | None, typer.Option(help="which scene --map shows; the first by default")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON to write")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Score a model or a map on the labelled pixels of the test fold."""
+    if (run is None) == (map is None):
+        raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
+    land = read_tileset(tileset, verify=False)
+    if run is not None:
+        tally = score_run(run, land, pick_device(device))
+    else:
+        assert map is not None
+        tally = score_map(map, land, scene)
+    scores = tally.scores()
+    console = Console()
+    console.print(score_tables(scores, land.legend.classes))
+    if out is not None:
+        with whole_file(out) as partial:
+            content = {"tileset": land.name, "scored": str(run or map), **scores.as_dict()}
+            content |= {"classes": land.legend.classes, "confusion": tally.confusion.tolist()}
+            partial.write_text(json.dumps(content, indent=1) + "\n")
+        typer.echo(out)
+
+
+@app.command()
 def benchmark(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
     out: Annotated[Path, typer.Option(help="folder; rows that stand there already are not computed again")],
@@ -70,16 +157,11 @@ def benchmark(
     chosen = read_benchmark_recipe(recipe, changes)
     where = pick_device(device)
     known = make_arms(chosen, weights, where)
-    run = Run("benchmark", chosen.model_dump(mode="json"), seed=0, parents={"weights": known.weights})
-    console = Console()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+    run = Run(
+        "benchmark", chosen.model_dump(mode="json"), seed=0, parents={"weights": (known.record or {}).get("digest")}
     )
-    with Progress(*columns, console=console) as bar:
+    console = Console()
+    with Progress(*COLUMNS, console=console) as bar:
         task = bar.add_task("benchmark", total=None)
 
         def tell(line: str, done: int, total: int) -> None:
@@ -92,6 +174,8 @@ def benchmark(
         summary.to_csv(partial, index=False, float_format="%.4f")
     best = {f"{r['tileset']} {r['labels_per_class']}": r["arm"] for r in summary.to_dict("records") if r["best"]}
     metrics = {"rows": len(ledger.rows), "best": best}
-    run.write(out, metrics, device=where, weights=known.record, tilesets=[str(t) for t in tileset])
+    digest = hashlib.blake2b((out / ROWS).read_bytes(), digest_size=6).hexdigest()
+    about = {"weights": str(weights), "weights_digest": known.weights, "parent_record": known.record}
+    run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
     console.print(summary_table(summary))
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)

@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-import numpy as np
 import rasterio
 import torch
 from rasterio.shutil import copy as copy_raster
@@ -141,8 +140,8 @@ def _text(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def read_map(path: Path) -> tuple[np.ndarray, Legend]:
-    """The stored bytes (3 + K, H, W) of a map of ours, and its legend.
+def read_legend(path: Path) -> Legend:
+    """The legend of a map of ours.
 
     Raises
     ------
@@ -150,11 +149,10 @@ def read_map(path: Path) -> tuple[np.ndarray, Legend]:
     """
     try:
         with rasterio.open(path) as source:
-            stored, tags = source.read(), source.tags()
-    except rasterio.RasterioIOError as error:
+            tags, count, dtype = source.tags(), source.count, source.dtypes[0]
+    except rasterio.errors.RasterioIOError as error:
         raise Refusal(path, "map", str(error), "a GeoTIFF", "check the path") from error
-    if "legend" not in tags or stored.dtype != np.uint8:
-        raise Refusal(
-            path, "legend", "no such tag", "a map by `terraficta eval predict`", "map the image with it first"
-        )
-    return stored, Legend(path.stem, tuple(json.loads(tags["legend"])), tuple(json.loads(tags["colours"])))
+    if "legend" not in tags or dtype != "uint8" or count != BEFORE_CLASSES + len(json.loads(tags["legend"])):
+        mend = "map the image with it first"
+        raise Refusal(path, "legend", "no such map", "a map by `terraficta eval predict`", mend)
+    return Legend(path.stem, tuple(json.loads(tags["legend"])), tuple(json.loads(tags["colours"])))

@@ -1,0 +1,171 @@
+"""Prediction: a fitted map model and an image of any size give a map on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+import torch
+from torch import Tensor
+
+from eval.preview import natural_colour, thin, write_preview
+from eval.product import open_map
+from eval.source import Source, Stored, open_source
+from eval.windows import Windows
+from finetune.manifest import MANIFEST
+from finetune.map_model import MODEL, MapModel, read_map_model
+from finetune.plausibility import require_reflectance
+from finetune.tileset import Tileset, read_tileset, stack_sensor
+from pretrain.checkpoint import weights_digest
+from synth.spec.refusal import Refusal
+from synth.spec.run import Run, read_run, whole_file
+
+SAMPLE_PX = 128
+"""side of the thinned image that is checked for plausible reflectance [px]"""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a prediction has made.
+
+    Parameters
+    ----------
+    map, preview, record : the GeoTIFF, the PNG and the run record
+    shares : share of the mapped pixels a class
+    mapped_px : pixels that are not nodata [px]
+    """
+
+    map: Path
+    preview: Path
+    record: Path
+    shares: dict[str, float]
+    mapped_px: int
+
+
+def predict_image(
+    run_folder: Path,
+    images: Sequence[Path],
+    out: Path,
+    *,
+    stored: Stored | None = None,
+    windows: Windows | None = None,
+    device: str = "cpu",
+    tell: Callable[[float], None] = lambda share: None,
+) -> Made:
+    """Map an image, or before and after, with the model of a fine-tuning run.
+
+    Parameters
+    ----------
+    run_folder : of `terraficta finetune run`
+    images : one GeoTIFF, or two where the run maps change
+    out : GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
+    stored : how the image's numbers are stored; None: as in the tileset that the run was fitted on
+    windows : how the image is cut
+    device : "cpu" or "cuda"
+    tell : called with the share that is done
+    """
+    if out.suffix.lower() not in {".tif", ".tiff"}:
+        raise Refusal(out, "out", out.suffix or "no suffix", ".tif", "name a GeoTIFF")
+    model = read_map_model(run_folder, device)
+    parent, digest = read_run(run_folder), weights_digest(run_folder / MODEL)
+    stored = stored or stored_of_run(run_folder, parent)
+    windows = windows or Windows(batch=4 if device == "cpu" else 32)
+    run = Run(
+        "predict",
+        {"images": [str(p) for p in images], "stored": vars(stored), "windows": vars(windows)},
+        seed=0,
+        parents={"map_model": digest},
+    )
+    names = [band.name for band in model.sensor.bands]
+    about = {"TIFFTAG_SOFTWARE": "terraficta eval predict", "map_model": digest}
+    counts = torch.zeros(len(model.legend), dtype=torch.int64)
+    with open_source(images, stored, names, model.dates) as source:
+        _require_plausible(images[0], source, model)
+        height, width = source.shape
+        with open_map(out, source.first, model.legend, about) as target:
+            for y, x, piece, valid in mapped_pieces(source, model, windows):
+                target.write(y, x, piece, valid)
+                counts += torch.bincount(piece.argmax(0)[valid], minlength=len(counts))
+                tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
+        preview = _write_preview(out, source, model)
+    mapped = int(counts.sum())
+    shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, counts.tolist(), strict=True)}
+    record = out.with_suffix(".run.json")
+    with whole_file(record) as partial:
+        content = run.record({"mapped_px": mapped, "shares": shares}, device=device, digest=weights_digest(out))
+        partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
+    return Made(out, preview, record, shares, mapped)
+
+
+def mapped_pieces(source: Source, model: MapModel, windows: Windows) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+    """(y, x, probabilities (K, h, w), valid (h, w)) that together cover the source, each pixel once."""
+    height, width = source.shape
+    high, wide = min(windows.size_px, height), min(windows.size_px, width)
+
+    def predict(corners: Sequence[tuple[int, int]]) -> Tensor:
+        images, valids = zip(*(source.read(y, x, high, wide) for y, x in corners), strict=True)
+        return model(torch.stack(images), valid=torch.stack(valids))
+
+    for y, x, piece in windows.strips(height, width, predict):
+        yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]
+
+
+def stored_of_tileset(tileset: Tileset) -> Stored:
+    """How a tileset's images are stored."""
+    return Stored(tileset.scale, tileset.offset, tileset.nodata)
+
+
+def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
+    """How the images of the tileset were stored that a run was fitted on.
+
+    Raises
+    ------
+    Refusal : where neither the run says so nor its tileset is to be found
+    """
+    stated = record.get("tileset")
+    if isinstance(stated, Mapping) and {"scale", "offset", "nodata"} <= set(stated):
+        return Stored(stated["scale"], stated["offset"], stated["nodata"])
+    if isinstance(stated, str) and (Path(stated) / MANIFEST).is_file():
+        return stored_of_tileset(read_tileset(stated, verify=False))
+    mend = "give --tileset DIR of images stored in the same way, or --scale and --offset"
+    raise Refusal(folder / "run.json", "tileset", stated, "a tileset that is there", mend)
+
+
+def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[Path]:
+    """The image files of a scene by its id (None: the first), once the tileset is known to suit a model."""
+    model.encoder.require_sensor(tileset.sensor if model.dates == 1 else stack_sensor(tileset.sensor))
+    if tileset.level != model.encoder.level:
+        mend = "fine-tune on a tileset of this level"
+        raise Refusal(tileset.folder, "level", tileset.level, f"{model.encoder.level}, as the run was fitted on", mend)
+    by_id = {entry.entry.id: entry for entry in tileset.scenes}
+    if scene is not None and scene not in by_id:
+        known = ", ".join(list(by_id)[:12]) + (" ..." if len(by_id) > 12 else "")
+        raise Refusal(tileset.folder, "scene", scene, f"one of {known}", "use an id of tileset.yaml")
+    chosen = tileset.scenes[0] if scene is None else by_id[scene]
+    return [raster.path for raster in chosen.images]
+
+
+def _require_plausible(path: Path, source: Source, model: MapModel) -> None:
+    """Refuse reflectance that cannot be, e.g. an image stored in another scale than the run's tileset."""
+    if model.encoder.level not in {"BOA", "TOA"}:
+        return
+    height, width = source.shape
+    image, valid = source.read(0, 0, height, width, step=thin(max(height, width), SAMPLE_PX))
+    pixels = image[: len(model.sensor), valid].T
+    require_reflectance(path, pixels, torch.zeros(len(pixels), dtype=torch.uint8), model.sensor, ())
+
+
+def _write_preview(out: Path, source: Source, model: MapModel) -> Path:
+    height, width = source.shape
+    step = thin(max(height, width))
+    image, valid = source.read(0, 0, height, width, step=step)
+    with rasterio.open(out) as made:
+        label = made.read(1, out_shape=tuple(valid.shape))
+    picture = natural_colour(image, valid, model.sensor.reading_order())
+    preview = out.with_suffix(".png")
+    write_preview(preview, label, model.legend, out.stem, picture)
+    return preview

@@ -1,0 +1,264 @@
+"""From an image to a map: windows, bytes on disk, georeference, refusals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from rasterio.transform import from_origin
+from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
+
+from eval.predict import predict_image, scene_images
+from eval.product import decode, encode
+from eval.score import score_map, score_run
+from eval.source import Stored, open_source
+from eval.windows import Windows
+from finetune.adapt import adapt, fresh_mapper
+from finetune.labels import draw_labels
+from finetune.map_model import write_map_model
+from finetune.recipe import read_finetune_recipe
+from finetune.tileset import read_tileset
+from pretrain.recipe import ModelRecipe
+from synth.spec.refusal import Refusal
+from synth.spec.run import Run
+
+SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A tileset, and the folder of a ridge head on random features that maps it."""
+    folder = tmp_path_factory.mktemp("predict")
+    tileset = read_tileset(write_tileset(folder / "made", size=80))
+    tiles = list(tileset.tiles("train"))
+    recipe = read_finetune_recipe("quick").model_copy(update={"model": SMALL})
+    model = adapt(tiles, draw_labels(tiles, 20, 0), fresh_mapper(recipe, 0), recipe)
+    run = folder / "run"
+    write_map_model(run, model)
+    about = {"scale": 0.0001, "offset": 0.0, "nodata": 0}
+    Run("finetune", {"name": "test"}, seed=0).write(run, tileset=about, digest="abc")
+    return folder / "made", run
+
+
+# windows
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (16, 50), (33, 16), (70, 41)])
+def test_windows_cover_every_pixel_once_and_blend_to_one(height: int, width: int) -> None:
+    windows = Windows(size_px=16, overlap_px=6, batch=3)
+    high, wide = min(16, height), min(16, width)
+    seen = torch.zeros(height, width)
+    for y, x, piece in windows.strips(height, width, lambda corners: torch.ones(len(corners), 2, high, wide)):
+        seen[y : y + piece.shape[1], x : x + piece.shape[2]] += 1
+        assert torch.allclose(piece, torch.ones_like(piece))
+    assert torch.equal(seen, torch.ones(height, width))
+
+
+def test_windows_give_back_a_field_that_depends_on_place_alone() -> None:
+    field = torch.rand(3, 61, 47)
+    found = torch.zeros_like(field)
+
+    def predict(corners):
+        return torch.stack([field[:, y : y + 16, x : x + 16] for y, x in corners])
+
+    for y, x, piece in Windows(16, 6).strips(61, 47, predict):
+        found[:, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+    assert torch.allclose(found, field, atol=1e-6)
+
+
+def test_panels_change_no_number() -> None:
+    def predict(corners):
+        return torch.stack([torch.full((2, 16, 16), float(y * 100 + x)) for y, x in corners])
+
+    def mosaic(windows: Windows) -> torch.Tensor:
+        found = torch.zeros(2, 40, 90)
+        for y, x, piece in windows.strips(40, 90, predict):
+            found[:, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+        return found
+
+    assert torch.equal(mosaic(Windows(16, 6, panel_px=23)), mosaic(Windows(16, 6)))
+
+
+def test_memory_does_not_grow_with_the_height_of_the_raster() -> None:
+    def peak(height: int) -> int:
+        biggest = 0
+        for _, _, piece in Windows(32, 8).strips(height, 64, lambda corners: torch.ones(len(corners), 2, 32, 32)):
+            biggest = max(biggest, piece.numel())
+        return biggest
+
+    assert peak(4000) == peak(200)
+
+
+# bytes
+
+
+def test_bytes_keep_probabilities_to_half_a_step() -> None:
+    probabilities = torch.softmax(3 * torch.randn(5, 30, 30), 0)
+    stored = encode(probabilities)
+    assert stored.dtype == torch.uint8
+    assert stored.shape == (8, 30, 30)
+    assert torch.equal(stored[0].long(), probabilities.argmax(0) + 1)
+    assert stored[1:].min() >= 1
+    assert (decode(stored) - probabilities).abs().max() < 0.006
+    assert ((stored[1].float() - 1) / 250 - probabilities.max(0).values).abs().max() <= 0.0021
+
+
+def test_entropy_is_0_where_certain_and_1_where_all_are_equal() -> None:
+    certain = encode(torch.tensor([1.0, 0.0, 0.0])[:, None, None])
+    equal = encode(torch.full((3, 1, 1), 1 / 3))
+    assert certain[2].item() == 1
+    assert equal[2].item() == 251
+
+
+# the map
+
+
+def test_map_is_a_cog_on_the_grid_of_the_image(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    out = tmp_path / "map.tif"
+    made = predict_image(run, [folder / "image0.tif"], out, windows=Windows(32, 8))
+    with rasterio.open(folder / "image0.tif") as image, rasterio.open(out) as file:
+        assert (file.crs, file.transform, file.shape) == (image.crs, image.transform, image.shape)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.descriptions == (
+            "class", "probability", "entropy", "probability: forest", "probability: water", "probability: soil",
+        )  # fmt: skip
+        assert file.nodata == 0
+        assert set(file.dtypes) == {"uint8"}
+        assert file.scales[1:] == (0.004,) * 5
+        assert file.offsets[0] == 0
+        tileset = read_tileset(folder)
+        colours = file.colormap(1)
+        assert [colours[k][:3] for k in (1, 2, 3)] == tileset.legend.rgb()
+        label = file.read(1)
+        assert set(np.unique(label)) == {1, 2, 3}
+    assert made.mapped_px == 6400
+    assert sum(made.shares.values()) == pytest.approx(1)
+    record = json.loads(made.record.read_text())
+    assert record["stage"] == "predict"
+    assert record["parent_record"]["digest"] == "abc"
+    assert made.preview.read_bytes().startswith(b"\x89PNG")
+    assert 'label="water"' in (tmp_path / "map.qml").read_text()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "map.png", "map.qml", "map.run.json", "map.tif", "map.tif.aux.xml",
+    ]  # fmt: skip
+
+
+def test_map_is_right_and_scores_the_same_from_disk_and_from_the_model(
+    fitted: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, run = fitted
+    tileset = read_tileset(folder)
+    predict_image(run, [folder / "image1.tif"], tmp_path / "map.tif")
+    from_disk = score_map(tmp_path / "map.tif", tileset, "s1").scores()
+    assert from_disk.accuracy > 0.9
+    assert from_disk.weight == 38 * 80
+    whole = score_run(run, tileset)
+    assert whole.scores().accuracy > 0.9
+    assert whole.scores().weight == 2 * 38 * 80
+    assert from_disk.ece < 0.2
+
+
+def test_nodata_stays_nodata(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    with rasterio.open(folder / "image0.tif") as file:
+        stored, profile = file.read(), file.profile
+    stored[:, 10:30, 5:9] = 0
+    stored[2, 40, 40] = 0  # one dark band is no missing pixel
+    with rasterio.open(tmp_path / "holes.tif", "w", **profile) as file:
+        file.write(stored)
+    predict_image(run, [tmp_path / "holes.tif"], tmp_path / "map.tif", windows=Windows(32, 8))
+    with rasterio.open(tmp_path / "map.tif") as file:
+        bytes_there = file.read()
+    hole = np.zeros((80, 80), bool)
+    hole[10:30, 5:9] = True
+    assert (bytes_there[:, hole] == 0).all()
+    assert (bytes_there[:, ~hole] > 0).all()
+
+
+def test_an_image_without_georeference_is_mapped_without_one(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    with rasterio.open(folder / "image0.tif") as file:
+        stored = file.read()
+    with rasterio.open(tmp_path / "bare.tif", "w", "GTiff", 80, 80, len(BANDS), dtype="uint16") as file:
+        file.write(stored)
+    predict_image(run, [tmp_path / "bare.tif"], tmp_path / "map.tif")
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.crs is None
+        assert file.transform.is_identity
+
+
+def test_ground_control_points_are_kept(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    with rasterio.open(folder / "image0.tif") as file:
+        stored = file.read()
+    points = [
+        rasterio.control.GroundControlPoint(row, column, 14 + column / 1e4, 46 - row / 1e4)
+        for row, column in ((0, 0), (0, 80), (80, 0), (80, 80))
+    ]
+    with rasterio.open(
+        tmp_path / "raw.tif", "w", "GTiff", 80, 80, len(BANDS), dtype="uint16", crs="EPSG:4326", gcps=points
+    ) as file:
+        file.write(stored)
+    predict_image(run, [tmp_path / "raw.tif"], tmp_path / "map.tif")
+    with rasterio.open(tmp_path / "map.tif") as file:
+        found, crs = file.gcps
+    assert crs.to_epsg() == 4326
+    assert [(p.row, p.col, p.x, p.y) for p in found] == [(p.row, p.col, p.x, p.y) for p in points]
+
+
+# refusals
+
+
+def test_another_number_of_bands_is_refused_and_nothing_is_left(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    image, _ = draw_ground(0, 48)
+    write_raster(tmp_path / "four.tif", (image[:4] * 1e4).astype(np.uint16))
+    with pytest.raises(Refusal, match=r"four.tif: bands: found 4, expected 5: B02, B03"):
+        predict_image(fitted[1], [tmp_path / "four.tif"], tmp_path / "out" / "map.tif")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_reflectance_image_in_another_scale_is_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    image, _ = draw_ground(0, 48)
+    write_raster(tmp_path / "unit.tif", image.astype(np.float32))
+    with pytest.raises(Refusal, match="scale"):
+        predict_image(fitted[1], [tmp_path / "unit.tif"], tmp_path / "map.tif")
+    assert not list(tmp_path.glob("map*"))
+    predict_image(fitted[1], [tmp_path / "unit.tif"], tmp_path / "map.tif", stored=Stored(1.0, 0.0, None))
+
+
+def test_two_images_for_a_model_of_one_date_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    images = [fitted[0] / "image0.tif"] * 2
+    with pytest.raises(Refusal, match="one image"):
+        predict_image(fitted[1], images, tmp_path / "map.tif")
+
+
+def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None:
+    image, _ = draw_ground(0, 48)
+    before = write_raster(tmp_path / "before.tif", image.astype(np.float32))
+    after = write_raster(tmp_path / "after.tif", image.astype(np.float32), transform=from_origin(0, 0, 10, 10))
+    with pytest.raises(Refusal, match="gdalwarp"), open_source([before, after], Stored(1, 0, None), BANDS, 2):
+        pass
+
+
+def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    from finetune.map_model import read_map_model
+
+    with pytest.raises(Refusal, match="check the path"):
+        predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")
+    with pytest.raises(Refusal, match="one of s0, s1"):
+        scene_images(read_tileset(fitted[0]), "s7", read_map_model(fitted[1]))
+
+
+def test_a_map_is_scored_on_its_own_grid_and_legend_only(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    predict_image(run, [folder / "image0.tif"], tmp_path / "map.tif")
+    with pytest.raises(Refusal, match="--scene"):
+        score_map(tmp_path / "map.tif", read_tileset(folder), "s1")
+    other = read_tileset(write_tileset(tmp_path / "other", legend=["a", "b", "c"]))
+    with pytest.raises(Refusal, match="legend"):
+        score_map(tmp_path / "map.tif", other)
+    with pytest.raises(Refusal, match="map the image with it first"):
+        score_map(folder / "label0.tif", read_tileset(folder))
