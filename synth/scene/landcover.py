@@ -194,9 +194,12 @@ def _compose(
         value = at(what) if isinstance(what, str) else what
         cover = torch.where(where, value, cover).to(torch.uint8)
 
-    boggy = terrain.wetness + 0.12 * habitat.stand + 0.25 * (1 - water.above_m / 4).clamp(0.0, 1.0)
-    marsh = (boggy > planes([1.12 - 0.5 * c.moisture * (0.5 + s[3]) for c, s in zip(climates, style, strict=True)],
-                            device)) & (terrain.slope < 0.08) & (habitat.moisture > 0.3)  # fmt: skip
+    # marsh: hardly above the water, on flat ground, in patches; peat also away from it where cool and wet
+    near_m = planes([0.3 + 2.2 * c.moisture * s[3] for c, s in zip(climates, style, strict=True)], device)
+    boggy = 1 - water.above_m / near_m + 0.7 * habitat.patch + 0.3 * habitat.stand
+    peat = (habitat.moisture - 0.75) * 4 + (11 - habitat.summer_c) * 0.15 + habitat.region + 0.5 * habitat.patch - 1.6
+    flat = (terrain.slope < 0.06) & (habitat.moisture > 0.3) & (habitat.summer_c > 3)
+    marsh = flat & (((boggy > 0.4) & (water.above_m < 2 * near_m)) | (peat > 0.3))
     lay(marsh, "wetland")
 
     farmed = _farmed(climates, terrain, habitat, fields) & ~marsh & ~water.shore & ~water.open_water
