@@ -160,7 +160,7 @@ def ground_blocks(tiles: Sequence[Tile], labels: Labels, block_px: int = 32) -> 
     for t, tile in enumerate(tiles):
         mine = np.flatnonzero(labels.tile.numpy() == t)
         addresses, position = split.blocks(tile.grid)
-        for p, block in zip(mine, position[labels.y[mine], labels.x[mine]].tolist(), strict=True):
+        for p, block in zip(mine, position[labels.y[mine].numpy(), labels.x[mine].numpy()].tolist(), strict=True):
             address: Hashable = addresses[block]
             if tile.grid.transform is None:
                 address = tile.region if by_region else (tile.id, address)

@@ -109,7 +109,7 @@ MENDS = {
     "scenes": "list at least one scene with id and image",
     "colours": "write one '#rrggbb' a class, or leave the key out",
     "task": "write task: change for before/after pairs, else leave the key out",
-    "centre_nm": "write the centre wavelength in nm, e.g. centre_nm: 865.0; it decides how the model reads the band",
+    "centre_nm": "write the centre wavelength in nm, e.g. centre_nm: 865.0; leave bands out that see no sunlight",
     "fwhm_nm": "write the full width at half maximum in nm, e.g. fwhm_nm: 30.0",
 }
 

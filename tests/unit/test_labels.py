@@ -8,7 +8,7 @@ import pytest
 import torch
 from tileset_maker import write_tileset
 
-from finetune.labels import draw_labels
+from finetune.labels import draw_labels, ground_blocks
 from finetune.tileset import Tileset, read_tileset
 from synth.spec.refusal import Refusal
 
@@ -68,3 +68,15 @@ def test_no_labels_are_refused(tileset: Tileset) -> None:
         draw_labels(tileset.tiles("train"), 0, seed=0)
     with pytest.raises(Refusal, match="train fold"):
         draw_labels([tile.with_mass(tile.mass * 0) for tile in tileset.tiles()], 5, seed=0)
+
+
+def test_labels_of_the_same_ground_share_a_block(tileset: Tileset) -> None:
+    tiles = list(tileset.tiles("train"))
+    one = draw_labels(tiles, 1, 0)  # a tile may hold a single label
+    assert len(ground_blocks(tiles, one)) == len(one)
+    twins = [tiles[0], tiles[0], tiles[1]]
+    labels = draw_labels(twins, "all", 0)
+    blocks = ground_blocks(twins, labels)
+    first, second = (set(blocks[labels.tile.numpy() == t].tolist()) for t in (0, 1))
+    assert first == second
+    assert not first & set(blocks[labels.tile.numpy() == 2].tolist())
