@@ -172,7 +172,7 @@ class _Classifier:
 
 def make_forest(seed: int, choice: Mapping[str, Any]) -> RandomForestClassifier:
     """200 trees; more change the third decimal of mIoU."""
-    return RandomForestClassifier(n_estimators=200, random_state=seed, n_jobs=1, **choice)
+    return RandomForestClassifier(**{"n_estimators": 200, "random_state": seed, "n_jobs": 1, **choice})
 
 
 def make_logistic(seed: int, choice: Mapping[str, Any]) -> Any:

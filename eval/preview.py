@@ -29,10 +29,10 @@ def thin(length_px: int, most_px: int = LARGEST_PX) -> int:
 
 
 def natural_colour(image: Tensor, valid: Tensor, bands: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """(H, W, 4) picture of an image (B, H, W): 2nd to 98th percentile over the three bands together, invalid clear.
+    """(H, W, 4) picture of an image (B, H, W): from the 2nd percentile of each band up, invalid clear.
 
-    One stretch for all three keeps haze blue and deserts yellow; where a band lies wholly elsewhere (DN), each has its
-    own.
+    The dark end is each band's own, which takes haze away; the span is one for all three, which keeps sand yellow,
+    unless a band spans far more than another (DN).
     """
     rgb = image[list(bands)].float()
     inside = rgb[:, valid]
@@ -41,10 +41,10 @@ def natural_colour(image: Tensor, valid: Tensor, bands: tuple[int, int, int]) ->
         return picture
     sample = inside[:, :: max(1, inside.shape[1] // 100_000)]
     low, high = (torch.quantile(sample, q, dim=1) for q in (0.02, 0.98))
-    together = float((high.min() - low.max()) / (high.max() - low.min()).clamp(min=1e-9)) > 0.3
-    if together:
-        low, high = low.min().expand(3), high.max().expand(3)
-    bright = ((rgb - low[:, None, None]) / (high - low).clamp(min=1e-9)[:, None, None]).clamp(0, 1).pow(0.8)
+    span = (high - low).clamp(min=1e-9)
+    if float(span.max() / span.min()) < 3:
+        span = span.mean().expand(3)
+    bright = ((rgb - low[:, None, None]) / span[:, None, None]).clamp(0, 1).pow(0.8)
     picture[..., :3] = (bright * 255).byte().permute(1, 2, 0).numpy()
     picture[..., 3] = valid.numpy() * 255
     return picture

@@ -40,8 +40,11 @@ def encode(probabilities: Tensor) -> Tensor:
 
 
 def decode(stored: Tensor) -> Tensor:
-    """Bytes of a map (3 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata."""
-    shares = (stored[BEFORE_CLASSES:].float() - 1).clamp(min=0)
+    """Bytes of a map (3 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata.
+
+    The lowest step holds everything below 0.002 and is read as 0.001: a class that was not impossible stays possible.
+    """
+    shares = (stored[BEFORE_CLASSES:].float() - 1).clamp(min=0.25) * (stored[:1] > 0)
     return shares / shares.sum(0).clamp(min=1e-12)
 
 
