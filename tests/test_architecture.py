@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ["synth", "pretrain", "finetune", "eval"]
-ROOMS = ["spec", "scene", "physics", "instrument", "render", "corpus", "stream", "commands"]
+ROOMS = [
+    "spec", "scene", "physics", "instrument", "render", "geotiff", "manifest", "corpus", "stream", "contact_sheet",
+    "commands",
+]  # fmt: skip
 DOORS = {"spec", "render", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
 EXTRA_DOORS = {"synth.instrument.invented"}

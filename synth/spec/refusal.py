@@ -22,3 +22,7 @@ class Refusal(ValueError):
     def __init__(self, where: str | Path, field: str, found: object, expected: str, mend: str) -> None:
         self.where, self.field, self.found, self.expected, self.mend = str(where), field, found, expected, mend
         super().__init__(f"{where}: {field}: found {found}, expected {expected}. Mend: {mend}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str, str]]:
+        """So that it also crosses from a worker process."""
+        return Refusal, (self.where, self.field, str(self.found), self.expected, self.mend)

@@ -122,7 +122,8 @@ def _band(entry: dict[str, Any]) -> Band:
 
 @lru_cache
 def _catalogue() -> dict[str, Sensor]:
-    content = yaml.safe_load(SENSORS.read_text())
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, where libyaml is there
+    content = yaml.load(SENSORS.read_text(), Loader=loader)
     return {
         name: Sensor(
             name=name,

@@ -1,0 +1,156 @@
+"""The commands of `terraficta synth`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from synth.spec.recipe import read_scene_recipe
+from synth.spec.refusal import Refusal
+
+app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
+screen = Console(stderr=True)
+
+Change = Annotated[
+    list[str] | None, typer.Option("--set", help="field=value of the recipe, e.g. light.sza_deg=[30,30]")
+]
+Size = Annotated[int | None, typer.Option("--size", help="Side of a tile in pixels, in place of the recipe's.")]
+Camera = Annotated[str | None, typer.Option("--sensor", help="One sensor for all, or 'invented'.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    columns = TextColumn(f"[bold]{what}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=screen) as progress:
+        yield progress, progress.add_task(what, total=total)
+
+
+@app.command()
+def make(
+    recipe: Annotated[str, typer.Option(help="Name of a recipe (tier0 .. tier3), or a YAML file.")],
+    count: Annotated[int, typer.Option(help="How many tiles.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder.")],
+    sensor: Camera = None,
+    size: Size = None,
+    seed: Annotated[int, typer.Option(help="Of the world; scene 42 of a seed is the same in every recipe.")] = 7,
+    workers: Annotated[int, typer.Option(help="Processes; the files do not depend on it.")] = 1,
+    device: Device = "auto",
+    change: Change = None,
+) -> None:
+    """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
+    from synth.corpus import write_corpus
+
+    read = read_scene_recipe(recipe, change)
+    with _bar("synth make", count) as (progress, task):
+        record = write_corpus(
+            read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done)
+        )
+    per_s = count / max(record["wall_s"], 1e-9)
+    screen.print(f"{count} tiles in {record['wall_s']:.1f} s ({per_s:.2f} a second), digest {record['digest']}: {out}")
+
+
+@app.command()
+def show(
+    out: Annotated[Path, typer.Option(help="PNG file.")],
+    recipe: Annotated[str | None, typer.Option(help="Name of a recipe, or a YAML file; or else --corpus.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="Folder that `synth make` wrote.")] = None,
+    count: Annotated[int, typer.Option(min=1, max=64, help="How many tiles.")] = 6,
+    seed: Annotated[int, typer.Option(help="Of the world.")] = 7,
+    sensor: Camera = None,
+    size: Size = None,
+    device: Device = "auto",
+    change: Change = None,
+) -> None:
+    """Draw tiles on one page: true colour, false colour, classes, relief."""
+    from synth.contact_sheet import write_contact_sheet
+    from synth.corpus import asked_recipe, read_corpus
+    from synth.spec.device import pick_device
+    from synth.stream import stream_tiles
+
+    if (recipe is None) == (corpus is None):
+        found = "both" if recipe else "neither"
+        raise Refusal("synth show", "--recipe or --corpus", found, "one of them", "write --recipe tier3")
+    if corpus is not None:
+        tiles = read_corpus(corpus)
+    else:
+        asked = asked_recipe(read_scene_recipe(str(recipe), change), sensor, size)
+        tiles = stream_tiles(asked, seed, batch=1, device=pick_device(device))
+    shown = []
+    with _bar("synth show", count) as (progress, task):
+        for tile in islice(tiles, count):
+            shown.append(tile)
+            progress.advance(task)
+    if not shown:
+        raise Refusal(str(corpus), "tiles", 0, "at least one", "make a corpus with --count 1 or more")
+    write_contact_sheet(shown, out)
+    screen.print(f"{len(shown)} tiles: {out}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder that `synth make` wrote.")],
+    render_again: Annotated[int, typer.Option(min=0, help="How many tiles to render again and compare.")] = 0,
+    device: Device = "cpu",
+) -> None:
+    """Compare every file of a corpus with its checksum, and if asked with what the recipe makes."""
+    from synth.corpus import verify_corpus
+
+    with _bar("synth verify", None) as (progress, task):
+        found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done))
+    again = f", {found['rendered']} rendered again and equal" if render_again else ""
+    size_mb = found["bytes"] / 1e6
+    screen.print(f"{folder}: {found['tiles']} tiles, {found['files']} files, {size_mb:.1f} MB, all as written{again}")
+
+
+@app.command()
+def toa(
+    table: Annotated[Path, typer.Option(help="CSV of sensor, band, angles, air and boa_reflectance.")],
+    out: Annotated[Path, typer.Option(help="CSV: the same with toa_reflectance and the terms of the atmosphere.")],
+) -> None:
+    """Top-of-atmosphere reflectance for a table of conditions."""
+    from synth.physics.toa_table import toa_table
+
+    toa_table(table, out)
+
+
+@app.command()
+def canopy(
+    table: Annotated[Path, typer.Option(help="NPZ of leaf and canopy parameters.")],
+    out: Annotated[Path, typer.Option(help="NPZ with leaf and canopy spectra.")],
+) -> None:
+    """Leaf and canopy reflectance (PROSPECT, 4SAIL) for a table of plants."""
+    from synth.scene.canopy_table import canopy_table
+
+    count = canopy_table(table, out)
+    screen.print(f"{count} canopies: {out}")
+
+
+@app.command("atmosphere-table")
+def atmosphere_table(
+    out: Annotated[Path | None, typer.Option(help="NPZ file; without it, the one that the package uses.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Solve the atmosphere again, and store the table that every scene is lit by (minutes)."""
+    from synth.physics.atmosphere_table import FILE, build, write
+    from synth.spec.device import pick_device
+
+    with _bar("atmosphere-table", None) as (progress, task):
+        table = build(lambda done, total: progress.update(task, completed=done, total=total), pick_device(device))
+    write(table, out or FILE)
+    screen.print(f"The atmosphere: {out or FILE}")

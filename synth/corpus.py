@@ -1,0 +1,315 @@
+"""The corpus: fictional tiles on disk. Write, verify, read back."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from synth.geotiff import (
+    IMAGE,
+    NOWHERE,
+    place,
+    read_tile,
+    record_of,
+    sensor_as_data,
+    sensor_from_data,
+    sha256_of,
+    write_tile,
+)
+from synth.instrument.invented import INVENTED
+from synth.instrument.product import to_dn
+from synth.manifest import write_manifests
+from synth.render import render
+from synth.spec.device import pick_device
+from synth.spec.key import SceneKey
+from synth.spec.legend import Legend
+from synth.spec.recipe import SceneRecipe
+from synth.spec.refusal import Refusal
+from synth.spec.run import Run, whole_folder
+from synth.spec.sensor import Sensor, read_sensor
+from synth.spec.tile import Tile
+
+TILES, LINES, CARD, SUMS = "tiles", "tiles.jsonl", "corpus.json", "checksums.sha256"
+TILES_A_TASK = 8
+FORMAT = 1
+REMAKE = "copy it again from where it came, or make the corpus again"
+
+Progress = Callable[[int], None]
+"""called with the number of tiles that have just been finished"""
+Made = tuple[dict[str, Any], Sensor, Legend, dict[str, str]]
+"""what a worker says of a tile that it wrote: record, sensor, legend, {file: sha256}"""
+
+
+def write_corpus(
+    recipe: SceneRecipe,
+    seed: int,
+    count: int,
+    folder: Path,
+    sensor: str | None = None,
+    size_px: int | None = None,
+    workers: int = 1,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
+
+    The folder holds `tiles/ID/` with image.tif, mass.tif, label.tif and a file a layer; `tiles.jsonl` with one record
+    a tile; `corpus.json` with the recipe, the legend and the sensors; tileset.yaml (see `synth.manifest`);
+    `checksums.sha256`, which `sha256sum -c` reads too; and `run.json`. All but run.json, which tells the time, and
+    its line in the checksums have the same bytes for any number of workers. It is written whole or not at all.
+
+    Parameters
+    ----------
+    recipe, seed, count : which scenes
+    folder : new or empty
+    sensor : name of one sensor (or "invented") for all, in place of the recipe's
+    size_px : side of a tile, in place of the recipe's
+    workers : processes, each with one thread; on a GPU the work stays in one
+    device : auto, cpu or cuda
+    progress : is told of finished tiles
+
+    Returns
+    -------
+    What run.json says
+
+    Raises
+    ------
+    Refusal
+        an unknown sensor, a count or a size out of range, a folder with content
+    """
+    recipe = asked_recipe(recipe, sensor, size_px)
+    if count < 1:
+        raise Refusal("--count", "count", count, "1 or more tiles", "write --count 16")
+    if workers < 1:
+        raise Refusal("--workers", "workers", workers, "1 or more processes", "write --workers 2")
+    device = pick_device(device)
+    run = Run("corpus", recipe.model_dump(mode="json"), seed)
+    with whole_folder(folder) as partial:
+        made: dict[int, Made] = {}
+        for part in _make(recipe, seed, count, partial, workers, device):
+            made |= {entry[0]["index"]: entry for entry in part}
+            if progress is not None:
+                progress(len(part))
+        sums = _write_books(recipe, seed, [made[i] for i in range(count)], partial, device)
+        record = run.record({"tiles": count}, device=device, digest=sums[LINES][:12], workers=workers)
+        (partial / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
+        sums["run.json"] = sha256_of(partial / "run.json")
+        lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
+        (partial / SUMS).write_text("".join(lines))
+    return record
+
+
+def read_corpus(folder: Path) -> Iterator[Tile]:
+    """The tiles of a corpus, one in memory at a time, in the order of their index."""
+    card = _read_card(folder)
+    sensors = [sensor_from_data(data) for data in card["sensors"]]
+    legend = Legend(**{**card["legend"], **{k: tuple(card["legend"][k]) for k in ("classes", "colours")}})
+    for record in _read_lines(folder):
+        yield read_tile(folder / TILES / record["id"], record, sensors[record["sensor"]], legend)
+
+
+def verify_corpus(
+    folder: Path, render_again: int = 0, device: str = "cpu", progress: Progress | None = None
+) -> dict[str, int]:
+    """Compare every file with its checksum; and, if asked, some tiles with what the recipe makes now.
+
+    Parameters
+    ----------
+    folder : of the corpus
+    render_again : how many tiles, evenly spread, are rendered again and compared
+    device : to render on; on another than the corpus was made on, stored numbers may differ by 1
+    progress : is told of checked files
+
+    Returns
+    -------
+    {"tiles", "files", "bytes", "rendered"}
+
+    Raises
+    ------
+    Refusal
+        names the first file that is missing, changed or unlisted
+    """
+    card, files, size = _read_card(folder), 0, 0
+    listed = _read_sums(folder)
+    for name, expected in listed.items():
+        path = folder / name
+        if not path.is_file():
+            raise Refusal(path, "file", "nothing", "a file of this corpus", REMAKE)
+        found = sha256_of(path)
+        if found != expected:
+            raise Refusal(path, "checksum", f"{found[:12]}...", f"{expected[:12]}... ({path.name} was changed)", REMAKE)
+        files, size = files + 1, size + path.stat().st_size
+        if progress is not None:
+            progress(1)
+    records = list(_read_lines(folder))
+    if len(records) != card["count"]:
+        raise Refusal(folder / LINES, "tiles", len(records), f"{card['count']}, as corpus.json says", REMAKE)
+    for record in records:
+        if f"{TILES}/{record['id']}/{IMAGE}" not in listed:
+            raise Refusal(folder / SUMS, "files", f"no {record['id']}", f"every tile of {LINES}", REMAKE)
+    rendered = _compare(folder, card, render_again, pick_device(device)) if render_again else 0
+    return {"tiles": len(records), "files": files, "bytes": size, "rendered": rendered}
+
+
+def asked_recipe(recipe: SceneRecipe, sensor: str | None, size_px: int | None) -> SceneRecipe:
+    """The recipe with the amounts of the command line, validated again: what was made is what is recorded."""
+    content = recipe.model_dump(mode="json")
+    if sensor is not None:
+        if sensor != INVENTED:
+            read_sensor(sensor)
+        content["instrument"]["sensors"] = [sensor]
+    if size_px is not None:
+        content["size_px"] = size_px
+    return SceneRecipe.from_dict(content, where=recipe.name)
+
+
+def _make(recipe: SceneRecipe, seed: int, count: int, folder: Path, workers: int, device: str) -> Iterator[list[Made]]:
+    """Tasks as they are finished, in any order."""
+    tasks = [range(first, min(first + TILES_A_TASK, count)) for first in range(0, count, TILES_A_TASK)]
+    if workers == 1 or device != "cpu" or len(tasks) == 1:
+        with one_thread():
+            for task in tasks:
+                yield _make_task(recipe, seed, task, folder, device)
+        return
+    # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_start_worker) as pool:
+        futures = [pool.submit(_make_task, recipe, seed, task, folder, device) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A sum over a plane depends, in its last bit, on how many threads share it: so every process has one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _make_task(recipe: SceneRecipe, seed: int, indices: range, folder: Path, device: str) -> list[Made]:
+    """Render and write some tiles."""
+    made: list[Made] = []
+    tiles = render(recipe, [SceneKey(seed, i) for i in indices], device=device)
+    for index, tile in zip(indices, tiles, strict=True):
+        grid = replace(tile.grid, crs=NOWHERE, transform=place(index, tile.grid.width_px, tile.grid.gsd_m))
+        sums = write_tile(replace(tile, grid=grid), folder / TILES / tile.id)
+        made.append((record_of(tile, index), tile.sensor, tile.legend, sums))
+    return made
+
+
+def _write_books(recipe: SceneRecipe, seed: int, made: list[Made], folder: Path, device: str) -> dict[str, str]:
+    """Write tiles.jsonl, corpus.json and the tilesets; returns the checksum of every file so far."""
+    sensors: dict[Sensor, int] = {}
+    sums: dict[str, str] = {}
+    records = []
+    for record, sensor, _, tile_sums in made:
+        records.append(record | {"sensor": sensors.setdefault(sensor, len(sensors))})
+        sums |= {f"{TILES}/{record['id']}/{name}": digest for name, digest in tile_sums.items()}
+    legend = made[0][2]
+    (folder / LINES).write_text("".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
+    card = {
+        "format": FORMAT,
+        "count": len(records),
+        "seed": seed,
+        "device": device,
+        "recipe": recipe.model_dump(mode="json"),
+        "recipe_digest": recipe.digest(),
+        "legend": asdict(legend),
+        "sensors": [sensor_as_data(sensor) for sensor in sensors],
+    }
+    (folder / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    written = write_manifests(folder, recipe, seed, records, list(sensors), legend)
+    for path in [folder / LINES, folder / CARD, *written]:
+        sums[path.relative_to(folder).as_posix()] = sha256_of(path)
+    return sums
+
+
+def _read_card(folder: Path) -> dict[str, Any]:
+    path = folder / CARD
+    if not path.is_file():
+        raise Refusal(folder, CARD, "no such file", "a folder that `terraficta synth make` wrote", "check the path")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Refusal(path, "json", str(error), "the card of a corpus", REMAKE) from error
+    if card.get("format") != FORMAT:
+        mend = "read it with the version of Terraficta that made it (run.json), or make it again"
+        raise Refusal(path, "format", card.get("format"), str(FORMAT), mend)
+    return card
+
+
+def _read_lines(folder: Path) -> Iterator[dict[str, Any]]:
+    path = folder / LINES
+    if not path.is_file():
+        raise Refusal(path, "file", "nothing", "one record a tile", REMAKE)
+    with path.open(errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise Refusal(f"{path}:{number}", "json", str(error), "the record of a tile", REMAKE) from error
+
+
+def _read_sums(folder: Path) -> dict[str, str]:
+    path = folder / SUMS
+    if not path.is_file():
+        raise Refusal(path, "file", "nothing", "the checksums of this corpus", REMAKE)
+    sums = {}
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+        digest, gap, name = line.partition("  ")
+        if len(digest) != 64 or not gap or not name:
+            raise Refusal(f"{path}:{number}", "checksum", repr(line[:40]), "sha256, two blanks, a file name", REMAKE)
+        sums[name] = digest
+    for name in (CARD, LINES):
+        if name not in sums:
+            raise Refusal(path, "files", f"no {name}", "every file of the corpus", REMAKE)
+    return sums
+
+
+def _compare(folder: Path, card: dict[str, Any], wanted: int, device: str) -> int:
+    """Render some tiles again and refuse the first that differs from its files."""
+    recipe = SceneRecipe.from_dict(card["recipe"], where=folder / CARD)
+    step = max(1, card["count"] // wanted)
+    chosen = set(range(0, card["count"], step)[:wanted])
+    allowed = 0 if device == card["device"] else 1
+    for index, stored in enumerate(read_corpus(folder)):
+        if index not in chosen:
+            continue
+        with one_thread():
+            (again,) = render(recipe, [SceneKey(card["seed"], index)], device=device)
+        where = folder / TILES / stored.id / IMAGE
+        found = to_dn(again.image, again.sensor, again.valid).cpu().int()
+        apart = int((found - to_dn(stored.image, stored.sensor, stored.valid).int()).abs().max())
+        mend = "it was made by another version (see run.json): make it again, or use that version"
+        if apart > allowed:
+            raise Refusal(where, "pixels", f"up to {apart} DN from what the recipe makes", f"at most {allowed}", mend)
+        if not _equal(again.mass.cpu(), stored.mass):
+            raise Refusal(where.with_name("mass.tif"), "class mass", "another", "what the recipe makes", mend)
+    return len(chosen)
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(torch.equal(a, b))

@@ -1,0 +1,29 @@
+"""The stream: endless tiles that never touch the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synth.render import render
+from synth.spec.key import SceneKey
+from synth.spec.recipe import SceneRecipe
+from synth.spec.sensor import Sensor
+from synth.spec.tile import Tile
+
+
+def stream_tiles(
+    recipe: SceneRecipe, seed: int, start: int = 0, batch: int = 8, device: str = "cpu", sensor: Sensor | None = None
+) -> Iterator[Tile]:
+    """Scenes `start`, `start` + 1, ... of a world, for ever.
+
+    Parameters
+    ----------
+    recipe, seed : of the world
+    start : index of the first scene; a stream that was broken off goes on where it stopped
+    batch : scenes that are rendered together; it changes nothing but the speed
+    device : where the tiles are made and stay
+    sensor : one for all; None draws each scene's own
+    """
+    while True:
+        yield from render(recipe, [SceneKey(seed, start + i) for i in range(batch)], sensor, device)
+        start += batch
