@@ -79,6 +79,11 @@ class Window:
         """(N, H, W)."""
         return self.y_m.shape[0], self.y_m.shape[1], self.x_m.shape[1]
 
+    def cells(self) -> Tensor:
+        """(N, H, W) a hash for every cell of the world, the same in every window that has its cell size."""
+        y, x = (torch.floor(m / self.cell_m[:, None]).to(torch.int64) for m in (self.y_m, self.x_m))
+        return hashed(hashed(torch.zeros_like(y), y)[:, :, None], x[:, None, :])
+
     def points(self) -> Points:
         """Its cells, one by one."""
         return Points(self.y_m[:, :, None].expand(self.shape), self.x_m[:, None, :].expand(self.shape), self.cell_m)
@@ -93,9 +98,14 @@ def mix(h: Tensor) -> Tensor:
     Source: C. Wellons, hash-prospector, "lowbias32" (public domain).
     """
     h = h & MASK
-    h = ((h ^ (h >> 16)) * 0x7FEB352D) & MASK
-    h = ((h ^ (h >> 15)) * 0x846CA68B) & MASK
-    return h ^ (h >> 16)
+    h ^= h >> 16
+    h *= 0x7FEB352D
+    h &= MASK
+    h ^= h >> 15
+    h *= 0x846CA68B
+    h &= MASK
+    h ^= h >> 16
+    return h
 
 
 def hashed(word: Tensor, *counters: Tensor | int) -> Tensor:
@@ -106,9 +116,14 @@ def hashed(word: Tensor, *counters: Tensor | int) -> Tensor:
     return h
 
 
+def fraction(h: Tensor) -> Tensor:
+    """A hash itself as a number in [0, 1), float32."""
+    return (h >> 8).to(torch.float32) * (1.0 / (1 << 24))
+
+
 def uniform(h: Tensor, draw: int = 0) -> Tensor:
     """Numbers in [0, 1), float32, from hashes; `draw` counts independent numbers of one hash."""
-    return (mix(h + 0x632BE5AB * (draw + 1)) >> 8).to(torch.float32) * (1.0 / (1 << 24))
+    return fraction(mix(h + 0x632BE5AB * (draw + 1)))
 
 
 def turn(h: Tensor, draw: int = 0) -> tuple[Tensor, Tensor]:
@@ -356,7 +371,7 @@ def partition(along: Tensor, word: Tensor, jitter: float = 0.6) -> tuple[Tensor,
     number = node.to(torch.int64)
 
     def cut(n: Tensor) -> Tensor:
-        return n.to(torch.float32) + jitter * (uniform(hashed(word, n)) - 0.5)
+        return n.to(torch.float32) + jitter * (fraction(hashed(word, n)) - 0.5)
 
     here = cut(number)
     after = along >= here
@@ -381,3 +396,38 @@ def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, dice: Te
     far, near = distance_m + 0.5 * cell_m, distance_m - 0.5 * cell_m
     share = torch.minimum(far, torch.as_tensor(half_m)) - torch.maximum(near, -torch.as_tensor(half_m))
     return share > dice * cell_m
+
+
+@dataclass(frozen=True)
+class Places:
+    """Some cells of N windows, as a list: what few cells have need not be worked out for all.
+
+    Parameters
+    ----------
+    at : (M,) int64 flat position in (N, H, W)
+    shape : (N, H, W)
+    """
+
+    at: Tensor
+    shape: tuple[int, int, int]
+
+    @classmethod
+    def where(cls, chosen: Tensor) -> Places:
+        """The cells that are True in (N, H, W)."""
+        n, h, w = chosen.shape
+        return cls(chosen.flatten().nonzero()[:, 0], (n, h, w))
+
+    @property
+    def scene(self) -> Tensor:
+        """(M,) which scene each lies in."""
+        return self.at // (self.shape[1] * self.shape[2])
+
+    def of(self, plane: Tensor) -> Tensor:
+        """(M,) their values of a plane (N, H, W)."""
+        return plane.expand(self.shape).reshape(-1).index_select(0, self.at)
+
+    def onto(self, values: Tensor, elsewhere: float | int | bool) -> Tensor:
+        """(N, H, W) plane with these values, and `elsewhere` in all other cells."""
+        plane = torch.full((math.prod(self.shape),), elsewhere, dtype=values.dtype, device=values.device)
+        plane[self.at] = values
+        return plane.reshape(self.shape)

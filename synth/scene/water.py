@@ -46,7 +46,7 @@ def _dam(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Tensor:
     dice = uniform(hashed(word[:, None], own, 7), 1)
     height = 2.0 + 25.0 * uniform(hashed(word[:, None], own, 8), 1) ** 3
     area = drainage.area_km2.flatten(1)
-    rate = per_scene([0.06 * c.water for c in climates], device).to(torch.float32)[:, None]
+    rate = per_scene([0.03 * c.water for c in climates], device).to(torch.float32)[:, None]
     dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate) & (drainage.receiver != own)
     below = first_below(drainage.receiver, dam)
     crest = (drainage.elevation_m.flatten(1) + height).gather(1, below.clamp(min=0))
@@ -65,7 +65,7 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     device = terrain.slope.device
     word = words([k.at("water").word() for k in keys], device)
     ranked = terrain.reference_m.sort(1).values
-    rank = [min(int(0.7 * c.water * ranked.shape[1]), ranked.shape[1] - 1) for c in climates]
+    rank = [min(int(0.5 * c.water * ranked.shape[1]), ranked.shape[1] - 1) for c in climates]
     level = torch.stack([ranked[n, r] for n, r in enumerate(rank)])[:, None, None]
     any_water = planes([float(c.water > 0) for c in climates], device) > 0
     level = torch.where(any_water, level, -1e9)
