@@ -30,7 +30,7 @@ class Rise(nn.Module):
     def __init__(self, fine: int, width: int) -> None:
         super().__init__()
         self.lateral = nn.Conv2d(fine, width, 1)
-        self.blend = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, groups=1), nn.GELU())
+        self.blend = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.GELU())
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """(N, width, h, w) and (N, fine, H, W) to (N, width, H, W)."""
@@ -92,7 +92,7 @@ class Mapper(nn.Module):
         local = self.local(spectral)
         down, right = -height % self.stride_px, -width % self.stride_px
         padded = functional.pad(local, (0, right, 0, down), mode="replicate") if down or right else local
-        scales = self.encoder(padded.contiguous(memory_format=torch.channels_last))
+        scales = self.encoder(padded)
         context = self.deepest(scales[-1])
         for rise, fine in zip(self.rises, [*scales[-2::-1], padded], strict=True):
             context = rise(context, fine)

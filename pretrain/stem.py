@@ -41,14 +41,12 @@ class SpectralStem(nn.Module):
         self.writer = nn.Sequential(nn.Linear(code, 128), nn.GELU(), nn.Linear(128, 2 * width))
         self.gain = nn.Parameter(torch.ones(2, 1, width))
         self.bias = nn.Parameter(torch.zeros(width))
-        self.mixer = nn.Sequential(
-            nn.GELU(), nn.Conv2d(width, width, 1), nn.GELU(), nn.Conv2d(width, width, 1), nn.GELU()
-        )
+        self.mixer = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
 
     def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
         """Views (N, 2, B, H, W) of an image to (N, width, H, W)."""
         bands = len(centre_nm)
         weight = self.writer(wavelength_code(centre_nm, fwhm_nm)).view(bands, 2, self.width).transpose(0, 1)
         weight = weight * self.gain * (4.0 / bands)
-        kernel = weight.reshape(2 * bands, self.width).t()[:, :, None, None]
-        return self.mixer(nn.functional.conv2d(views.flatten(1, 2), kernel, self.bias))
+        pixels = views.flatten(1, 2).permute(0, 2, 3, 1) @ weight.reshape(2 * bands, self.width) + self.bias
+        return self.mixer(pixels).permute(0, 3, 1, 2)  # channels last in memory, as every layer after wants it
