@@ -147,7 +147,7 @@ def cut_parcels(
 def choose_farmed(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, blocks: Cells) -> Tensor:
     """(N, H, W) bool: flat, warm, drained ground, farmed in whole blocks where people chose to."""
     device = terrain.slope.device
-    quantile = [NormalDist().inv_cdf(min(max(c.farmland * c.arable**0.3, 1e-6), 1 - 1e-6)) for c in climates]
+    quantile = [NormalDist().inv_cdf(min(max(c.farmland * c.arable**0.15, 1e-6), 1 - 1e-6)) for c in climates]
     will = 0.45 * habitat.region + 0.35 * habitat.patch + 2.2 * (uniform(blocks.identity, 14) - 0.5)
     will = will / math.sqrt(0.45**2 + 0.35**2 + 2.2**2 / 12)
     steep = ((terrain.slope - 0.10) * 10).clamp(min=0) + ((9.0 - habitat.summer_c) * 0.8).clamp(min=0)
@@ -161,7 +161,7 @@ def choose_crops(climates: Sequence[Climate], blocks: Cells, fields: Fields, key
     for climate, key in zip(climates, keys, strict=True):
         rng = key.at("field", "crops").rng()
         pasture = 0.9 * max(0.0, min(1.0, climate.moisture * 1.2 - climate.warmth * 0.5 + 0.1)) * rng.random()
-        orchard = 0.5 * max(0.0, climate.warmth - 0.3) * rng.random() ** 2
+        orchard = 0.9 * max(0.0, climate.warmth - 0.3) * rng.random() ** 2
         fallow = (0.1 + 0.5 * climate.winter) * rng.random() + 0.15 * (climate.moisture < 0.35)
         crop = 0.35 + rng.random()
         total = pasture + orchard + fallow + crop

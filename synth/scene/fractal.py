@@ -178,16 +178,22 @@ def _rows(table: Tensor, node: Tensor) -> Tensor:
     return table.reshape(n * r, w).index_select(0, at).reshape(n, -1, w)
 
 
-def _noise_of_window(window: Window, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
-    """Axis by axis: first along x for every lattice row, then along y; about six times cheaper than point by point."""
-    node_y, fy = _split(window.y_m, spacing_m, phase[0])
-    node_x, fx = _split(window.x_m, spacing_m, phase[1])
-    first_y, first_x = node_y[:, 0], node_x[:, 0]
-    node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
-    lattice = _lattice(word, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
-    table = _TURN.to(word.device)
-    gy, gx = table[:, 0][lattice], table[:, 1][lattice]
-    left = node_x[:, None, :].expand(-1, lattice.shape[1], -1)
+def blend(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx: Tensor) -> Tensor:
+    """Gradient noise of a window, axis by axis: first along x for every lattice row, then along y.
+
+    About six times cheaper than point by point, because all but the last step is done per lattice row.
+
+    Parameters
+    ----------
+    gy, gx : (N, R, C) gradients at the lattice nodes
+    node_y, node_x : (N, H), (N, W) int64 lattice row and column before each cell
+    fy, fx : (N, H), (N, W) way from there to the next, 0..1
+
+    Returns
+    -------
+    (N, H, W), as Perlin's 2-D noise on the same lattice
+    """
+    left = node_x[:, None, :].expand(-1, gx.shape[1], -1)
     sx, fx = _fade(fx)[:, None], fx[:, None]
     a0, a1 = gx.gather(2, left) * fx, gx.gather(2, left + 1) * (fx - 1)
     b0, b1 = gy.gather(2, left), gy.gather(2, left + 1)
@@ -196,6 +202,16 @@ def _noise_of_window(window: Window, spacing_m: Tensor, word: Tensor, phase: tup
     upper = _rows(b, node_y) * fy + _rows(a, node_y)
     lower = _rows(b, node_y + 1) * (fy - 1) + _rows(a, node_y + 1)
     return upper + sy * (lower - upper)
+
+
+def _noise_of_window(window: Window, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
+    node_y, fy = _split(window.y_m, spacing_m, phase[0])
+    node_x, fx = _split(window.x_m, spacing_m, phase[1])
+    first_y, first_x = node_y[:, 0], node_x[:, 0]
+    node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
+    lattice = _lattice(word, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
+    table = _TURN.to(word.device)
+    return blend(table[:, 0][lattice], table[:, 1][lattice], node_y, node_x, fy, fx)
 
 
 def _nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, word: Tensor) -> tuple[

@@ -50,7 +50,8 @@ def natural_cover(climates: Sequence[Climate], terrain: Terrain, habitat: Habita
     # leaves: conifers where cold, evergreens where hot and wet or summer-dry, deciduous trees between
     cold, hot = (13.5 - h.summer_c) * 0.16, (h.summer_c - 21.0) * 0.16 + (h.moisture - 0.6) * 1.5
     evergreen = torch.maximum(cold, hot).clamp(-0.9, 0.9) + leaning + 0.45 * h.stand + 0.25 * h.region
-    tree = torch.minimum((h.moisture - 0.36) * 6.0, (h.summer_c - 6.5) * 0.7).clamp(-4.0, 1.6)
+    tree = torch.minimum((h.moisture - 0.36) * 6.0, (h.summer_c - 6.5) * 0.7)
+    tree = torch.minimum(tree.clamp(min=-4.0), 1.3 + ((h.moisture - 0.65) * 6.0).clamp(0.0, 1.8))
     tree = tree + 0.7 * h.patch + 0.3 * h.stand + 0.35 * h.grain - 0.8 * (terrain.slope - 0.5).clamp(min=0)
     shrub = 0.55 - ((h.moisture - 0.34) * 5.0).abs() + 0.6 * h.stand - 0.3 * h.patch + 0.4 * h.grain
     shrub = shrub + 0.5 * (1 - ((h.summer_c - 6.0) * 0.4).abs()).clamp(min=0)  # dwarf shrubs about the treeline

@@ -150,6 +150,7 @@ def _compose(
     yard = torch.where(garden < 0.85, at("deciduous_forest"), at("bare_soil"))
     yard = torch.where(garden < 0.55, at("pasture"), yard)
     yard = torch.where((habitat.grain > 0.9) & (habitat.moisture > 0.3), at("deciduous_forest"), yard)
+    yard = torch.where(habitat.summer_c < 7.0, torch.where(garden < 0.6, at("grassland"), at("bare_soil")), yard)
     lay(town.inside, torch.where(habitat.moisture < 0.25, at("bare_soil"), yard))
     lay(town.roof, "building")
     lay(water.shore, "sand")
@@ -159,7 +160,7 @@ def _compose(
     lay(road, "road")
 
     natural = ~(farmed | town.inside | water.open_water | road)
-    line = planes([3.0 + 4.0 * c.winter for c in climates], device)
+    line = planes([3.5 + 5.5 * c.winter for c in climates], device)
     lay(natural & (habitat.summer_c + 0.8 * habitat.stand + 1.5 * (terrain.slope - 0.6).clamp(min=0) < line), "snow")
 
     parcel = torch.where(farmed & ~hedged & ~fields.idle, fields.parcel, 0)

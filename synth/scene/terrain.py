@@ -31,6 +31,8 @@ FAR_M = 1e6
 """distance that stands for: no channel near [m]"""
 STEEPEST = 0.55
 """slope between nodes at which hillsides fail, 29 degrees; detail steepens it locally"""
+FLATTEST = 2e-5
+"""least slope of a river: 2 cm a km, the lower Amazon"""
 CHANNEL_KM2 = 0.25
 """smallest catchment that feeds a channel [km2]: headwater brooks of humid hills, 0.1 to 1"""
 WIDTH_M = 2.5
@@ -198,9 +200,10 @@ def grow_drainage(forms: Sequence[Landform], window: Window, keys: Sequence[Scen
     slope = uplift.flatten(1) / torch.sqrt(area.to(torch.float32)) * (relief / tall)[:, None]
     metres = step.to(torch.float32)[:, None]
     slope = torch.minimum(slope, STEEPEST * metres)
+    slope = torch.maximum(slope, FLATTEST * metres * relief.clamp(max=1.0)[:, None])
     height = climb(receiver, slope * step_length(receiver, NODES)).reshape(height.shape)
     table = planes([f.tableland * f.relief_m for f in forms], device)
-    height = torch.where(height > table, table + 0.15 * (height - table), height)  # keeps who is above whom
+    height = torch.where(height > table, table + 0.15 * (height - table), height)  # keeps who stands above whom
     area_km2 = (area.to(torch.float32) * (metres * metres * 1e-6)).reshape(height.shape)
     height = round_hills(height, (area.reshape(height.shape) < 8) & (area_km2 < CHANNEL_KM2), 3)
     return Drainage(height, receiver, area_km2, high * share + 0.5 * (1 - share), step, middle)

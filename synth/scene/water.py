@@ -65,7 +65,7 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     device = terrain.slope.device
     word = words([k.at("water").word() for k in keys], device)
     ranked = terrain.reference_m.sort(1).values
-    rank = [min(int(0.5 * c.water * ranked.shape[1]), ranked.shape[1] - 1) for c in climates]
+    rank = [min(int(0.65 * c.water * ranked.shape[1]), ranked.shape[1] - 1) for c in climates]
     level = torch.stack([ranked[n, r] for n, r in enumerate(rank)])[:, None, None]
     any_water = planes([float(c.water > 0) for c in climates], device) > 0
     level = torch.where(any_water, level, -1e9)

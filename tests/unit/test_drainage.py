@@ -67,6 +67,5 @@ def test_every_channel_falls_all_the_way_to_an_outlet() -> None:
     below = height.gather(1, receiver)
     outlet = receiver == torch.arange(receiver.shape[1])
     channel = (area >= CHANNEL_KM2) & ~outlet
-    assert bool((below <= height)[channel].all())
-    assert float((below < height)[channel].float().mean()) > 0.99  # the rest is flat to the last bit of a metre
+    assert bool((below < height)[channel].all())
     assert bool((area.gather(1, receiver) >= area)[channel].all())  # rivers only gain water

@@ -1,8 +1,22 @@
 """Fields of chance: unit variance, one world in every window, the same alone and in a batch."""
 
+import pytest
 import torch
 
-from synth.scene.fractal import Window, fbm, gradient_noise, hashed, partition, per_scene, uniform, voronoi, words
+from synth.scene.fractal import (
+    Places,
+    Window,
+    blend,
+    covered,
+    fbm,
+    gradient_noise,
+    hashed,
+    partition,
+    per_scene,
+    uniform,
+    voronoi,
+    words,
+)
 
 
 def _window(n: int, size: int = 64, cell_m: float = 10.0, origin: list[list[int]] | None = None) -> Window:
@@ -73,3 +87,38 @@ def test_uniform_is_uniform() -> None:
     assert float(draws.max()) < 1
     assert abs(float(draws.mean()) - 0.5) < 0.005
     assert abs(float(draws.std()) - 12**-0.5) < 0.005
+
+
+def test_blend_equals_the_reference_on_the_same_lattice() -> None:
+    noise = pytest.importorskip("noise")
+    size, step = 7, 1e-4
+    gx = torch.tensor([[noise.pnoise2(i + step, float(j)) / step for i in range(size)] for j in range(size)])
+    gy = torch.tensor([[noise.pnoise2(float(i), j + step) / step for i in range(size)] for j in range(size)])
+    along = torch.arange(0, size - 1, 0.13)
+    node = along.floor().to(torch.int64)[None]
+    ours = blend(gy[None], gx[None], node, node, (along - node), (along - node))[0]
+    theirs = torch.tensor([[noise.pnoise2(float(x), float(y)) for x in along] for y in along])
+    torch.testing.assert_close(ours, theirs, atol=5e-3, rtol=0)  # their lattice, read off by differences
+    assert float(theirs.std()) > 0.1
+
+
+def test_a_line_covers_its_area_at_any_cell_size() -> None:
+    for cell_m in (1.0, 8.0, 30.0):
+        cell = torch.full((1, 1, 1), cell_m)
+        window = _window(1, 512, cell_m)
+        distance = (window.x_m[:, None, :] + 0.31 * window.y_m[:, :, None]).abs().to(torch.float32) / (
+            1 + 0.31**2
+        ) ** 0.5
+        dice = uniform(window.cells())
+        area = float(covered(distance, 3.0, cell, dice).sum()) * cell_m**2
+        true = 6.0 * 512 * cell_m * (1 + 0.31**2) ** 0.5
+        assert abs(area / true - 1) < 0.12
+    assert not bool(covered(distance, 0.0, cell, dice).any())
+
+
+def test_places_go_there_and_back() -> None:
+    plane = uniform(_window(2, 32).cells())
+    chosen = plane < 0.3
+    cells = Places.where(chosen)
+    assert torch.equal(cells.onto(cells.of(plane), 0.0), torch.where(chosen, plane, 0.0))
+    assert torch.equal(cells.scene, chosen.nonzero()[:, 0])

@@ -70,6 +70,27 @@ def test_snow_and_trees_keep_to_their_climate() -> None:
         assert not bool((tree & (summer < 1.5) & (cover.parcel[n] == 0)).any())
 
 
+def test_windows_of_one_world_overlap_to_the_last_bit() -> None:
+    key, cell = [SceneKey(3, 8)], torch.tensor([10.0])
+    grown = []
+    for origin in ([0, 0], [32, -32]):
+        terrain = grow_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
+        grown.append(grow_landcover(CoverRecipe(), terrain, key))
+    for name in ("cover", "parcel", "vigour", "height_m"):
+        one, two = getattr(grown[0], name), getattr(grown[1], name)
+        assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
+
+
+def test_roofs_and_crowns_have_height_and_lakes_are_level() -> None:
+    terrain, cover = _grown(0, 24, 15.0)
+    building = cover.cover == TERRAFICTA.index("building")
+    assert float(cover.height_m[building].min()) > 2
+    assert float(cover.height_m[cover.cover == TERRAFICTA.index("grassland")].max()) == 0
+    assert bool((cover.surface_m >= terrain.elevation_m).all())
+    drowned = cover.surface_m > terrain.elevation_m
+    assert float((cover.cover[drowned] == TERRAFICTA.index("water")).float().mean()) == 1.0
+
+
 def test_no_people_where_none_are_asked_for() -> None:
     keys = [SceneKey(1, i) for i in range(3)]
     terrain = grow_terrain(TerrainRecipe(), keys, 64, 64, torch.full((3,), 15.0))
