@@ -11,7 +11,7 @@ import torch
 from pvlib import spectrum
 from torch import Tensor
 
-from synth.physics.aerosol import AEROSOLS, SCALE_HEIGHT_KM
+from synth.physics.aerosol import SCALE_HEIGHT_KM
 from synth.physics.atmosphere_table import (
     AOT550,
     MODES,
@@ -39,7 +39,7 @@ RANGES = {
     "elevation_km": (-0.3, 8.0),
 }
 """where the table is valid"""
-ROWS_AT_ONCE = 256
+DIRECTIONS_AT_ONCE = 64
 
 
 class AirTerms(NamedTuple):
@@ -70,15 +70,12 @@ class AirTerms(NamedTuple):
     """molecules' share of up_diffuse: the environment that they mix in is wider"""
 
 
-class Geometry(NamedTuple):
-    """Rows (Q,) of conditions."""
+class Rows(NamedTuple):
+    """Conditions (Q,) that share the directions (D,) of sun and view: `which` says whose."""
 
-    sza_deg: Tensor
-    vza_deg: Tensor
-    raa_deg: Tensor
     aot550: Tensor
-    aerosol: Tensor
     pressure: Tensor
+    which: Tensor
 
 
 def check_range(name: str, value: Tensor) -> None:
@@ -124,84 +121,152 @@ def air_terms(
     given = (sza_deg, vza_deg, raa_deg, aot550, water_vapour_cm, ozone_cm, elevation_km)
     for name, value in zip(RANGES, given, strict=True):
         check_range(name, value)
-    *given, kind, rayleigh = torch.broadcast_tensors(*given, aerosol, rayleigh)
+    *given, rayleigh = torch.broadcast_tensors(*given, rayleigh)
     shape, dtype = rayleigh.shape, rayleigh.dtype
-    sza, vza, raa, aot, water, ozone, elevation, rayleigh = (t.reshape(-1).double() for t in (*given, rayleigh))
+    aot, water, ozone, elevation, rayleigh = (t.reshape(-1).double() for t in (*given[3:], rayleigh))
+    directions = torch.broadcast_tensors(sza_deg, vza_deg, raa_deg, aerosol)
+    which = (
+        torch.arange(directions[0].numel(), device=aot.device).reshape(directions[0].shape).expand(shape).reshape(-1)
+    )
+    sza, vza, raa = (t.reshape(-1).double() for t in directions[:3])
+    kind = directions[3].reshape(-1)
     pressure = rayleigh * pressure_at(elevation)
-    rows = Geometry(sza, vza, raa, aot, kind.reshape(-1), pressure)
-    parts = [
-        _rows(sensor, Geometry(*(t[i : i + ROWS_AT_ONCE] for t in rows)), *(t[i : i + ROWS_AT_ONCE] for t in (water, ozone)))
-        for i in range(0, len(sza), ROWS_AT_ONCE)
-    ]
+    parts = []
+    for low in range(0, len(sza), DIRECTIONS_AT_ONCE):
+        mine = (which >= low) & (which < low + DIRECTIONS_AT_ONCE)
+        some = slice(low, low + DIRECTIONS_AT_ONCE)
+        rows = Rows(aot[mine], pressure[mine], which[mine] - low)
+        parts.append(
+            _rows(sensor, _towards(sza[some], vza[some], raa[some], kind[some]), rows, water[mine], ozone[mine])
+        )
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     return AirTerms(*(column.reshape(*shape, len(sensor)).to(dtype) for column in columns))
 
 
-def _rows(sensor: Sensor, at: Geometry, water_vapour_cm: Tensor, ozone_cm: Tensor) -> AirTerms:
-    table = atmosphere_table(str(at.aot550.device))
+class Towards(NamedTuple):
+    """The table along D pairs of directions, for D aerosols; K thicknesses, P pressures, L wavelengths."""
+
+    sun: Tensor
+    """(D,) cosine"""
+    view: Tensor
+    multiple: Tensor
+    """(D, K, P, L) reflectance by more than one scattering, polarisation of the molecules included"""
+    transmittance_down: Tensor
+    """(D, K, P, L) total"""
+    transmittance_up: Tensor
+    spherical_albedo: Tensor
+    phase_r: Tensor
+    """(D,) phase function of the molecules"""
+    phase_a: Tensor
+    """(D, L) of the aerosol; its extinction, single-scattering albedo and delta-M fraction likewise"""
+    extinction: Tensor
+    albedo: Tensor
+    peak: Tensor
+    rayleigh_depth: Tensor
+    """(L,)"""
+
+
+def _towards(sza_deg: Tensor, vza_deg: Tensor, raa_deg: Tensor, kind: Tensor) -> Towards:
+    table = atmosphere_table(str(sza_deg.device))
+    sun, view = torch.cos(torch.deg2rad(sza_deg)), torch.cos(torch.deg2rad(vza_deg))
+    scatter = -sun * view - torch.sqrt((1 - sun**2) * (1 - view**2)) * torch.cos(torch.deg2rad(raa_deg))
+    at_sun, share_sun = cubic(sza_deg, ZENITH_DEG)
+    at_view, share_view = cubic(vza_deg, ZENITH_DEG)
+    at_low_view, share_low_view = cubic(vza_deg, ZENITH_DEG[:VIEWS])
+    azimuth = torch.deg2rad(180 - raa_deg)[:, None] * torch.arange(MODES, device=sun.device)
+    multiple = torch.zeros((), dtype=torch.float64, device=sun.device)
+    for i in range(4):
+        for j in range(4):
+            share = (share_sun[:, i] * share_low_view[:, j])[:, None] * torch.cos(azimuth)
+            multiple = multiple + _weighted(table.multiple[kind, :, :, at_sun[:, i], at_low_view[:, j]], share)
+
+    def transmittance(near: Tensor, share: Tensor) -> Tensor:
+        one_way = table.transmittance.movedim(3, 1)  # A, Z, K, P, L
+        return _weighted(one_way[kind[:, None], near].permute(0, 2, 3, 1, 4), share)
+
+    return Towards(
+        sun, view, multiple, transmittance(at_sun, share_sun), transmittance(at_view, share_view),
+        table.spherical_albedo[kind].double(),
+        1 + RAYLEIGH_P2 * (1.5 * scatter**2 - 0.5),
+        _phase(table, kind, torch.rad2deg(torch.acos(scatter.clamp(-1, 1)))),
+        table.extinction[kind].double(), table.albedo[kind].double(), table.peak[kind].double(),
+        table.rayleigh_depth.double(),
+    )  # fmt: skip
+
+
+def _weighted(values: Tensor, share: Tensor) -> Tensor:
+    """Sum of (D, K, P, m, L) with weights (D, m)."""
+    return (values * share[:, None, None, :, None]).sum(3)
+
+
+def _rows(sensor: Sensor, to: Towards, at: Rows, water_vapour_cm: Tensor, ozone_cm: Tensor) -> AirTerms:
     to_bands, gas_to_bands = (w.to(at.aot550) for w in band_matrices(sensor))
 
     def in_bands(spectrum: Tensor, weights: Tensor = to_bands) -> Tensor:
         return (spectrum[:, None] * weights).sum(-1)
 
-    sun, view = torch.cos(torch.deg2rad(at.sza_deg)), torch.cos(torch.deg2rad(at.vza_deg))
+    sun, view = to.sun[at.which], to.view[at.which]
     water, half, others = gas_transmittance(1 / sun + 1 / view, water_vapour_cm, ozone_cm, at.pressure)
     dry, damp, wet = (in_bands(t, gas_to_bands) for t in (others, others * half, others * water))
     clean = at._replace(aot550=torch.zeros_like(at.aot550))
-    molecules, all_of_it = path_reflectance(table, clean), path_reflectance(table, at)
+    hazy = at._replace(pressure=torch.zeros_like(at.pressure))
+    molecules, both = (single_scattering(to, a) + between(to.multiple, to, a) for a in (clean, at))
     # half of the water vapour lies above the light that aerosol scatters back (6S)
-    path = in_bands(molecules) * dry + in_bands(all_of_it - molecules) * damp
-    tau = at.aot550[:, None] * table.extinction[at.aerosol] + at.pressure[:, None] * table.rayleigh_depth
-    no_molecules = at._replace(pressure=torch.zeros_like(at.pressure))
-    beams = [torch.exp(-tau / mu[:, None]) for mu in (sun, view)]
-    down, up = transmittance(table, at, at.sza_deg), transmittance(table, at, at.vza_deg)
-    by_molecules = transmittance(table, clean, at.vza_deg) - torch.exp(
-        -at.pressure[:, None] * table.rayleigh_depth / view[:, None]
+    path = in_bands(molecules) * dry + in_bands(both - molecules) * damp
+    direct_down, direct_up = (torch.exp(-_depth(to, at) / mu[:, None]) for mu in (sun, view))
+    down, up = between(to.transmittance_down, to, at), between(to.transmittance_up, to, at)
+    share_r, share_a = (
+        in_bands(between(to.transmittance_up, to, a) - torch.exp(-_depth(to, a) / view[:, None])).clamp(min=0)
+        for a in (clean, hazy)
     )
-    by_particles = transmittance(table, no_molecules, at.vza_deg) - torch.exp(
-        -at.aot550[:, None] * table.extinction[at.aerosol] / view[:, None]
-    )
-    share_r, share_a = in_bands(by_molecules).clamp(min=0), in_bands(by_particles).clamp(min=0)
     return AirTerms(
         path=path,
-        down_direct=in_bands(beams[0]),
-        down_diffuse=in_bands(down - beams[0]),
-        up_direct=in_bands(beams[1]),
-        up_diffuse=in_bands(up - beams[1]),
-        spherical_albedo=in_bands(spherical_albedo(table, at)),
+        down_direct=in_bands(direct_down),
+        down_diffuse=in_bands(down - direct_down),
+        up_direct=in_bands(direct_up),
+        up_diffuse=in_bands(up - direct_up),
+        spherical_albedo=in_bands(between(to.spherical_albedo, to, at)),
         gas=wet,
         rayleigh_share=share_r / (share_r + share_a).clamp(min=1e-6),
     )
 
 
-def path_reflectance(table: AtmosphereTable, at: Geometry) -> Tensor:
-    """Reflectance of the air over black ground, without gases, at the table's wavelengths (Q, L)."""
-    return single_scattering(table, at) + multiple_scattering(table, at)
+def _depth(to: Towards, at: Rows) -> Tensor:
+    """Scattering optical thickness (Q, L)."""
+    return at.aot550[:, None] * to.extinction[at.which] + at.pressure[:, None] * to.rayleigh_depth
 
 
-def single_scattering(table: AtmosphereTable, at: Geometry) -> Tensor:
+def single_scattering(to: Towards, at: Rows) -> Tensor:
     """Light scattered once (Q, L), by the whole phase functions in the delta-scaled air.
 
     Source
     ------
     TMS of Nakajima & Tanaka 1988, doi:10.1016/0022-4073(88)90031-3.
     """
-    sun, view = torch.cos(torch.deg2rad(at.sza_deg)), torch.cos(torch.deg2rad(at.vza_deg))
-    scatter = -sun * view - torch.sqrt((1 - sun**2) * (1 - view**2)) * torch.cos(torch.deg2rad(at.raa_deg))
-    phase_r = 1 + RAYLEIGH_P2 * (1.5 * scatter**2 - 0.5)
-    phase_a = _phase(table, at.aerosol, torch.rad2deg(torch.acos(scatter.clamp(-1, 1))))
     shares_r, shares_a = (
-        torch.tensor(layer_shares(h).copy()).to(sun)[None, :, None] for h in (RAYLEIGH_SCALE_KM, SCALE_HEIGHT_KM)
+        torch.tensor(layer_shares(h).copy()).to(to.sun)[None, :, None] for h in (RAYLEIGH_SCALE_KM, SCALE_HEIGHT_KM)
     )
-    tau_r = (at.pressure[:, None] * table.rayleigh_depth)[:, None] * shares_r
-    tau_a = (at.aot550[:, None] * table.extinction[at.aerosol])[:, None] * shares_a
-    albedo, peak = table.albedo[at.aerosol][:, None], table.peak[at.aerosol][:, None]
+    tau_r = (at.pressure[:, None] * to.rayleigh_depth)[:, None] * shares_r
+    tau_a = (at.aot550[:, None] * to.extinction[at.which])[:, None] * shares_a
+    albedo, peak = to.albedo[at.which][:, None], to.peak[at.which][:, None]
     tau = tau_r + tau_a * (1 - albedo * peak)
+    sun, view = to.sun[at.which], to.view[at.which]
     mass = (1 / sun + 1 / view)[:, None, None]
     above = torch.cumsum(tau, 1) - tau
-    source = (tau_r * phase_r[:, None, None] + albedo * tau_a * phase_a[:, None]) / tau.clamp(min=1e-12)
-    seen = source * -torch.expm1(-tau * mass) * torch.exp(-above * mass)
+    scattered = tau_r * to.phase_r[at.which][:, None, None] + albedo * tau_a * to.phase_a[at.which][:, None]
+    seen = scattered / tau.clamp(min=1e-12) * -torch.expm1(-tau * mass) * torch.exp(-above * mass)
     return seen.sum(1) / (4 * (sun + view))[:, None]
+
+
+def between(values: Tensor, to: Towards, at: Rows) -> Tensor:
+    """(D, K, P, L) between thicknesses and pressures: (Q, L)."""
+    near_a, share_a = cubic(at.aot550, AOT550)
+    near_p, share_p = cubic(at.pressure, PRESSURE)
+    total = torch.zeros(len(at.which), values.shape[-1], dtype=values.dtype, device=values.device)
+    for i in range(4):
+        for j in range(4):
+            total = total + values[at.which, near_a[:, i], near_p[:, j]] * (share_a[:, i] * share_p[:, j])[:, None]
+    return total
 
 
 def _phase(table: AtmosphereTable, kind: Tensor, angle_deg: Tensor) -> Tensor:
@@ -212,51 +277,18 @@ def _phase(table: AtmosphereTable, kind: Tensor, angle_deg: Tensor) -> Tensor:
     return torch.exp(table.log_phase[kind, :, low] * (1 - share) + table.log_phase[kind, :, low + 1] * share)
 
 
-def multiple_scattering(table: AtmosphereTable, at: Geometry) -> Tensor:
-    """Light scattered more than once (Q, L), polarisation of the molecules included."""
-    wavelengths = table.multiple.shape[-1]
-    corner, weight = _corners(table, at, ((at.sza_deg, ZENITH_DEG), (at.vza_deg, ZENITH_DEG[:VIEWS])))
-    modes = table.multiple.reshape(-1, MODES, wavelengths)[corner]  # (Q, 256, M, L)
-    modes = (modes * weight[:, :, None, None]).sum(1)
-    azimuth = torch.deg2rad(180 - at.raa_deg)[:, None] * torch.arange(MODES, device=weight.device)
-    return (modes * torch.cos(azimuth)[:, :, None]).sum(1)
-
-
-def transmittance(table: AtmosphereTable, at: Geometry, zenith_deg: Tensor) -> Tensor:
-    """Total transmittance of the scattering air along one direction (Q, L)."""
-    corner, weight = _corners(table, at, ((zenith_deg, ZENITH_DEG),))
-    return (table.transmittance.reshape(-1, table.transmittance.shape[-1])[corner] * weight[:, :, None]).sum(1)
-
-
-def spherical_albedo(table: AtmosphereTable, at: Geometry) -> Tensor:
-    """Reflectance of the air for even light from below (Q, L)."""
-    corner, weight = _corners(table, at, ())
-    return (table.spherical_albedo.reshape(-1, table.spherical_albedo.shape[-1])[corner] * weight[:, :, None]).sum(1)
-
-
-def _corners(
-    table: AtmosphereTable, at: Geometry, more: tuple[tuple[Tensor, tuple[float, ...]], ...]
-) -> tuple[Tensor, Tensor]:
-    """Flat index and weight (Q, corners) of the nodes around every row."""
-    index, weight = at.aerosol[:, None], torch.ones_like(at.aot550)[:, None]
-    for value, nodes in ((at.aot550, AOT550), (at.pressure, PRESSURE), *more):
-        near, share = cubic(value, nodes)
-        index = (index[:, :, None] * len(nodes) + near[:, None]).flatten(1)
-        weight = (weight[:, :, None] * share[:, None]).flatten(1)
-    return index, weight
-
-
 def cubic(value: Tensor, nodes: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     """The four nodes around a value, and their Lagrange weights: (Q, 4) each."""
     grid = torch.tensor(nodes, dtype=value.dtype, device=value.device)
     low = (torch.searchsorted(grid, value.contiguous(), right=True) - 2).clamp(0, len(nodes) - 4)
     near = low[:, None] + torch.arange(4, device=value.device)
-    x, weights = grid[near], []
+    away = value[:, None] - grid[near]  # (Q, 4)
+    between = grid[near][:, :, None] - grid[near][:, None]  # (Q, 4, 4)
+    weights = []
     for i in range(4):
-        others = [j for j in range(4) if j != i]
-        top = math.prod(value - x[:, j] for j in others)  # type: ignore[type-var]
-        bottom = math.prod(x[:, i] - x[:, j] for j in others)  # type: ignore[type-var]
-        weights.append(top / bottom)
+        a, b, c = (j for j in range(4) if j != i)
+        top = away[:, a] * away[:, b] * away[:, c]
+        weights.append(top / (between[:, i, a] * between[:, i, b] * between[:, i, c]))
     return near, torch.stack(weights, 1)
 
 

@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from synth.physics.adjacency import surroundings
-from synth.physics.air_terms import AEROSOLS, AirTerms, air_terms
+from synth.physics.aerosol import AEROSOLS
+from synth.physics.air_terms import RANGES, AirTerms, air_terms
 from synth.physics.cloud import Clouds, grow_clouds
 from synth.physics.sun import Sun
 from synth.physics.terrain_light import TerrainLight
@@ -22,10 +23,15 @@ from synth.spec.sensor import Sensor
 
 AEROSOL_ODDS = (0.5, 0.15, 0.1, 0.15, 0.1)
 """how often each of AEROSOLS is drawn: most land lies under continental air"""
+WHOLE = {"aerosol", "word"}
+"""fields of an atmosphere that are whole numbers"""
 ITERATIONS = 4
 """of the inversion with adjacency; each leaves about a tenth of the error"""
-COARSE = 8
-"""the air is smooth: its terms are computed on cells this many times coarser and interpolated"""
+HAZE_M, HAZE_SPREAD = 3000.0, 0.6
+"""size of its blobs [m], and standard deviation of the logarithm of its optical thickness"""
+COARSE, COARSE_M = 8, 80.0
+"""the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
+such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,8 @@ class Atmosphere:
     def none(cls, scenes: int = 1) -> Atmosphere:
         """No air at all: the identity."""
         zero, whole = torch.zeros(scenes), torch.zeros(scenes, dtype=torch.int64)
-        return cls(
-            **{f.name: whole if f.name in {"aerosol", "word"} else zero for f in fields(cls)} | {"adjacency": 0.0}
-        )
+        numbers = {f.name: whole if f.name in WHOLE else zero for f in fields(cls) if f.name != "adjacency"}
+        return cls(adjacency=0.0, **numbers)
 
     @property
     def absent(self) -> Tensor:
@@ -76,7 +81,7 @@ class Atmosphere:
     @property
     def facts(self) -> list[dict[str, Any]]:
         """One record a scene."""
-        numbers = [f.name for f in fields(self) if f.name not in {"aerosol", "word", "adjacency"}]
+        numbers = [f.name for f in fields(self) if f.name not in WHOLE | {"adjacency"}]
         return [
             {"aerosol": AEROSOLS[int(self.aerosol[i])], "adjacency": self.adjacency}
             | {n: float(getattr(self, n)[i]) for n in numbers}
@@ -85,8 +90,8 @@ class Atmosphere:
 
     def to(self, device: torch.device | str) -> Atmosphere:
         """The same on a device."""
-        here = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Atmosphere(**{n: v.to(device) if isinstance(v, Tensor) else v for n, v in here.items()})
+        there = {f.name: getattr(self, f.name).to(device) for f in fields(self) if f.name != "adjacency"}
+        return Atmosphere(adjacency=self.adjacency, **there)
 
 
 class TopOfAtmosphere(NamedTuple):
@@ -122,8 +127,7 @@ def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
         }  # fmt: skip
         for name, value in drawn.items():
             rows[name].append(value)
-    whole = {"aerosol", "word"}
-    columns = {n: torch.tensor(v, dtype=torch.int64 if n in whole else torch.float32) for n, v in rows.items()}
+    columns = {n: torch.tensor(v, dtype=torch.int64 if n in WHOLE else torch.float32) for n, v in rows.items()}
     return Atmosphere(adjacency=recipe.adjacency, **columns)
 
 
@@ -146,15 +150,14 @@ def toa_reflectance(
     light : of the relief; None: level ground
     """
     n, _, height, width = boa_reflectance.shape
-    clear = boa_reflectance.new_zeros(n, height, width)
     clouds = None
     if bool((air.cloud_share > 0).any()):
         clouds = grow_clouds(air.word, air.cloud_share, air.cloud_size_m, air.cloud_base_m, sun, height, width, cell_m)
     aot = haze_field(air, height, width, cell_m)
     toa = _through_the_air(boa_reflectance, elevation_m, cell_m, aot, sun, air, sensor, light, clouds)
     if clouds is None:
+        clear = boa_reflectance.new_zeros(n, height, width)
         return TopOfAtmosphere(toa, clear, clear, aot)
-    toa = torch.lerp(toa, clouds.brightness[:, None].expand_as(toa), clouds.opacity[:, None])
     return TopOfAtmosphere(toa, clouds.opacity, clouds.shadow, aot)
 
 
@@ -163,14 +166,17 @@ def haze_field(air: Atmosphere, height: int, width: int, cell_m: Tensor) -> Tens
     aot = air.aot550[:, None, None].expand(-1, height, width)
     if not bool((air.haze > 0).any()):
         return aot
-    window = Window.over(height, width, cell_m.double())
-    spread = 0.6
-    field = fbm(window, torch.full_like(cell_m, 3000.0).double(), air.word + 1, 3)
-    return aot + air.haze[:, None, None] * torch.exp(spread * field - spread**2 / 2).clamp(max=4)
+    f = next(f for f in (COARSE, 4, 2, 1) if height % f == 0 and width % f == 0)
+    window = Window.over(height // f, width // f, cell_m.double() * f)
+    field = fbm(window, torch.full_like(cell_m, HAZE_M).double(), air.word + 1, 3)
+    haze = air.haze[:, None, None] * torch.exp(HAZE_SPREAD * field - HAZE_SPREAD**2 / 2)
+    thick = (air.aot550[:, None, None] + haze).clamp(max=RANGES["aot550"][1])
+    return _fine(thick[:, None], (height, width))[:, 0]
 
 
-def _pool_factor(height: int, width: int) -> int:
-    return next(f for f in (COARSE, 4, 2, 1) if height % f == 0 and width % f == 0)
+def _pool_factor(height: int, width: int, sensor: Sensor) -> int:
+    wanted = min(COARSE, COARSE_M / sensor.gsd_m)  # not from the scene's own cell: a batch shares it
+    return next(f for f in (COARSE, 4, 2, 1) if f == 1 or (f <= wanted and height % f == 0 and width % f == 0))
 
 
 def _coarse(plane: Tensor, factor: int) -> Tensor:
@@ -196,14 +202,12 @@ def terms_over(aot: Tensor, elevation_km: Tensor, sun: Sun, air: Atmosphere, sen
     at_nodes = air_terms(
         sensor, sza, vza, raa, nodes_a[:, :, None], aerosol, water, ozone, nodes_z[:, None, :], rayleigh
     )  # each (N, 3, 3, B)
-    mixed = []
-    for term in at_nodes:
-        total = torch.zeros(())
-        for i in range(3):
-            for j in range(3):
-                total = total + term[:, i, j, :, None, None] * (weights_a[i] * weights_z[j])[:, None]
-        mixed.append(total)
-    return AirTerms(*mixed)
+    together = torch.cat(at_nodes, -1)[..., None, None]  # (N, 3, 3, 8 B, 1, 1)
+    total = together.new_zeros(len(aot), together.shape[3], *aot.shape[1:])
+    for i in range(3):
+        for j in range(3):
+            total.addcmul_(together[:, i, j], (weights_a[i] * weights_z[j])[:, None])
+    return AirTerms(*total.chunk(len(at_nodes), 1))
 
 
 def _nodes(field: Tensor, least_range: float) -> tuple[Tensor, list[Tensor]]:
@@ -219,13 +223,13 @@ def _through_the_air(
     boa: Tensor, elevation_m: Tensor, cell_m: Tensor, aot: Tensor, sun: Sun, air: Atmosphere, sensor: Sensor,
     light: TerrainLight | None, clouds: Clouds | None,
 ) -> Tensor:  # fmt: skip
-    rho, size = boa, (boa.shape[2], boa.shape[3])
-    direct = _direct(light, clouds, rho)
+    size = (boa.shape[2], boa.shape[3])
+    direct = _direct(light, clouds, boa)
     airless = air.absent
     if bool(airless.all()):
-        return rho if direct is None else rho * direct[:, None]
-    factor = _pool_factor(*size)
-    around = _coarse(rho, factor)
+        return _under_clouds(boa if direct is None else boa * direct[:, None], clouds)
+    factor = _pool_factor(*size, sensor)
+    around = _coarse(boa, factor)
     terms = terms_over(_coarse(aot[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
                        sun, air, sensor)  # fmt: skip
     mixes, near = air.adjacency, around
@@ -249,18 +253,23 @@ def _through_the_air(
         trapped = 1 / (1 - terms.spherical_albedo * near)
         arriving = (beam if direct is None else beam * _coarse(direct[:, None], factor)) + sky
         veil, scale = veil + terms.gas * trapped * up_near * near * arriving, scale * trapped
-    else:
-        rho = rho / (1 - _fine(terms.spherical_albedo, size) * rho)
-    if direct is None:
-        veil, gain = _fine(torch.cat([veil, scale * (beam + sky)], 1), size).chunk(2, 1)
-    else:
-        veil, sky, beam = _fine(torch.cat([veil, scale * sky, scale * beam], 1), size).chunk(3, 1)
-        gain = torch.addcmul(sky, beam, direct[:, None])
-    toa = torch.addcmul(veil, gain, rho)
+    sky, beam = scale * sky, scale * beam
+    toa = torch.empty_like(boa)
+    for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
+        veil_b, sky_b, beam_b = (_fine(m[:, b : b + 1], size)[:, 0] for m in (veil, sky, beam))
+        rho = boa[:, b]
+        if mixes == 0:
+            rho = rho / (1 - _fine(terms.spherical_albedo[:, b : b + 1], size)[:, 0] * rho)
+        gain = sky_b + beam_b if direct is None else torch.addcmul(sky_b, beam_b, direct)
+        toa[:, b] = torch.addcmul(veil_b, gain, rho)
     if bool(airless.any()):
         bare = boa if direct is None else boa * direct[:, None]
         toa = torch.where(airless[:, None, None, None], bare, toa)
-    return toa
+    return _under_clouds(toa, clouds)
+
+
+def _under_clouds(toa: Tensor, clouds: Clouds | None) -> Tensor:
+    return toa if clouds is None else torch.lerp(toa, clouds.brightness[:, None], clouds.opacity[:, None])
 
 
 def _direct(light: TerrainLight | None, clouds: Clouds | None, like: Tensor) -> Tensor | None:
@@ -306,7 +315,7 @@ def boa_correction(
         elevation_m = elevation_m.mean((1, 2), keepdim=True).expand(n, height, width)
     elif aot550 is None:
         aot550 = (air.aot550 + air.haze)[:, None, None].expand(n, height, width)
-    factor = _pool_factor(height, width)
+    factor = _pool_factor(height, width, sensor)
     size = (height, width)
     terms = terms_over(_coarse(aot550[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
                        sun, air, sensor)  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -118,17 +118,20 @@ def build(progress: Callable[[int, int], None] | None = None, device: str = "cpu
 
 def _solve(depth_r: float, extinction: float, albedo: float, moments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """One aerosol at one wavelength: multiple (K, P, Z, V, M), transmittance (K, P, Z), spherical albedo (K, P)."""
-    new = {"dtype": torch.float64, "device": moments.device}
-    mu = torch.cos(torch.deg2rad(torch.tensor(ZENITH_DEG, **new)))
+
+    def numbers(values: Sequence[float] | np.ndarray) -> Tensor:
+        return torch.tensor(np.array(values, float), device=moments.device)
+
+    mu = torch.cos(torch.deg2rad(numbers(ZENITH_DEG)))
     rays = directions(mu)
-    thick = torch.tensor(AOT550, **new) * extinction
-    molecules = torch.tensor(PRESSURE, **new) * depth_r
+    thick = numbers(AOT550) * extinction
+    molecules = numbers(PRESSURE) * depth_r
     thick, molecules = (t.flatten() for t in torch.meshgrid(thick, molecules, indexing="ij"))
-    tau_a = thick[:, None] * torch.tensor(layer_shares(aerosol.SCALE_HEIGHT_KM).copy(), **new)
-    tau_r = molecules[:, None] * torch.tensor(layer_shares(RAYLEIGH_SCALE_KM).copy(), **new)
+    tau_a = thick[:, None] * numbers(layer_shares(aerosol.SCALE_HEIGHT_KM))
+    tau_r = molecules[:, None] * numbers(layer_shares(RAYLEIGH_SCALE_KM))
     tau = tau_a + tau_r + 1e-15
     scattered = tau_r + albedo * tau_a + 1e-15
-    rayleigh = torch.zeros(MOMENTS + 1, **new)
+    rayleigh = numbers([0.0] * (MOMENTS + 1))
     rayleigh[0], rayleigh[2] = 1.0, RAYLEIGH_P2 / 5
     mix = (tau_r[..., None] * rayleigh + albedo * tau_a[..., None] * moments) / scattered[..., None]
     tau, omega, mix = delta_m(tau, (scattered / tau).clamp(max=1.0), mix[..., :MOMENTS], mix[..., MOMENTS])
@@ -145,7 +148,7 @@ def _solve(depth_r: float, extinction: float, albedo: float, moments: Tensor) ->
     wanted = slice(len(rays.mu) - len(mu), None)
     total = slab.reflect[:, :, wanted, wanted].unflatten(0, grid)
     multiple = (slab.reflect - once)[:, :, wanted, wanted].unflatten(0, grid).clone()
-    polarised = vermote_tanre_rayleigh(torch.tensor(PRESSURE, **new) * depth_r, mu)
+    polarised = vermote_tanre_rayleigh(numbers(PRESSURE) * depth_r, mu)
     multiple[:, 1:, :3] += (polarised - total[0, :, :3])[None, 1:]  # what polarisation changes in clean air
     multiple[:, :, 1:] *= 2  # per cos(m phi)
     multiple = multiple.permute(0, 1, 4, 3, 2)[:, :, :, :VIEWS]  # K, P, sun, view, mode

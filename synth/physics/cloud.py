@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from synth.physics.sun import Sun
@@ -15,6 +16,8 @@ REFLECTANCE = 0.85
 ASYMMETRY = 0.85
 """of water droplets; ibid."""
 OCTAVES = 7
+POOL = 4
+"""clouds are drawn on cells this many times coarser and interpolated"""
 SOFTNESS = 0.35
 """standard deviations of the field from a cloud's edge to optical thickness DENSITY / 4"""
 DENSITY = 12.0
@@ -47,11 +50,9 @@ def grow_clouds(
     share : (N,) share of the window under cloud, 0..1
     size_m, base_m : (N,) size, and height above the ground [m]
     """
-    cell = cell_m.to(word.device, torch.float64)
-    window = Window.over(height, width, cell)
-    field = fbm(window, size_m.double(), word, OCTAVES, 0.8)
-    rank = ((1 - share.double()) * (height * width)).round().long().clamp(1, height * width)
-    threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
+    f = next(f for f in (POOL, 2, 1) if height % f == 0 and width % f == 0)
+    rows, columns = height // f, width // f
+    window = Window.over(rows, columns, cell_m.to(word.device, torch.float64) * f)
     azimuth = torch.deg2rad(sun.saa_deg.double())
     throw_m = base_m.double() * torch.tan(torch.deg2rad(sun.sza_deg.double().clamp(max=80)))
     towards = Window(
@@ -59,14 +60,19 @@ def grow_clouds(
         window.x_m + (throw_m * torch.sin(azimuth))[:, None],
         window.cell_m,
     )
-    any_cloud = (share > 0).to(field)[:, None, None]
-    depth = optical_thickness(field - threshold) * any_cloud
-    shading = optical_thickness(fbm(towards, size_m.double(), word, OCTAVES, 0.8) - threshold) * any_cloud
+    field, shading = (fbm(w, size_m.double(), word, OCTAVES, 0.8) for w in (window, towards))
+    rank = ((1 - share.double()) * (rows * columns)).round().long().clamp(1, rows * columns)
+    threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
+    clear = (share <= 0)[:, None, None]
+    depth, shading = (optical_thickness(x - threshold).masked_fill(clear, 0) for x in (field, shading))
     slope_y, slope_x = torch.gradient(depth, dim=(1, 2))
-    to_east, to_north = ((f(azimuth)).to(depth)[:, None, None] for f in (torch.sin, torch.cos))
-    facing = slope_x * to_east - slope_y * to_north
-    relief = 1 - 0.25 * torch.tanh(facing)  # a flank that rises towards the sun lies behind the cloud's body
-    return Clouds(opacity(depth), opacity(shading), (REFLECTANCE * relief).clamp(0, 1))
+    to_east, to_north = ((g(azimuth)).to(depth)[:, None, None] for g in (torch.sin, torch.cos))
+    # a flank that rises towards the sun lies behind the cloud's body
+    brightness = REFLECTANCE * (1 - 0.25 * torch.tanh(slope_x * to_east - slope_y * to_north))
+    depth, shading, brightness = F.interpolate(
+        torch.stack([depth, shading, brightness], 1), size=(height, width), mode="bilinear", align_corners=False
+    ).unbind(1)
+    return Clouds(opacity(depth), opacity(shading), brightness)
 
 
 def optical_thickness(excess: Tensor) -> Tensor:

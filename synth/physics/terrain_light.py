@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from synth.physics.sun import Sun
 
-SKY_DIRECTIONS = 16
+SKY_DIRECTIONS = 12
 """azimuths of the horizon that the sky view is summed over"""
 SKY_POOL = 4
 """sky view is smooth: it is computed on cells this many times coarser"""
@@ -111,10 +112,9 @@ def _rays(cell_m: Tensor, sun: Sun) -> list[tuple[float, float, float]]:
     """(rows, columns, climb [m]) of one stride towards the sun, the larger of the two being one cell."""
     rays = []
     for cell, azimuth, zenith in zip(cell_m.tolist(), sun.saa_deg.tolist(), sun.sza_deg.tolist(), strict=True):
-        angle = torch.deg2rad(torch.tensor([azimuth, 90.0 - zenith], dtype=torch.float64))
-        row, column = float(-torch.cos(angle[0])), float(torch.sin(angle[0]))
+        row, column = -math.cos(math.radians(azimuth)), math.sin(math.radians(azimuth))
         longest = max(abs(row), abs(column))
-        climb = cell / longest * float(torch.tan(angle[1]))
+        climb = cell / longest * math.tan(math.radians(90 - zenith))
         rays.append((_tidy(row / longest), _tidy(column / longest), climb))
     return rays
 
@@ -148,22 +148,22 @@ def sky_view(height_m: Tensor, cell_m: Tensor, pool: int = SKY_POOL, directions:
     pool = pool if min(size) >= 8 * pool and size[0] % pool == 0 and size[1] % pool == 0 else 1
     coarse = F.avg_pool2d(height_m[:, None], pool)[:, 0]
     east, north = gradient(coarse, cell_m * pool)
-    slope, downhill = torch.atan(torch.hypot(east, north)), torch.atan2(-east, -north)
+    upright = (1 + east * east + north * north).rsqrt()  # cosine of the slope
     total = torch.zeros_like(coarse)
-    for azimuth in torch.arange(directions, dtype=torch.float64) * (2 * torch.pi / directions):
-        horizon = _horizon(coarse, cell_m * pool, float(azimuth))
-        plane = torch.atan(torch.tan(slope) * -torch.cos(float(azimuth) - downhill))  # the slope's own horizon
-        zenith = torch.pi / 2 - torch.maximum(torch.atan(horizon), plane)
-        total += torch.cos(slope) * torch.sin(zenith) ** 2 + torch.sin(slope) * torch.cos(float(azimuth) - downhill) * (
-            zenith - torch.sin(zenith) * torch.cos(zenith)
-        )
+    for k in range(directions):
+        azimuth = 2 * math.pi * k / directions
+        rise = east * math.sin(azimuth) + north * math.cos(azimuth)  # the slope's own horizon, where it climbs
+        tangent = torch.maximum(_horizon(coarse, cell_m * pool, azimuth), rise)
+        down = 1 / (1 + tangent * tangent)  # squared sine of the horizon's zenith angle
+        zenith = math.pi / 2 - torch.atan(tangent)
+        total += upright * (down - rise * (zenith - tangent * down))
     view = (total / directions).clamp(0, 1)
     return F.interpolate(view[:, None], size=size, mode="bilinear", align_corners=False)[:, 0] if pool > 1 else view
 
 
 def _horizon(height_m: Tensor, cell_m: Tensor, azimuth: float) -> Tensor:
     """Tangent of the highest horizon elevation towards an azimuth [rad], (N, H, W), at least 0."""
-    row, column = -float(torch.cos(torch.tensor(azimuth))), float(torch.sin(torch.tensor(azimuth)))
+    row, column = -math.cos(azimuth), math.sin(azimuth)
     tangent, distance, cell = torch.zeros_like(height_m), 1.0, cell_m.to(height_m)[:, None, None]
     seen: set[tuple[int, int]] = set()
     while distance < max(height_m.shape[-2:]):
