@@ -69,7 +69,7 @@ def draw_detector(recipe: InstrumentRecipe, optics: Optics, keys: Sequence[Scene
     return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(words, np.int32))
 
 
-def record(signal: Tensor, detector: Detector, sza_deg: Tensor) -> Tensor:
+def record(signal: Tensor, detector: Detector, sza_deg: Tensor, together: bool | None = None) -> Tensor:
     """What the detector writes down, given back as reflectance.
 
     Parameters
@@ -77,6 +77,7 @@ def record(signal: Tensor, detector: Detector, sza_deg: Tensor) -> Tensor:
     signal : (N, B, H, W) TOA reflectance that reaches the pixels [-]
     detector : of the N scenes
     sza_deg : (N,) sun zenith angle [deg]; noise is a matter of radiance, so a low sun is noisier
+    together : the scenes of a band in one sweep, or one by one; None: as suits the device
 
     Returns
     -------
@@ -97,8 +98,8 @@ def record(signal: Tensor, detector: Detector, sza_deg: Tensor) -> Tensor:
     recorded = torch.empty_like(signal)
     if not (detector.noise or detector.striping or detector.quantise):
         return signal
-    # on a CPU plane by plane, so that a plane stays in the cache; on a GPU band by band
-    step = 1 if signal.device.type == "cpu" else signal.shape[0]
+    together = signal.device.type != "cpu" if together is None else together
+    step = signal.shape[0] if together else 1
     for first in range(0, signal.shape[0], step):
         scenes = slice(first, first + step)
         for b, band in enumerate(bands):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -71,7 +72,7 @@ def draw_optics(recipe: InstrumentRecipe, sensor: Sensor, keys: Sequence[SceneKe
     return Optics(sensor, recipe.psf, shift_px, tuple(resampling))
 
 
-def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0) -> Tensor:
+def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0, together: bool | None = None) -> Tensor:
     """What the pixels see: the ground weighted by every band's point spread function, on the product's grid.
 
     Parameters
@@ -81,6 +82,8 @@ def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0) -> Tensor
     factor : fine cells along a pixel's side
     margin : fine cells around the tile. `margin_cells` says how many are needed; where there are fewer, the
         edge is repeated
+    together : all planes in one sweep, which keeps a GPU busy, or one by one, which keeps a plane in a CPU's cache;
+        None: as suits the device
 
     Returns
     -------
@@ -104,10 +107,11 @@ def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0) -> Tensor
     height, width = ((side - 2 * margin) // factor for side in toa.shape[-2:])
     toa, margin = _with_margin(toa, margin, _need_cells(optics, factor))
     seen = torch.empty((*toa.shape[:2], height, width), dtype=toa.dtype, device=toa.device)
+    together = toa.device.type != "cpu" if together is None else together
     ratios = [coarseness(b, optics) for b in optics.sensor.bands]
     for ratio in sorted(set(ratios)):
         bands = [i for i, r in enumerate(ratios) if r == ratio]
-        native = _sample(toa, optics, bands, factor, ratio, margin, (height, width))
+        native = _sample(toa, optics, bands, factor, ratio, margin, (height, width), together)
         if ratio == 1:
             seen[:, bands] = native
         else:
@@ -223,8 +227,9 @@ def _with_margin(toa: Tensor, margin: int, need: int) -> tuple[Tensor, int]:
 
 
 def _sample(
-    toa: Tensor, optics: Optics, bands: list[int], factor: int, ratio: int, margin: int, shape: tuple[int, int]
-) -> Tensor:
+    toa: Tensor, optics: Optics, bands: list[int], factor: int, ratio: int, margin: int, shape: tuple[int, int],
+    together: bool,
+) -> Tensor:  # fmt: skip
     """Samples on the grid `ratio` times coarser than the product's, with one ring around where ratio > 1."""
     pitch, ring = ratio * factor, int(ratio > 1)
     rows, columns = (math.ceil(side / ratio) + 2 * ring for side in shape)
@@ -233,10 +238,8 @@ def _sample(
     first = margin - ring * pitch - radius
     weights = np.stack([_weights(optics, bands, factor, pitch, radius, axis) for axis in (0, 1)])  # (2, N * bands, T)
     native = toa.new_empty((toa.shape[0], len(bands), rows, columns))
-    # on a CPU plane by plane, so that a plane stays in the cache; on a GPU all at once
-    planes = [(n, i) for n in range(toa.shape[0]) for i in range(len(bands))]
-    if toa.device.type == "cpu":
-        for p, (n, i) in enumerate(planes):
+    if not together:
+        for p, (n, i) in enumerate(product(range(toa.shape[0]), range(len(bands)))):
             seen = _gather(toa[n, bands[i]], weights[0, p], first, pitch, rows)
             native[n, i] = _gather(seen.T.contiguous(), weights[1, p], first, pitch, columns).T
         return native

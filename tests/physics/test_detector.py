@@ -74,6 +74,8 @@ def test_alone_and_in_a_batch_the_same_bits() -> None:
     for i, key in enumerate(KEYS):
         alone = record(signal[i : i + 1].clone(), detector_of(sensor, [key], psf=1.0, **on), sza_deg[i : i + 1])
         assert torch.equal(alone[0], together[i])
+    at_once = record(signal, detector_of(sensor, psf=1.0, **on), sza_deg, together=True)  # as on a GPU
+    assert torch.equal(at_once, together)
     fewer = sensor.pick(["B04", "B11"])  # a band keeps its noise when others are left out
     picked = record(signal[:, [3, 11]], detector_of(fewer, psf=1.0, **on), sza_deg)
     assert torch.equal(picked, together[:, [3, 11]])

@@ -128,3 +128,5 @@ def test_alone_and_in_a_batch_the_same_bits() -> None:
     for i, key in enumerate(keys):
         alone = observe(toa[i : i + 1].clone(), draw_optics(recipe, sensor, [key]), 2, margin)
         assert torch.equal(alone[0], together[i])
+    at_once = observe(toa, draw_optics(recipe, sensor, keys), 2, margin, together=True)  # as on a GPU
+    assert torch.allclose(at_once, together, atol=1e-6)
