@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -34,14 +34,47 @@ class Stand:
     raa_deg: Tensor
 
 
-def canopy_reflectance(leaf_r: Tensor, leaf_t: Tensor, soil: Tensor, stand: Stand) -> Tensor:
+@dataclass(frozen=True)
+class Sight:
+    """What geometry alone decides of a canopy; every field (S, 1).
+
+    Parameters
+    ----------
+    lai : leaf area index
+    ks, ko, flat : extinction of sunlight and of the line of sight; mean squared cosine of the leaf angles
+    tss, too, z : direct transmittance of both; their joint integral over the layer
+    front, through : single scattering towards the observer, for light reflected and transmitted by leaves
+    both_seen : share of the soil that is both lit and seen
+    """
+
+    lai: Tensor
+    ks: Tensor
+    ko: Tensor
+    flat: Tensor
+    tss: Tensor
+    too: Tensor
+    z: Tensor
+    front: Tensor
+    through: Tensor
+    both_seen: Tensor
+
+    def rows(self, which: Tensor) -> Sight:
+        """Some of the canopies."""
+        return Sight(*(part[which] for part in self.parts()))
+
+    def parts(self) -> tuple[Tensor, ...]:
+        """The fields, in order."""
+        return tuple(getattr(self, part.name) for part in fields(self))
+
+
+def canopy_reflectance(leaf_r: Tensor, leaf_t: Tensor, soil: Tensor, see: Sight) -> Tensor:
     """Bidirectional reflectance of a canopy over a Lambertian soil (`rsdf` of the SAIL family).
 
     Parameters
     ----------
     leaf_r, leaf_t : (S, L) hemispherical reflectance and transmittance of its leaves
     soil : (S, L) reflectance of the ground below
-    stand : of S canopies
+    see : `sight_of` the S stands, in the dtype of the rest
 
     Returns
     -------
@@ -58,46 +91,55 @@ def canopy_reflectance(leaf_r: Tensor, leaf_t: Tensor, soil: Tensor, stand: Stan
     infinite reflectance, 1 - rinf^2 and the J functions are written without cancelling differences, so that leaves
     which absorb nothing or everything need no special case.
     """
-    see = _sight(stand, leaf_r)
-    lai, ks, ko, tss, too = stand.lai.to(leaf_r)[:, None], see["ks"], see["ko"], see["tss"], see["too"]
-    # what a thin layer does to diffuse light (b back, f on), sunlight (s) and the light to the observer (v)
-    back = see["ddb"] * leaf_r + see["ddf"] * leaf_t
-    loss = (1 - leaf_r - leaf_t).clamp(min=1e-6)
-    m = (loss * (loss + 2 * back)).sqrt()
-    sb, sf = see["sdb"] * leaf_r + see["sdf"] * leaf_t, see["sdf"] * leaf_r + see["sdb"] * leaf_t
-    vb, vf = see["dob"] * leaf_r + see["dof"] * leaf_t, see["dof"] * leaf_r + see["dob"] * leaf_t
-    w = see["sob"] * leaf_r + see["sof"] * leaf_t
+    lai, ks, ko, tss, too = see.lai, see.ks, see.ko, see.tss, see.too
+    # what a thin layer does to diffuse light: half of what it scatters, the surplus that goes back, the loss
+    half = (leaf_r + leaf_t).mul_(0.5)
+    excess = (leaf_r - leaf_t).mul_(see.flat / 2)
+    loss = (1 - 2 * half).clamp_(min=1e-6)
+    back = half + excess
+    m = torch.add(loss, back, alpha=2).mul_(loss).sqrt_()
     # an endless layer, and this one
-    total = loss + back + m
-    rinf = back / total
-    one_less_rinf2 = 2 * m / total
-    fade = torch.exp(-m * lai)
-    one_less_fade2 = -torch.expm1(-2 * m * lai)
-    share = 1 / (one_less_rinf2 + rinf**2 * one_less_fade2)
-    s_down, s_up, v_down, v_up = sf + sb * rinf, sf * rinf + sb, vf + vb * rinf, vf * rinf + vb
-    j1_s, j1_o = _meet(ks, m, lai, tss, fade), _meet(ko, m, lai, too, fade)
-    j2_s, j2_o = (1 - tss * fade) / (ks + m), (1 - too * fade) / (ko + m)
-    ps, qs, pv, qv = s_down * j1_s, s_up * j2_s, v_down * j1_o, v_up * j2_o
+    total = loss.add_(back).add_(m)
+    rinf = back.div_(total)
+    one_less_rinf2 = total.reciprocal_().mul_(m).mul_(2)
+    fade = (m * -lai).exp_()
+    # sunlight (s) and the line of sight (o) feed the two streams down and up
+    both = half.mul_(rinf + 1)
+    turned = excess.mul_(1 - rinf)
+    s_up, o_up = torch.addcmul(turned, ks, both), torch.addcmul(turned, ko, both)
+    turned.neg_()
+    s_down, o_down = torch.addcmul(turned, ks, both), torch.addcmul(turned, ko, both)
+    j1_s, j1_o = _meet(ks, m, lai, fade), _meet(ko, m, lai, fade)
+    sum_s, sum_o = m + ks, m.add_(ko)
+    ps, qs = s_down * j1_s, (1 - tss * fade).div_(sum_s).mul_(s_up)
+    po, qo = o_down * j1_o, (1 - too * fade).div_(sum_o).mul_(o_up)
+    # light that goes the one way and comes back the other; z: both lines straight
+    many = torch.addcmul(see.z, j1_s, -too, out=j1_s).div_(sum_o).mul_(o_up).mul_(s_down)
+    many.add_(torch.addcmul(see.z, j1_o, -tss, out=j1_o).div_(sum_s).mul_(s_up).mul_(o_down))
     re = rinf * fade
-    rdd = rinf * one_less_fade2 * share
-    tsd, tdo, rdo = (ps - re * qs) * share, (pv - re * qv) * share, (qv - re * pv) * share
-    up = v_up * s_down * (see["z"] - j1_s * too) / (ko + m)
-    down = v_down * s_up * (see["z"] - j1_o * tss) / (ks + m)
-    many = (up + down - (rdo * qs + tdo * ps) * rinf) / one_less_rinf2
-    once = w * lai * see["both_lit"]
+    share = torch.addcmul(one_less_rinf2, rinf * rinf, fade.mul_(fade).neg_().add_(1)).reciprocal_()
+    rdd = fade.mul_(rinf).mul_(share)
+    tsd = torch.addcmul(ps, re, qs, value=-1).mul_(share)
+    tdo = torch.addcmul(po, re, qo, value=-1).mul_(share)
+    rdo = qo.addcmul_(re, po, value=-1).mul_(share)
+    twice = rdo.mul_(qs).addcmul_(tdo, ps).mul_(rinf)
+    canopy = many.sub_(twice).div_(one_less_rinf2)
+    canopy.addcmul_(leaf_r, see.front).addcmul_(leaf_t, see.through)
     # and the soil below
-    around = (tss + tsd) * tdo + (tsd + tss * soil * rdd) * too
-    return once + many + see["both_seen"] * soil + around * soil / (1 - soil * rdd)
+    seen = rdd.mul_(soil)
+    bounce = soil / (1 - seen)
+    around = seen.mul_(tss).add_(tsd).mul_(too).addcmul_(tsd.add_(tss), tdo)
+    return canopy.addcmul_(around, bounce).addcmul_(soil, see.both_seen)
 
 
-def _meet(k: Tensor, m: Tensor, lai: Tensor, straight: Tensor, fade: Tensor) -> Tensor:
-    """(exp(-m lai) - exp(-k lai)) / (k - m), sound where k = m."""
-    gap = ((k - m).abs() * lai).clamp(min=1e-12)
-    return lai * torch.maximum(straight, fade) * (-torch.expm1(-gap) / gap)
+def _meet(k: Tensor, m: Tensor, lai: Tensor, fade: Tensor) -> Tensor:
+    """(exp(-m lai) - exp(-k lai)) / (k - m), sound where k = m; `fade` = exp(-m lai)."""
+    gap = (m - k).mul_(lai).add_(1e-20)
+    return torch.expm1(gap).div_(gap).mul_(fade).mul_(lai)
 
 
-def _sight(stand: Stand, like: Tensor) -> dict[str, Tensor]:
-    """What geometry alone decides, each (S, 1): extinction k, scattering d.. and s.., direct paths. In float64."""
+def sight_of(stand: Stand, dtype: torch.dtype = torch.float32) -> Sight:
+    """Geometry of S stands, worked out in float64."""
     lai = stand.lai.double()
     lidf = stand.lidf.double()
     sun, view = torch.deg2rad(stand.sza_deg.double()), torch.deg2rad(stand.vza_deg.double())
@@ -108,14 +150,12 @@ def _sight(stand: Stand, like: Tensor) -> dict[str, Tensor]:
     flat = (lidf * leaf.cos() ** 2).sum(1)
     turn = math.pi / (sun.cos() * view.cos())
     both_seen, both_lit = _hot_spot(stand, ks, ko, sun, view, psi)
-    parts = {
-        "ks": ks, "ko": ko, "tss": (-ks * lai).exp(), "too": (-ko * lai).exp(),
-        "sdb": (ks + flat) / 2, "sdf": (ks - flat) / 2, "dob": (ko + flat) / 2, "dof": (ko - flat) / 2,
-        "ddb": (1 + flat) / 2, "ddf": (1 - flat) / 2,
-        "sob": (lidf * front).sum(1) * turn, "sof": (lidf * through).sum(1) * turn,
-        "z": -torch.expm1(-(ks + ko) * lai) / (ks + ko), "both_seen": both_seen, "both_lit": both_lit,
-    }  # fmt: skip
-    return {name: value.to(like)[:, None] for name, value in parts.items()}
+    once = turn * both_lit * lai
+    parts = (
+        lai, ks, ko, flat, (-ks * lai).exp(), (-ko * lai).exp(), -torch.expm1(-(ks + ko) * lai) / (ks + ko),
+        (lidf * front).sum(1) * once, (lidf * through).sum(1) * once, both_seen,
+    )  # fmt: skip
+    return Sight(*(part.to(dtype)[:, None] for part in parts))
 
 
 def _facets(sun: Tensor, view: Tensor, psi: Tensor, leaf: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -152,7 +192,8 @@ def _hot_spot(stand: Stand, ks: Tensor, ko: Tensor, sun: Tensor, view: Tensor, p
     lai = stand.lai.double()
     tan_s, tan_o = sun.tan(), view.tan()
     apart = (tan_s**2 + tan_o**2 - 2 * tan_s * tan_o * psi.cos()).clamp(min=0).sqrt()
-    decay = (2 * apart / stand.hotspot.double().clamp(min=1e-9) / (ks + ko)).clamp(1e-6, 200.0)[:, None]
+    decay = 2 * apart / stand.hotspot.double().clamp(min=1e-9) / (ks + ko)
+    decay = torch.where(stand.hotspot > 0, decay, 1e8).clamp(1e-6, 1e8)[:, None]
     # depths at which equal shares of the overlap are spent
     spent = torch.arange(HOT_SPOT_STEPS + 1, device=lai.device) / HOT_SPOT_STEPS
     depth = -torch.log1p(torch.expm1(-decay) * spent) / decay

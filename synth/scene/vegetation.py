@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from synth.scene.canopy import Stand, canopy_reflectance
+from synth.scene.canopy import Stand, canopy_reflectance, sight_of
 from synth.scene.leaf import Leaf, leaf_spectra
 from synth.scene.leaf_angle import ellipsoidal_angles
 
@@ -63,4 +63,4 @@ def vegetation_reflectance(
 def _layer(leaf_r: Tensor, leaf_t: Tensor, ground: Tensor, lai: Tensor, slope: Tensor, hotspot: Tensor) -> Tensor:
     zero = torch.zeros_like(lai)
     stand = Stand(lai, ellipsoidal_angles(slope), hotspot, zero + SUN_ZENITH_DEG, zero, zero)
-    return canopy_reflectance(leaf_r, leaf_t, ground, stand)
+    return canopy_reflectance(leaf_r, leaf_t, ground, sight_of(stand, leaf_r.dtype))

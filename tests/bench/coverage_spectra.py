@@ -1,0 +1,89 @@
+"""How well the palettes cover measured spectra, class by class, both ways.
+
+Run: python tests/bench/coverage_spectra.py [path of measured_spectra.npz] [scenes]
+Prints, for each group of measured spectra and the classes it belongs to, quantiles over the measured spectra of the
+distance to the nearest model spectrum (covered?), and over the model spectra of the distance to the nearest measured
+one (realistic?).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from synth.scene.material import draw_palette
+from synth.scene.vegetation import VEGETATED
+from synth.spec.key import SceneKey
+from synth.spec.legend import TERRAFICTA
+from synth.spec.recipe import MaterialRecipe
+
+MEASURED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "measured_spectra.npz"
+GROUPS: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
+    "soil": (("bare/soil", "soil", "bare/dirt"), ["bare_soil"]),
+    "sand": (("bare/sand",), ["sand"]),
+    "gravel": (("bare/gravel",), ["rock", "sand"]),
+    "mineral": (("usgs/mineral", "mineral", "usgs/soil_mixture"), ["rock", "sand", "bare_soil"]),
+    "plants": (("usgs/vegetation",), VEGETATED),
+    "dry plants": (("npv/litter", "npv/bark", "npv/wood"), VEGETATED),
+    "char": (("burn/char",), [*VEGETATED, "bare_soil"]),
+    "snow": (("snow_mixture", "usgs/snow_ice_water"), ["snow"]),
+    "asphalt, road": (("urban/asphalt", "urban/road", "urban/parking_lot"), ["road"]),
+    "concrete": (("urban/sidewalk", "urban/driveway", "urban/bridge"), ["road", "building"]),
+    "shingle": (("urban/comp_shingle", "urban/wood_shingle", "urban/gravel"), ["building"]),
+    "tile": (("urban/tile", "urban/concrete_tile", "urban/other"), ["building"]),
+    "metal": (("urban/metal", "urban/manhole"), ["building"]),
+    "paint": (("urban/paint",), ["building"]),
+    "artificial": (("usgs/artificial", "usgs/coating/liquid"), ["building", "road"]),
+    "mixtures": (("ecostress_mixture",), list(TERRAFICTA.classes)),
+}
+BAD_NM = ((1790.0, 1970.0), (2440.0, 2600.0))
+"""where field spectra are noise: water vapour, and the end of the detector"""
+
+
+def usable(wavelength_nm: np.ndarray) -> np.ndarray:
+    """(L,) bool: 400..2440 nm without the bands of water vapour."""
+    good = wavelength_nm >= 400
+    for low, high in BAD_NM:
+        good &= (wavelength_nm < low) | (wavelength_nm > high)
+    return good
+
+
+def nearest(of: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least spectral angle [deg] and least RMSE [-] of each row of `of` (P, L) to the rows of `among` (Q, L)."""
+    unit_of = of / np.linalg.norm(of, axis=1, keepdims=True)
+    unit_among = among / np.linalg.norm(among, axis=1, keepdims=True)
+    angle = np.degrees(np.arccos(np.clip((unit_of @ unit_among.T).max(1), -1, 1)))
+    square = (of**2).sum(1)[:, None] + (among**2).sum(1)[None] - 2 * of @ among.T
+    return angle, np.sqrt(np.clip(square.min(1), 0, None) / of.shape[1])
+
+
+def main(path: Path, scenes: int) -> None:
+    """Print the table."""
+    with np.load(path, allow_pickle=False) as file:
+        wavelength, reflectance, klass = file["wavelength_nm"], file["reflectance"].astype(np.float64), file["klass"]
+    palette = draw_palette(MaterialRecipe(), [SceneKey(11, index) for index in range(scenes)])
+    good = usable(wavelength)
+    here = usable(palette.wavelength_nm.numpy())
+    model = palette.spectra[..., torch.as_tensor(here)].double().numpy()
+    print(f"{scenes} scenes; median / 90th percentile of the nearest neighbour")
+    print(
+        f"{'group':14s} {'measured':>8s} {'model':>7s}   measured to model: angle deg   RMSE       model to measured:"
+    )
+    for name, (names, classes) in GROUPS.items():
+        rows = reflectance[np.isin(klass, names)][:, good]
+        rows = rows[np.isfinite(rows).all(1) & (rows.min(1) > -0.02)]
+        ours = model[:, [TERRAFICTA.index(c) for c in classes]].reshape(-1, model.shape[-1])
+        ours = ours[:: max(1, len(ours) // 20000)]
+        cells = []
+        for angle, rmse in (nearest(rows, ours), nearest(ours, rows)):
+            a, r = np.quantile(angle, (0.5, 0.9)), np.quantile(rmse, (0.5, 0.9))
+            cells.append(f"{a[0]:6.2f} /{a[1]:6.2f}   {r[0]:.4f} / {r[1]:.4f}")
+        print(f"{name:14s} {len(rows):8d} {len(ours):7d}      " + "      ".join(cells))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else MEASURED, int(sys.argv[2]) if len(sys.argv) > 2 else 150)
