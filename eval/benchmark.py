@@ -109,8 +109,13 @@ class Ledger:
     def rows(self) -> pd.DataFrame:
         """Every row so far, tidy."""
         frame = pd.DataFrame(self._rows)
-        extra = sorted(c for c in frame.columns if c not in COLUMNS)
+        extra = [c for c in frame.columns if c not in COLUMNS]
         return frame.reindex(columns=[*COLUMNS, *extra])
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        """Confusion and reliability, one a row."""
+        return list(self._details)
 
     def find(self, key: tuple[str, str, int, int], protocol: str, weights: str) -> bool:
         """Whether a row is there already; refuses one that was made another way."""

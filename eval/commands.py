@@ -18,6 +18,7 @@ from eval.benchmark import ROWS, run_benchmark
 from eval.networks import make_arms
 from eval.predict import predict_image, scene_images, stored_of_tileset
 from eval.recipe import read_benchmark_recipe
+from eval.report import write_report
 from eval.score import score_map, score_run, score_tables
 from eval.source import Stored
 from eval.summary import summarise
@@ -179,3 +180,12 @@ def benchmark(
     run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
     console.print(summary_table(summary))
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)
+
+
+@app.command()
+def report(
+    run: Annotated[list[Path], typer.Option(help="folders of runs, or maps by eval predict; once for each")],
+    out: Annotated[Path, typer.Option(help="folder for report.html")],
+) -> None:
+    """One self-contained page: what was done, maps, tables, curves."""
+    typer.echo(write_report(run, out))
