@@ -121,14 +121,19 @@ def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
             "aerosol": int(rng.choice(len(AEROSOLS), p=AEROSOL_ODDS)), "haze": haze, "cloud_share": clouds,
             "cloud_size_m": float(10 ** rng.uniform(2.7, 3.8)), "cloud_base_m": float(10 ** rng.uniform(2.7, 3.5)),
             # products are off by about 0.05 + 0.15 aot (one sigma): ACIX-II, Doxani 2023, doi:10.1016/j.rse.2022.113412
-            "aot550_guess": max(0.0, aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
-            "water_vapour_guess_cm": max(0.0, water * (1 + 0.1 * float(rng.normal()))),
+            "aot550_guess": _within("aot550", aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
+            "water_vapour_guess_cm": _within("water_vapour_cm", water * (1 + 0.1 * float(rng.normal()))),
             "word": key.at("air", "fields").word(),
         }  # fmt: skip
         for name, value in drawn.items():
             rows[name].append(value)
     columns = {n: torch.tensor(v, dtype=torch.int64 if n in WHOLE else torch.float32) for n, v in rows.items()}
     return Atmosphere(adjacency=recipe.adjacency, **columns)
+
+
+def _within(name: str, guess: float) -> float:
+    low, high = RANGES[name]
+    return min(max(guess, low), high)
 
 
 def toa_reflectance(

@@ -63,16 +63,17 @@ def grow_clouds(
     field, shading = (fbm(w, size_m.double(), word, OCTAVES, 0.8) for w in (window, towards))
     rank = ((1 - share.double()) * (rows * columns)).round().long().clamp(1, rows * columns)
     threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
-    clear = (share <= 0)[:, None, None]
-    depth, shading = (optical_thickness(x - threshold).masked_fill(clear, 0) for x in (field, shading))
-    slope_y, slope_x = torch.gradient(depth, dim=(1, 2))
-    to_east, to_north = ((g(azimuth)).to(depth)[:, None, None] for g in (torch.sin, torch.cos))
+    slope_y, slope_x = torch.gradient(optical_thickness(field - threshold), dim=(1, 2))
+    to_east, to_north = ((g(azimuth)).to(field)[:, None, None] for g in (torch.sin, torch.cos))
     # a flank that rises towards the sun lies behind the cloud's body
     brightness = REFLECTANCE * (1 - 0.25 * torch.tanh(slope_x * to_east - slope_y * to_north))
-    depth, shading, brightness = F.interpolate(
-        torch.stack([depth, shading, brightness], 1), size=(height, width), mode="bilinear", align_corners=False
-    ).unbind(1)
-    return Clouds(opacity(depth), opacity(shading), brightness)
+    field, shading, brightness = F.interpolate(
+        torch.stack([field - threshold, shading - threshold, brightness], 1),
+        size=(height, width), mode="bilinear", align_corners=False,
+    ).unbind(1)  # fmt: skip
+    clear = (share <= 0)[:, None, None]
+    over, shade = (opacity(optical_thickness(x)).masked_fill(clear, 0) for x in (field, shading))
+    return Clouds(over, shade, brightness)
 
 
 def optical_thickness(excess: Tensor) -> Tensor:

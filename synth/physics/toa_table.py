@@ -56,27 +56,22 @@ def toa_table(in_csv: Path, out_csv: Path) -> int:
 def terms_of(table: pd.DataFrame, where: str = "table") -> pd.DataFrame:
     """The six columns that `toa_table` adds, for a frame of conditions."""
     _check(table, where)
-    bands = table["band"].astype(str)
     columns = {name: torch.tensor(table[name].to_numpy(float)) for name in NUMBERS}
     kinds = torch.tensor([AEROSOLS.index(name) for name in table["aerosol"]], dtype=torch.int64)
-    added = np.full((len(table), 6), np.nan)
-    for (sensor, band), members in table.groupby([table["sensor"], bands]).indices.items():
-        rows = torch.as_tensor(members)
-        conditions = [columns[name][rows] for name in RANGES]
-        terms = air_terms(
-            read_sensor(sensor).pick([band]),
-            *conditions[:4],
-            kinds[rows],
-            *conditions[4:],
-            torch.ones(len(rows)).double(),
-        )
+    pairs = list(zip(table["sensor"], table["band"].astype(str), strict=True))
+    added = torch.full((len(table), 6), torch.nan, dtype=torch.float64)
+    for sensor, band in dict.fromkeys(pairs):
+        rows = torch.tensor([i for i, pair in enumerate(pairs) if pair == (sensor, band)])
+        sza, vza, raa, aot, water, ozone, elevation = (columns[name][rows] for name in RANGES)
+        one_band, whole = read_sensor(sensor).pick([band]), torch.ones_like(sza)
+        terms = air_terms(one_band, sza, vza, raa, aot, kinds[rows], water, ozone, elevation, whole)
         path, albedo, gas = (t[:, 0] for t in (terms.path, terms.spherical_albedo, terms.gas))
         down, up = (terms.down_direct + terms.down_diffuse)[:, 0], (terms.up_direct + terms.up_diffuse)[:, 0]
         rho = columns["boa_reflectance"][rows]
         toa = path + gas * down * up * rho / (1 - albedo * rho)
-        added[members] = torch.stack([toa, path, down, up, gas, albedo], 1).numpy()
+        added[rows] = torch.stack([toa, path, down, up, gas, albedo], 1)
     names = ["toa_reflectance", "path_reflectance", "transmittance_down", "transmittance_up", "gas_transmittance"]
-    return pd.DataFrame(added, columns=[*names, "spherical_albedo"], index=table.index)
+    return pd.DataFrame(added.numpy(), columns=[*names, "spherical_albedo"], index=table.index)
 
 
 def _check(table: pd.DataFrame, where: str) -> None:
