@@ -35,11 +35,11 @@ def find_habitat(climates: Sequence[Climate], terrain: Terrain, word: Tensor) ->
     low = terrain.reference_m.amin(1)[:, None, None]
     above = terrain.elevation_m - low
     region = texture(1, 3500.0, 7, 0.8)
-    patch = texture(2, 1100.0, 8, 0.55)
+    patch = texture(2, 1100.0, 8, 0.8)
     summer = planes([c.summer_c for c in climates], device) - LAPSE_K_M * above + 0.4 * patch
     moisture = planes([c.moisture for c in climates], device) + 0.28 * (terrain.wetness - 0.25) + 0.06 * region
     moisture = (moisture + 1.2e-4 * above - 0.15 * terrain.slope).clamp(0.0, 1.0)
-    return Habitat(summer, moisture, texture(3, 450.0, 7, 0.5), patch, region, texture(4, 40.0, 5, 0.35))
+    return Habitat(summer, moisture, texture(3, 450.0, 7, 0.75), patch, region, texture(4, 40.0, 5, 0.35))
 
 
 def natural_cover(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat) -> Tensor:
@@ -52,8 +52,8 @@ def natural_cover(climates: Sequence[Climate], terrain: Terrain, habitat: Habita
     evergreen = torch.maximum(cold, hot).clamp(-0.9, 0.9) + leaning + 0.45 * h.stand + 0.25 * h.region
     tree = torch.minimum((h.moisture - 0.36) * 6.0, (h.summer_c - 6.5) * 0.7)
     tree = torch.minimum(tree.clamp(min=-4.0), 1.3 + ((h.moisture - 0.65) * 6.0).clamp(0.0, 1.8))
-    tree = tree + 0.7 * h.patch + 0.3 * h.stand + 0.35 * h.grain - 0.8 * (terrain.slope - 0.5).clamp(min=0)
-    shrub = 0.55 - ((h.moisture - 0.34) * 5.0).abs() + 0.6 * h.stand - 0.3 * h.patch + 0.4 * h.grain
+    tree = tree + 0.7 * h.patch + 0.3 * h.stand + 0.18 * h.grain - 0.8 * (terrain.slope - 0.5).clamp(min=0)
+    shrub = 0.55 - ((h.moisture - 0.34) * 5.0).abs() + 0.6 * h.stand - 0.3 * h.patch + 0.2 * h.grain
     shrub = shrub + 0.5 * (1 - ((h.summer_c - 6.0) * 0.4).abs()).clamp(min=0)  # dwarf shrubs about the treeline
     grass = 0.25 + ((h.moisture - 0.22) * 4.0).clamp(max=0.4) - 0.5 * h.patch + 0.25 * h.region
     bare = 1.0 - h.moisture * 6.0 + 0.5 * h.region + 0.3 * h.stand + ((5.0 - h.summer_c) * 0.4).clamp(0.0, 1.5)

@@ -97,3 +97,27 @@ def test_no_people_where_none_are_asked_for() -> None:
     wild = grow_landcover(CoverRecipe(farmland=(0, 0), settlement=(0, 0), water=(0, 0)), terrain, keys)
     made = torch.tensor([TERRAFICTA.index(c) for c in ("cropland", "fallow", "orchard", "building", "road", "water")])
     assert not bool(torch.isin(wild.cover.long(), made).any())
+
+
+SCENES = 500
+
+
+@pytest.mark.slow
+def test_invariants_over_many_scenes() -> None:
+    """No building or field on water, roads cross rivers only as bridges, snow and trees keep to their climate."""
+    at = TERRAFICTA.index
+    for first in range(0, SCENES, 20):
+        for cell_m in (3.0, 15.0):
+            terrain, cover = _grown.__wrapped__(first, 20, cell_m, 64)
+            assert int(cover.cover.max()) < len(TERRAFICTA)
+            drowned = cover.surface_m > terrain.elevation_m  # lakes: no roof, field, road or tree stands in them
+            assert bool((cover.cover[drowned] == at("water")).all())
+            water = cover.cover == at("water")
+            assert bool((cover.parcel[water] == 0).all())
+            assert bool((cover.parcel[cover.cover == at("building")] > 0).all())
+            low = terrain.reference_m.amin(1)[:, None, None]
+            warmth = torch.tensor([f["warmth"] for f in cover.facts], dtype=torch.float32)[:, None, None]
+            summer = 4 + 24 * warmth - 0.0065 * (terrain.elevation_m - low)
+            assert not bool((summer[cover.cover == at("snow")] > 14).any())
+            wild = (cover.cover == at("evergreen_forest")) & (cover.parcel == 0)
+            assert not bool((summer[wild] < 1.0).any())
