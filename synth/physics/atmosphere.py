@@ -29,7 +29,7 @@ ITERATIONS = 4
 """of the inversion with adjacency; each leaves about a tenth of the error"""
 HAZE_M, HAZE_SPREAD = 3000.0, 0.6
 """size of its blobs [m], and standard deviation of the logarithm of its optical thickness"""
-COARSE, COARSE_M = 8, 80.0
+COARSE, COARSE_M = 8, 40.0
 """the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
 such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
 
