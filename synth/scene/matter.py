@@ -24,8 +24,10 @@ TRAITS = (
     "flood", "dead",
 )  # fmt: skip
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock")
-ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green")
-ROOF_SHARES = np.array([0.24, 0.2, 0.24, 0.1, 0.08, 0.08, 0.03, 0.02, 0.01])
+FIRE_SHARE = 0.08
+"""share of scenes with burnt ground at middling moisture; chosen"""
+ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
+ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
 ROADS = ("asphalt", "concrete", "gravel", "soil")
 ROAD_SHARES = np.array([0.62, 0.12, 0.13, 0.13])
 
@@ -68,6 +70,8 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
         for name in NATURAL_SOLIDS:
             drawn[name].append(draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None))
         drawn["bare_soil"].append(draw_abundance("soil", key.at("soil"), VARIANTS, lean))
+        for name in ("litter", "bare_soil"):
+            drawn[name][-1] = _burnt(drawn[name][-1], key.at("fire"), setting)
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))
         drawn["road"].append(_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean))
         rng = key.at("damp").rng()
@@ -84,6 +88,15 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
     for name, damp in (("soil", 1.0), ("bare_soil", 1.0), ("sand", 0.5)):
         out[name] = wetted(out[name].flatten(0, 1), film_cm, damp * share, wavelength_nm).view(shape)
     return out
+
+
+def _burnt(ground: np.ndarray, key: SceneKey, setting: Setting) -> np.ndarray:
+    """Litter or bare ground (V, A), charred in the barest variants of a few scenes; dry land burns more often."""
+    rng = key.rng()
+    burns = rng.random() < FIRE_SHARE * (1.5 - setting.moisture)
+    count = rng.integers(2, VARIANTS // 2) if burns else 0
+    char = draw_abundance("char", key.at("char"), VARIANTS)
+    return np.where((np.arange(VARIANTS) < count)[:, None], char, ground)
 
 
 def _assorted(
@@ -111,10 +124,11 @@ def _draw_vegetation(
         for name in VEGETATED
         for key, setting in zip(keys, settings, strict=True)
     ]
-    beside = [
-        part.repeat(len(VEGETATED), 1, 1).flatten(0, 1) for part in (*(solids[n] for n in NATURAL_SOLIDS[:3]), water)
-    ]
-    spectra = vegetation_reflectance(_stacked(rows, water), *beside, wavelength_nm)
+    soil, litter, bark, flood = (
+        part.repeat(len(VEGETATED), 1, 1).flatten(0, 1)
+        for part in (solids["soil"], solids["litter"], solids["bark"], water)
+    )
+    spectra = vegetation_reflectance(_stacked(rows, water), soil, litter, bark, flood, wavelength_nm)
     return dict(zip(VEGETATED, spectra.view(len(VEGETATED), len(keys), VARIANTS, -1), strict=True))
 
 

@@ -90,7 +90,8 @@ def draw_abundance(material: str, key: SceneKey, count: int, lean: Mapping[str, 
     Parameters
     ----------
     material : a head of solids.yaml
-    key : of the material in the scene; the scene's own deviation carries half of the variance
+    key : of the material in the scene; what is common to the scene carries half of the variance. In each half,
+        absorbers move together as far as their third figure in solids.yaml says
     count : V
     lean : {absorber: shift of its logarithm in standard deviations}, what the setting of the scene does
 
@@ -104,9 +105,12 @@ def draw_abundance(material: str, key: SceneKey, count: int, lean: Mapping[str, 
     rng = key.rng()
     names = absorbers()
     abundance = np.zeros((count, len(names)))
-    for absorber, (median, sd) in known[material].items():
+    scene, common = rng.standard_normal(), kin(rng, count)
+    for absorber, (median, sd, load) in known[material].items():
         if absorber not in names:
             raise Refusal("solids.yaml", material, absorber, f"one of {', '.join(names)}", "use a listed absorber")
-        z = np.sqrt(0.5) * (rng.standard_normal() + kin(rng, count)) + (lean or {}).get(absorber, 0.0)
-        abundance[:, names.index(absorber)] = median * np.exp(sd * np.clip(z, -2.5, 2.5))
+        alone = np.sqrt(1 - load**2)
+        z = np.sqrt(0.5) * (load * (scene + common) + alone * (rng.standard_normal() + kin(rng, count)))
+        z = z + (lean or {}).get(absorber, 0.0)
+        abundance[:, names.index(absorber)] = median * np.exp(sd * np.clip(z, -2.2, 2.2))
     return abundance
