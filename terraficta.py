@@ -19,6 +19,10 @@ ROOMS = {
 }
 
 
+OF_MANY = {"--tileset", "--run"}
+"""options that may be followed by several values"""
+
+
 class Rooms(TyperGroup):
     """Opens a room only when it is entered: `terraficta synth` need not load what training needs."""
 
@@ -52,10 +56,31 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, _end)
     try:
-        app()
+        app(spread(sys.argv[1:]))
     except Refusal as refusal:
         print(f"terraficta: {refusal}", file=sys.stderr)
         sys.exit(2)
+
+
+def spread(words: list[str]) -> list[str]:
+    """`--tileset A B C` to `--tileset A --tileset B --tileset C`: an option of many values is named once.
+
+    Examples
+    --------
+    >>> spread(["--run", "a", "b", "--out", "c"])
+    ['--run', 'a', '--run', 'b', '--out', 'c']
+    """
+    said: list[str] = []
+    many, first = None, False
+    for word in words:
+        if word.startswith("-"):
+            many, first = (word if word in OF_MANY else None), True
+        elif many and not first:
+            said.append(many)
+        if not word.startswith("-"):
+            first = False
+        said.append(word)
+    return said
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pretrain.batch import Batch
 from pretrain.recipe import EpisodeRecipe
@@ -141,7 +142,10 @@ def _set_task(
     for position, goal in zip(order, group, strict=True):
         if goal >= 0:
             merge[int(goal), int(position)] = 1.0
-    target = torch.einsum("tk,nkhw->nthw", merge, mass) * valid[:, None]
+    target = torch.einsum("tk,nkhw->nthw", merge, mass)
+    if rng.random() < recipe.generalise:
+        target = _generalised(target, rng)
+    target = target * valid[:, None]
     support, given = _give_labels(recipe, target[:known], rng)
     return None if support is None else Task(part, target, support, given)
 
@@ -159,6 +163,16 @@ def _split_parcels(mass: Tensor, material: Tensor, rng: np.random.Generator) -> 
     parts = [mass[:, chosen] * (kind_of == kind) for kind in range(kinds)]
     rest = torch.cat([mass[:, :chosen], mass[:, chosen + 1 :]], 1)
     return torch.cat([rest, torch.stack(parts, 1)], 1)
+
+
+def _generalised(target: Tensor, rng: np.random.Generator) -> Tensor:
+    """The map as a person would draw it: the class that fills most of a neighbourhood, one a pixel, up to 2 px off."""
+    side = 2 * int(rng.integers(1, 7)) + 1
+    around = functional.avg_pool2d(target, side, 1, side // 2, count_include_pad=False)
+    labelled = target.sum(1, keepdim=True) > 0.5
+    whole = functional.one_hot(around.argmax(1), target.shape[1]).permute(0, 3, 1, 2).float() * labelled
+    dy, dx = (int(d) for d in rng.integers(-2, 3, 2)) if rng.random() < 0.3 else (0, 0)
+    return torch.roll(whole, (dy, dx), (2, 3))
 
 
 def _give_labels(
@@ -187,5 +201,5 @@ def _give_labels(
     if rng.random() < 0.3:
         wrong = rng.random(len(given)) < rng.uniform(0, 0.15)
         given = np.where(wrong, rng.integers(0, classes, len(given)), given)
-    one_hot = torch.nn.functional.one_hot(torch.as_tensor(given), classes).float()
+    one_hot = functional.one_hot(torch.as_tensor(given), classes).float()
     return torch.as_tensor(support, device=target.device), one_hot.to(target.device)

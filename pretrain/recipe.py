@@ -36,6 +36,8 @@ class EpisodeRecipe(Recipe):
     """labelled pixels a class, drawn log-uniformly"""
     split: Share = 0.3
     """share of legends that tell parcels of one class apart, as a crop map does"""
+    generalise: Share = 0.6
+    """share of maps drawn as people draw them: whole areas of one class, small ones dropped, edges a little off"""
     relative: Share = 0.5
     """share of tasks whose image is not calibrated: no absolute view, every band with a gain and offset of its own"""
     drop_bands: Share = 0.5
@@ -52,10 +54,12 @@ class PretrainRecipe(Recipe):
     size_px: int = Field(default=96, ge=32, multiple_of=32)
     model: ModelRecipe = ModelRecipe()
     episode: EpisodeRecipe = EpisodeRecipe()
-    dense: float = Field(default=0.3, ge=0)
-    """weight of soft cross-entropy over our own legend, beside that of the episodes"""
+    rehearsal: float = Field(default=1.0, ge=0)
+    """weight of the few-label tasks; 0: they are not dealt at all"""
+    dense: float = Field(default=0.05, ge=0)
+    """weight of soft cross-entropy over our own legend"""
     steps: int = Field(default=20_000, ge=1)
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
     memory: int = Field(default=32, ge=1)

@@ -30,12 +30,12 @@ def task_loss(mapper: Mapper, features: Tensor, task: Task) -> Tensor:
     )
 
 
-def episode_loss(mapper: Mapper, episode: Episode, dense: float) -> dict[str, Tensor]:
+def episode_loss(mapper: Mapper, episode: Episode, rehearsal: float, dense: float) -> dict[str, Tensor]:
     """Losses of an episode by name: "episode", "dense" over our own legend, and their weighted "loss"."""
     features = mapper.features(episode.views, episode.centre_nm, episode.fwhm_nm)
     with torch.autocast(features.device.type, enabled=False):
-        losses = [task_loss(mapper, features, task) for task in episode.tasks]
+        losses = [task_loss(mapper, features, task) for task in episode.tasks] if rehearsal > 0 else []
         few = torch.stack(losses).mean() if losses else features.sum() * 0
         mass = episode.mass * episode.valid[:, None]
         whole = soft_cross_entropy(torch.log_softmax(mapper.dense(features), 1), mass, balance(mass))
-    return {"loss": few + dense * whole, "episode": few.detach(), "dense": whole.detach()}
+    return {"loss": rehearsal * few + dense * whole, "episode": few.detach(), "dense": whole.detach()}

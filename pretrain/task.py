@@ -109,7 +109,7 @@ class PretrainTask(lightning.LightningModule):
         fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
-        losses = episode_loss(self.mapper, episode, self.recipe.dense)
+        losses = episode_loss(self.mapper, episode, self.recipe.rehearsal, self.recipe.dense)
         for name, value in losses.items():
             now = float(value.detach())
             self.running[name] = 0.98 * self.running.get(name, now) + 0.02 * now

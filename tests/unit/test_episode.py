@@ -89,7 +89,7 @@ def test_learning_to_learn_learns() -> None:
     losses = []
     for step in range(40):
         episode = deal_episode(EpisodeRecipe(scenes=2), fabricated(step % 5, scenes=2), SceneKey(0, step))
-        loss = episode_loss(mapper, episode, dense=0.3)
+        loss = episode_loss(mapper, episode, rehearsal=1.0, dense=0.3)
         optimiser.zero_grad()
         loss["loss"].backward()
         optimiser.step()
