@@ -85,7 +85,7 @@ def _render_alike(recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, dev
     boa = directional_reflectance(boa, cover.cover, sun, sensor, recipe.light.brdf)
     # what reaches the aperture
     air = draw_atmosphere(recipe.air, keys).to(device)
-    light = terrain_light(terrain.elevation_m, cell_m, sun, recipe.light.relief)
+    light = terrain_light(cover.surface_m, cell_m, sun, recipe.light.relief)
     sky = toa_reflectance(boa, terrain.elevation_m, cell_m, sun, air, sensor, light)
     # what is recorded
     optics = draw_optics(recipe.instrument, sensor, keys)
