@@ -182,14 +182,16 @@ def _make(recipe: SceneRecipe, seed: int, count: int, folder: Path, workers: int
                 yield _make_task(recipe, seed, task, folder, device)
         return
     # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_start_worker) as pool:
         futures = [pool.submit(_make_task, recipe, seed, task, folder, device) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
+        except BaseException:  # an interrupt too: do not wait for what is under way
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
             raise
 
 

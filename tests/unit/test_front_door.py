@@ -1,0 +1,41 @@
+"""The front door: four rooms, opened only when entered; bad input is one line and exit code 2."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def terraficta(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "terraficta.py", *words], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_the_list_of_rooms() -> None:
+    done = terraficta("--help")
+    assert done.returncode == 0
+    assert all(room in done.stdout for room in ("synth", "pretrain", "finetune", "eval"))
+
+
+def test_help_does_not_load_torch() -> None:
+    script = (
+        "import sys, terraficta; sys.argv = ['terraficta', 'synth', 'make', '--help']\n"
+        "try: terraficta.main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'lightning', 'rasterio') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert "--workers" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_bad_input_is_one_line_and_exit_code_2() -> None:
+    done = terraficta("synth", "verify", "nowhere")
+    assert done.returncode == 2
+    last = [line for line in done.stderr.splitlines() if line.startswith("terraficta:")]
+    assert last == [
+        "terraficta: nowhere: corpus.json: found no such file, expected a folder that `terraficta synth make` wrote. "
+        "Mend: check the path"
+    ]
+    assert "Traceback" not in done.stderr
+    assert terraficta("sing").returncode == 2
