@@ -12,8 +12,8 @@ import torch
 
 from synth.scene.canopy_table import canopy_spectra
 
-ROUNDS = 5
-OURS, THEIRS = 3000, 150
+ROUNDS = 3
+OURS, THEIRS = 2000, 100
 
 
 def fabricate(count: int, seed: int = 3) -> dict[str, np.ndarray]:
