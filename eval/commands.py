@@ -42,7 +42,9 @@ app = typer.Typer(help="Map real land, score the map, compare ways to it, report
 
 def summary_table(summary: pd.DataFrame) -> Table:
     """Mean mIoU with intervals, and the paired gain over the best simple arm, also where it is a loss."""
-    table = Table("tileset", "labels", "arm", "mIoU", "gain over the best simple arm", "", box=None, pad_edge=False)
+    table = Table("tileset", "labels", "arm", "mIoU", "gain on best simple arm", "", box=None, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        column.no_wrap = True
     last: tuple[str, str] | None = None
     for row in summary.to_dict("records"):
         cell = (str(row["tileset"]), str(row["labels_per_class"]))
@@ -52,7 +54,7 @@ def summary_table(summary: pd.DataFrame) -> Table:
         gained += "" if math.isnan(low_gain) else f" [{low_gain:+.3f}, {high_gain:+.3f}]"
         names = cell if cell != last else ("", "")
         style = "bold" if row["best"] else ""
-        table.add_row(*names, str(row["arm"]), level, gained or "the best simple", str(row["verdict"]), style=style)
+        table.add_row(*names, str(row["arm"]), level, gained or "best simple arm", str(row["verdict"]), style=style)
         last = cell
     return table
 

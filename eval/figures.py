@@ -58,7 +58,7 @@ def learning_curves(rows: pd.DataFrame, score: str = "miou", label: str = "mIoU"
             axes.plot(x, line["mean"].to_numpy(float), "o-", color=colour, lw=1.6, ms=4)
         ticks = sorted(mine["labels_per_class"].unique())
         axes.set_xscale("log")
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter("{x:.2f}")
         axes.set_xticks(ticks, [str(t) for t in ticks])
         axes.minorticks_off()

@@ -30,7 +30,7 @@ class Windows:
     size_px: int = 256
     overlap_px: int = 64
     batch: int = 4
-    panel_px: int = 8192
+    panel_px: int = 4096
 
     def starts(self, length_px: int) -> list[int]:
         """Where windows start along a side."""
