@@ -266,11 +266,13 @@ def _through_the_air(
         if mixes == 0:
             rho = rho / (1 - _fine(terms.spherical_albedo[:, b : b + 1], size)[:, 0] * rho)
         gain = sky_b + beam_b if direct is None else torch.addcmul(sky_b, beam_b, direct)
-        toa[:, b] = torch.addcmul(veil_b, gain, rho)
+        torch.addcmul(veil_b, gain, rho, out=toa[:, b])
+        if clouds is not None:
+            toa[:, b].lerp_(clouds.brightness, clouds.opacity)
     if bool(airless.any()):
-        bare = boa if direct is None else boa * direct[:, None]
+        bare = _under_clouds(boa if direct is None else boa * direct[:, None], clouds)
         toa = torch.where(airless[:, None, None, None], bare, toa)
-    return _under_clouds(toa, clouds)
+    return toa
 
 
 def _under_clouds(toa: Tensor, clouds: Clouds | None) -> Tensor:
@@ -325,19 +327,17 @@ def boa_correction(
     terms = terms_over(_coarse(aot550[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
                        sun, air, sensor)  # fmt: skip
     up, down = terms.up_direct + terms.up_diffuse, terms.down_direct + terms.down_diffuse
-    path, gain, albedo = _fine(torch.cat([terms.path, terms.gas * down * up, terms.spherical_albedo], 1), size).chunk(
-        3, 1
-    )
-    y = (toa - path) / gain
-    rho = y / (1 + albedo * y)
-    if air.adjacency > 0:
-        share = terms.rayleigh_share.mean((2, 3))
-        up_near = terms.up_diffuse * air.adjacency
-        for _ in range(ITERATIONS):
-            coarse = _coarse(rho, factor)
-            near = torch.lerp(coarse, surroundings(coarse, gsd_m * factor, share), air.adjacency)
-            trapped = terms.gas * down / (1 - terms.spherical_albedo * near)
-            maps = torch.cat([terms.path + trapped * up_near * near, trapped * (up - up_near)], 1)
-            veil, gain = _fine(maps, size).chunk(2, 1)
-            rho = (toa - veil) / gain
+    if air.adjacency == 0:
+        path, gain, albedo = (_fine(m, size) for m in (terms.path, terms.gas * down * up, terms.spherical_albedo))
+        y = (toa - path) / gain
+        return torch.where(airless[:, None, None, None], toa, y / (1 + albedo * y))
+    seen, share, up_near = _coarse(toa, factor), terms.rayleigh_share.mean((2, 3)), terms.up_diffuse * air.adjacency
+    y = (seen - terms.path) / (terms.gas * down * up)
+    near = y / (1 + terms.spherical_albedo * y)
+    for _ in range(ITERATIONS):  # on the coarse cells, where the surroundings live
+        around = torch.lerp(near, surroundings(near, gsd_m * factor, share), air.adjacency)
+        trapped = terms.gas * down / (1 - terms.spherical_albedo * around)
+        veil, gain = terms.path + trapped * up_near * around, trapped * (up - up_near)
+        near = (seen - veil) / gain
+    rho = (toa - _fine(veil, size)) / _fine(gain, size)
     return torch.where(airless[:, None, None, None], toa, rho)
