@@ -27,8 +27,8 @@ SPANS: dict[str, tuple[float, float]] = {
 SEEN = ("hspot", "tts", "tto", "psi")
 LEAF = ("n", "cab", "car", "ant", "cbrown", "cw", "cm")
 OUTPUTS = ("leaf_reflectance", "leaf_transmittance", "canopy_reflectance")
-CHUNK = 60_000
-"""spectral values a batch: large enough to hide the cost of a call, small enough for the cache"""
+CHUNK = 30_000
+"""spectral values a batch: a core's cache holds them, and torch starts no threads of its own for so few"""
 
 
 def canopy_table(in_npz: Path, out_npz: Path, fuse: bool = False) -> int:
@@ -65,7 +65,7 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
 
     Error
     -----
-    5e-6 against prosail 2.0.5; on one core 12 times its spectra per second, 21 times with `fuse`
+    5e-6 against prosail 2.0.5; on the same cores 10 to 12 times its spectra per second, 19 to 28 times with `fuse`
     (tests/bench/bench_canopy.py repeats both).
     """
     wavelength = torch.as_tensor(np.asarray(arrays["wavelength_nm"], dtype=np.float32))
