@@ -11,6 +11,9 @@ from pretrain.recipe import ModelRecipe
 from pretrain.stem import SpectralStem
 from synth.spec.legend import Legend
 
+AROUND_PX = 5
+"""a pixel's features are joined by their mean over this neighbourhood: maps are smoother than images"""
+
 
 class ChannelNorm(nn.Module):
     """Every pixel's feature vector to zero mean and unit variance."""
@@ -51,7 +54,7 @@ class Mapper(nn.Module):
     >>> from synth.spec.legend import TERRAFICTA
     >>> mapper = Mapper(ModelRecipe(), TERRAFICTA)
     >>> mapper.features(torch.zeros(1, 2, 3, 64, 48), torch.tensor([480., 560., 660.]), torch.full((3,), 60.)).shape
-    torch.Size([1, 96, 64, 48])
+    torch.Size([1, 192, 64, 48])
     """
 
     def __init__(self, recipe: ModelRecipe, legend: Legend) -> None:
@@ -71,14 +74,14 @@ class Mapper(nn.Module):
         self.rises = nn.ModuleList([Rise(c, width) for c in [*scales[-2::-1], width]])
         self.spectral_out = nn.Sequential(nn.Conv2d(recipe.spectral, recipe.spectral, 1), ChannelNorm(recipe.spectral))
         self.context_out = nn.Sequential(nn.Conv2d(width, width, 1), ChannelNorm(width))
-        self.dense = nn.Conv2d(recipe.spectral + width, len(legend), 1)
+        self.dense = nn.Conv2d(self.width, len(legend), 1)
         self.log_penalty = nn.Parameter(torch.tensor(-2.0))
         self.log_sharpness = nn.Parameter(torch.tensor(1.5))
 
     @property
     def width(self) -> int:
         """Length D of a feature vector."""
-        return self.recipe.spectral + self.recipe.context
+        return 2 * (self.recipe.spectral + self.recipe.context)
 
     @property
     def stride_px(self) -> int:
@@ -97,7 +100,9 @@ class Mapper(nn.Module):
         for rise, fine in zip(self.rises, [*scales[-2::-1], padded], strict=True):
             context = rise(context, fine)
         context = context[..., :height, :width]
-        return torch.cat([self.spectral_out(spectral), self.context_out(context)], 1).float()
+        own = torch.cat([self.spectral_out(spectral), self.context_out(context)], 1).float()
+        around = functional.avg_pool2d(own, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False)
+        return torch.cat([own, around], 1)
 
     def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
         """Logits (N, K, H, W) over the pretraining legend."""

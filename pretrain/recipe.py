@@ -36,7 +36,7 @@ class EpisodeRecipe(Recipe):
     """labelled pixels a class, drawn log-uniformly"""
     split: Share = 0.3
     """share of legends that tell parcels of one class apart, as a crop map does"""
-    generalise: Share = 0.6
+    generalise: Share = 0.2
     """share of maps drawn as people draw them: whole areas of one class, small ones dropped, edges a little off"""
     relative: Share = 0.5
     """share of tasks whose image is not calibrated: no absolute view, every band with a gain and offset of its own"""

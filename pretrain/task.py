@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -174,6 +175,8 @@ def pretrain(
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
+    if workers:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     parents = {"corpus": read_run(corpus).get("digest")} if corpus else {}
     run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
     task = PretrainTask(recipe, None if minutes is None else minutes * 60)
