@@ -44,16 +44,17 @@ def surroundings(reflectance: Tensor, cell_m: Tensor, rayleigh_share: Tensor) ->
     are cut short by what is taken to lie beyond. `test_adjacency` repeats it, and 1 % of rho_toa against 6S.
     """
     size = (reflectance.shape[2], reflectance.shape[3])
-    level, cell_km = reflectance, cell_m.to(reflectance) / 1000
+    # in float64, so that the last bit does not depend on the length of the vector
+    level, cell_km, rayleigh_share = reflectance, cell_m.double() / 1000, rayleigh_share.double()
     mixed, inner, edge = torch.zeros_like(reflectance), torch.zeros_like(rayleigh_share), FIRST_EDGE
     while True:
         outer = share_within(edge * cell_km[:, None], rayleigh_share)
-        mixed = mixed + (outer - inner)[:, :, None, None] * _fine(level, size)
+        mixed = mixed + (outer - inner).to(mixed)[:, :, None, None] * _fine(level, size)
         inner, last, edge = outer, level, EDGE
         if min(last.shape[-2:]) < 4:
             break
         level, cell_km = F.avg_pool2d(F.pad(last, (1, 1, 1, 1), mode="replicate"), 4, stride=2), cell_km * 2
-    return mixed + (1 - inner)[:, :, None, None] * reflectance.mean((2, 3), keepdim=True)
+    return mixed + (1 - inner).to(mixed)[:, :, None, None] * reflectance.mean((2, 3), keepdim=True)
 
 
 FIRST_EDGE, EDGE = 0.9, 1.25

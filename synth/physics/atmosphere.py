@@ -13,7 +13,7 @@ from torch import Tensor
 from synth.physics.adjacency import surroundings
 from synth.physics.aerosol import AEROSOLS
 from synth.physics.air_terms import RANGES, AirTerms, air_terms
-from synth.physics.cloud import Clouds, grow_clouds
+from synth.physics.cloud import Clouds, dimming, grow_clouds
 from synth.physics.sun import Sun
 from synth.physics.terrain_light import TerrainLight
 from synth.scene.fractal import Window, fbm
@@ -174,7 +174,7 @@ def haze_field(air: Atmosphere, height: int, width: int, cell_m: Tensor) -> Tens
     f = next(f for f in (COARSE, 4, 2, 1) if height % f == 0 and width % f == 0)
     window = Window.over(height // f, width // f, cell_m.double() * f)
     field = fbm(window, torch.full_like(cell_m, HAZE_M).double(), air.word + 1, 3)
-    haze = air.haze[:, None, None] * torch.exp(HAZE_SPREAD * field - HAZE_SPREAD**2 / 2)
+    haze = air.haze[:, None, None] * torch.exp(HAZE_SPREAD * field.double() - HAZE_SPREAD**2 / 2).float()
     thick = (air.aot550[:, None, None] + haze).clamp(max=RANGES["aot550"][1])
     return _fine(thick[:, None], (height, width))[:, 0]
 
@@ -232,7 +232,7 @@ def _through_the_air(
     direct = _direct(light, clouds, boa)
     airless = air.absent
     if bool(airless.all()):
-        return _under_clouds(boa if direct is None else boa * direct[:, None], clouds)
+        return _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
     factor = _pool_factor(*size, sensor)
     around = _coarse(boa, factor)
     terms = terms_over(_coarse(aot[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
@@ -260,6 +260,9 @@ def _through_the_air(
         veil, scale = veil + terms.gas * trapped * up_near * near * arriving, scale * trapped
     sky, beam = scale * sky, scale * beam
     toa = torch.empty_like(boa)
+    # a cloud shines through the gases above it: water vapour and most else lie below exp(-base / 2 km)
+    above = torch.exp(-air.cloud_base_m.double() / 2000)[:, None]
+    dim = dimming(sensor.centre_nm).to(boa) * (terms.gas.mean((2, 3)).double() ** above).to(boa)
     for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
         veil_b, sky_b, beam_b = (_fine(m[:, b : b + 1], size)[:, 0] for m in (veil, sky, beam))
         rho = boa[:, b]
@@ -268,15 +271,18 @@ def _through_the_air(
         gain = sky_b + beam_b if direct is None else torch.addcmul(sky_b, beam_b, direct)
         torch.addcmul(veil_b, gain, rho, out=toa[:, b])
         if clouds is not None:
-            toa[:, b].lerp_(clouds.brightness, clouds.opacity)
+            toa[:, b].lerp_(clouds.brightness * dim[:, b, None, None], clouds.opacity)
     if bool(airless.any()):
-        bare = _under_clouds(boa if direct is None else boa * direct[:, None], clouds)
+        bare = _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
         toa = torch.where(airless[:, None, None, None], bare, toa)
     return toa
 
 
-def _under_clouds(toa: Tensor, clouds: Clouds | None) -> Tensor:
-    return toa if clouds is None else torch.lerp(toa, clouds.brightness[:, None], clouds.opacity[:, None])
+def _under_clouds(toa: Tensor, clouds: Clouds | None, sensor: Sensor) -> Tensor:
+    if clouds is None:
+        return toa
+    brightness = clouds.brightness[:, None] * dimming(sensor.centre_nm).to(toa)[:, None, None]
+    return torch.lerp(toa, brightness, clouds.opacity[:, None])
 
 
 def _direct(light: TerrainLight | None, clouds: Clouds | None, like: Tensor) -> Tensor | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -66,7 +67,7 @@ def grow_clouds(
     slope_y, slope_x = torch.gradient(optical_thickness(field - threshold), dim=(1, 2))
     to_east, to_north = ((g(azimuth)).to(field)[:, None, None] for g in (torch.sin, torch.cos))
     # a flank that rises towards the sun lies behind the cloud's body
-    brightness = REFLECTANCE * (1 - 0.25 * torch.tanh(slope_x * to_east - slope_y * to_north))
+    brightness = REFLECTANCE * (1 - 0.25 * torch.tanh((slope_x * to_east - slope_y * to_north).double()).float())
     field, shading, brightness = F.interpolate(
         torch.stack([field - threshold, shading - threshold, brightness], 1),
         size=(height, width), mode="bilinear", align_corners=False,
@@ -74,6 +75,18 @@ def grow_clouds(
     clear = (share <= 0)[:, None, None]
     over, shade = (opacity(optical_thickness(x)).masked_fill(clear, 0) for x in (field, shading))
     return Clouds(over, shade, brightness)
+
+
+def dimming(centre_nm: Tensor) -> Tensor:
+    """Reflectance of a thick cloud relative to the visible (B,): droplets absorb beyond 1.2 um.
+
+    Error
+    -----
+    Droplets of 10 um, drawn from memory of published spectra (King 1992, doi:10.1109/36.124212); 0.1 at 1.6 and
+    2.2 um, where droplet size matters as much.
+    """
+    nodes_nm, relative = (350.0, 1100.0, 1240.0, 1610.0, 2200.0, 2500.0), (1.0, 1.0, 0.95, 0.78, 0.55, 0.45)
+    return torch.tensor(np.interp(centre_nm.numpy(), nodes_nm, relative), dtype=torch.float32)
 
 
 def optical_thickness(excess: Tensor) -> Tensor:

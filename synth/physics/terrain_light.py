@@ -155,7 +155,7 @@ def sky_view(height_m: Tensor, cell_m: Tensor, pool: int = SKY_POOL, directions:
         rise = east * math.sin(azimuth) + north * math.cos(azimuth)  # the slope's own horizon, where it climbs
         tangent = torch.maximum(_horizon(coarse, cell_m * pool, azimuth), rise)
         down = 1 / (1 + tangent * tangent)  # squared sine of the horizon's zenith angle
-        zenith = math.pi / 2 - torch.atan(tangent)
+        zenith = math.pi / 2 - torch.atan(tangent.double()).to(tangent)
         total += upright * (down - rise * (zenith - tangent * down))
     view = (total / directions).clamp(0, 1)
     return F.interpolate(view[:, None], size=size, mode="bilinear", align_corners=False)[:, 0] if pool > 1 else view

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from synth.physics.cloud import grow_clouds, opacity
+from synth.physics.cloud import dimming, grow_clouds, opacity
 from synth.physics.sun import Sun
 
 CELL = torch.tensor([20.0])
@@ -67,3 +67,9 @@ def test_alone_and_in_a_batch_to_the_last_bit():
         assert torch.equal(one.opacity[0], many.opacity[i])
         assert torch.equal(one.shadow[0], many.shadow[i])
         assert torch.equal(one.brightness[0], many.brightness[i])
+
+
+def test_droplets_absorb_in_the_shortwave_infrared():
+    dim = dimming(torch.tensor([490.0, 860.0, 1610.0, 2200.0]))
+    assert dim[:2].tolist() == [1.0, 1.0]
+    assert float(dim[3]) < float(dim[2]) < 0.9
