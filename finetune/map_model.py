@@ -135,7 +135,11 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
         raise Refusal(path, "format", "another kind of file", FORMAT, mend)
     recipe = ModelRecipe.from_dict({**content["network"], "pretrained": False}, where=path)
     mapper = Mapper(recipe, _legend(content["pretraining"]))
-    mapper.load_state_dict(content["weights"])
+    try:
+        mapper.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        mend = "fine-tune again with this version, or use the version in run.json"
+        raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
     bands = tuple(Band(**band) for band in content["sensor"]["bands"])
     encoder = Encoder(
         mapper.eval(), Scaling(*content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
