@@ -56,8 +56,9 @@ def stack_tiles(tiles: Sequence[Tile]) -> Batch:
     first = tiles[0]
     for tile in tiles:
         if tile.sensor != first.sensor or tile.grid.shape != first.grid.shape:
-            raise Refusal(tile.id, "sensor, shape", (tile.sensor.name, tile.grid.shape),
-                          f"{first.sensor.name} {first.grid.shape} like {first.id}", "batch tiles of one kind")  # fmt: skip
+            kind = f"{first.sensor.name} {first.grid.shape} like {first.id}"
+            found = (tile.sensor.name, tile.grid.shape)
+            raise Refusal(tile.id, "sensor, shape", found, kind, "batch tiles of one kind")
     unknown = torch.zeros(first.grid.shape, dtype=torch.int64, device=first.image.device)
     return Batch(
         image=torch.stack([t.image for t in tiles]),

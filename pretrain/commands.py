@@ -36,21 +36,22 @@ class ProgressLine(Callback):
         )  # fmt: skip
         self.line = self.bar.add_task("pretrain", total=1.0, state="")
 
-    def on_train_start(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.bar.start()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: lightning.LightningModule, *rest: Any, **more: Any
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *rest: Any, **more: Any
     ) -> None:
+        task = pl_module
         assert isinstance(task, PretrainTask)
         losses = "  ".join(f"{name} {value:.3f}" for name, value in task.running.items() if name != "loss")
         self.bar.update(self.line, completed=min(1.0, task.progress()), state=f"step {trainer.global_step}  {losses}")
 
-    def on_train_end(self, trainer: lightning.Trainer, task: lightning.LightningModule) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.bar.stop()
 
     def on_exception(
-        self, trainer: lightning.Trainer, task: lightning.LightningModule, exception: BaseException
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
     ) -> None:
         self.bar.stop()
 
@@ -61,7 +62,7 @@ def run(
     recipe: Annotated[str, typer.Option(help="Name in pretrain/recipes, or a YAML file.")] = "standard",
     minutes: Annotated[float | None, typer.Option(help="Budget of wall time [min].")] = None,
     steps: Annotated[int | None, typer.Option(help="Budget of steps, in place of the recipe's.")] = None,
-    corpus: Annotated[Path | None, typer.Option(help="Folder of tiles; without it, straight from the generator.")] = None,
+    corpus: Annotated[Path | None, typer.Option(help="Folder of tiles; without it, the generator.")] = None,
     seed: Annotated[int, typer.Option(help="Of the fictional world and of the network.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render ahead.")] = 0,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",

@@ -95,7 +95,8 @@ def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
         x = torch.rot90(x, quarter, (-2, -1))
         return x.flip(-1) if mirror else x
 
-    return Batch(turn(batch.image), turn(batch.valid), turn(batch.mass), turn(batch.material), batch.sensor, batch.level)
+    image, valid, mass, material = (turn(x) for x in (batch.image, batch.valid, batch.mass, batch.material))
+    return Batch(image, valid, mass, material, batch.sensor, batch.level)
 
 
 def _some_bands(recipe: EpisodeRecipe, batch: Batch, rng: np.random.Generator) -> list[int]:
@@ -122,9 +123,7 @@ def _displayed(image: Tensor, rng: np.random.Generator) -> Tensor:
     return (unit * 255).round() / 255 if rng.random() < 0.5 else unit
 
 
-def _set_task(
-    recipe: EpisodeRecipe, batch: Batch, part: Tensor, known: int, rng: np.random.Generator
-) -> Task | None:
+def _set_task(recipe: EpisodeRecipe, batch: Batch, part: Tensor, known: int, rng: np.random.Generator) -> Task | None:
     """Draw a legend that the scenes can show, and the few labels that are given."""
     mass, valid = batch.mass[part], batch.valid[part]
     if rng.random() < recipe.split and len(part) == 1:  # codes of two scenes do not compare
@@ -175,9 +174,7 @@ def _generalised(target: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.roll(whole, (dy, dx), (2, 3))
 
 
-def _give_labels(
-    recipe: EpisodeRecipe, target: Tensor, rng: np.random.Generator
-) -> tuple[Tensor | None, Tensor]:
+def _give_labels(recipe: EpisodeRecipe, target: Tensor, rng: np.random.Generator) -> tuple[Tensor | None, Tensor]:
     """Choose the labelled pixels: pure enough, some of one part of the land only, some wrong."""
     scenes, classes, height, width = target.shape
     weight, label = target.max(1)
@@ -188,16 +185,16 @@ def _give_labels(
         usable = usable & torch.as_tensor(side, device=target.device)
     low, high = recipe.labels
     per_class = int(round(float(np.exp(rng.uniform(np.log(low), np.log(high + 1))))))
-    label = label.flatten().cpu().numpy()
+    flat_label = label.flatten().cpu().numpy()
     usable_flat = usable.flatten().cpu().numpy()
     chosen = []
     for k in range(classes):
-        candidates = np.flatnonzero(usable_flat & (label == k))
+        candidates = np.flatnonzero(usable_flat & (flat_label == k))
         if len(candidates) == 0:
             return None, target
         chosen.append(rng.choice(candidates, min(per_class, len(candidates)), replace=False))
     support = np.concatenate(chosen)
-    given = label[support]
+    given = flat_label[support]
     if rng.random() < 0.3:
         wrong = rng.random(len(given)) < rng.uniform(0, 0.15)
         given = np.where(wrong, rng.integers(0, classes, len(given)), given)

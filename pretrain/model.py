@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import timm
 import torch
 from torch import Tensor, nn
@@ -63,13 +65,15 @@ class Mapper(nn.Module):
         width = recipe.context
         self.stem = SpectralStem(recipe.spectral)
         self.local = nn.Sequential(nn.Conv2d(recipe.spectral, width, 3, padding=1), nn.GELU())
-        options = dict(recipe.encoder_args)
+        options: dict[str, Any] = dict(recipe.encoder_args)
         if isinstance(recipe.pretrained, str):
             options["pretrained_cfg_overlay"] = {"file": recipe.pretrained}
         self.encoder = timm.create_model(
             recipe.encoder, features_only=True, in_chans=width, pretrained=bool(recipe.pretrained), **options
         )
-        scales = self.encoder.feature_info.channels()
+        info: Any = self.encoder.feature_info
+        self.stride_px = int(max(info.reduction()))
+        scales = info.channels()
         self.deepest = nn.Conv2d(scales[-1], width, 1)
         self.rises = nn.ModuleList([Rise(c, width) for c in [*scales[-2::-1], width]])
         self.spectral_out = nn.Sequential(nn.Conv2d(recipe.spectral, recipe.spectral, 1), ChannelNorm(recipe.spectral))
@@ -82,11 +86,6 @@ class Mapper(nn.Module):
     def width(self) -> int:
         """Length D of a feature vector."""
         return 2 * (self.recipe.spectral + self.recipe.context)
-
-    @property
-    def stride_px(self) -> int:
-        """Sizes are padded to a multiple of this [px]."""
-        return max(self.encoder.feature_info.reduction())
 
     def features(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
         """Views (N, 2, B, H, W) from a `Scaling`, band centres and widths (B,) [nm], to features (N, D, H, W)."""

@@ -25,9 +25,7 @@ def task_loss(mapper: Mapper, features: Tensor, task: Task) -> Tensor:
     head = fit_ridge(mine[task.support], task.given, mapper.log_penalty.exp(), mapper.log_sharpness.exp())
     mass = task.mass.permute(0, 2, 3, 1).flatten(0, 2)
     step = max(1, len(mine) // QUERY_PX)
-    return soft_cross_entropy(
-        head.log_probabilities(mine[::step]), mass[::step], mass.sum(0).clamp(min=1.0).rsqrt()
-    )
+    return soft_cross_entropy(head.log_probabilities(mine[::step]), mass[::step], mass.sum(0).clamp(min=1.0).rsqrt())
 
 
 def episode_loss(mapper: Mapper, episode: Episode, rehearsal: float, dense: float) -> dict[str, Tensor]:

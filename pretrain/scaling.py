@@ -64,10 +64,8 @@ class Scaling:
         """Image (..., B, H, W) in product units to (..., 2, B, H, W): relative and absolute view."""
         relative = (image - self.centre[..., None, None]) / self.spread[..., None, None]
         relative = relative.clamp(-CLIP, CLIP)
-        if self.absolute:
-            absolute = (image.clamp(0.0, 1.5).sqrt() - 0.35) / 0.2
-        else:
-            absolute = torch.zeros_like(relative)
+        root = (image.clamp(0.0, 1.5).sqrt() - 0.35) / 0.2
+        absolute = root if self.absolute else torch.zeros_like(relative)
         return torch.stack([relative, absolute], dim=-4)
 
     def to(self, device: torch.device | str) -> Scaling:

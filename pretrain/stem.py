@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 
-
 def wavelength_code(centre_nm: Tensor, fwhm_nm: Tensor, octaves: int = 8) -> Tensor:
     """(B, 4 * octaves + 2) smooth code of where bands lie and how wide they are.
 

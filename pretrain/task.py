@@ -137,8 +137,9 @@ class Keeper(Callback):
         self._saved = time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, task: lightning.LightningModule, *rest: Any, **more: Any
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *rest: Any, **more: Any
     ) -> None:
+        task = pl_module
         assert isinstance(task, PretrainTask)
         if task.progress() >= 1.0:
             trainer.should_stop = True

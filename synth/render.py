@@ -107,8 +107,8 @@ def _render_alike(recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, dev
     centre = slice(factor // 2, None, factor)
     material = material_code(seen_cover, bands)[..., centre, centre]
     shared = {"sensor": sensor.name, "recipe": recipe.name, "recipe_digest": recipe.digest()}
-    records = zip(terrain.facts, cover.facts, sun.facts, air.facts, strict=True)
-    facts = [{"gsd_m": float(g)} | dict(a) | dict(b) | dict(c) | dict(d) for g, (a, b, c, d) in zip(gsd_m, records, strict=True)]
+    records = (terrain.facts, cover.facts, sun.facts, air.facts)
+    facts = [{name: fact for record in records for name, fact in record[i].items()} for i in range(len(keys))]
     return [
         Tile(
             id=f"{key.seed}-{key.index:06d}",

@@ -35,9 +35,12 @@ OF_ONE_PIECE = ("building", "road")
 class Cover(Protocol):
     """What is asked of a land cover: class, object and condition of each fine cell, all (N, H', W')."""
 
-    cover: Tensor
-    parcel: Tensor
-    vigour: Tensor
+    @property
+    def cover(self) -> Tensor: ...
+    @property
+    def parcel(self) -> Tensor: ...
+    @property
+    def vigour(self) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,10 @@ class Crosswalk:
                 goal = {g: 1.0 / len(goal) for g in goal}
             if sum(goal.values()) > 1 + 1e-6:
                 raise Refusal(
-                    f"{source.name} -> {target.name}", name, sum(goal.values()), "shares that sum to at most 1",
+                    f"{source.name} -> {target.name}",
+                    name,
+                    sum(goal.values()),
+                    "shares that sum to at most 1",
                     "scale the shares down",
                 )
             for target_name, share in goal.items():
@@ -94,12 +97,40 @@ class Crosswalk:
 TERRAFICTA = Legend(
     name="terraficta",
     classes=(
-        "evergreen_forest", "deciduous_forest", "shrubland", "grassland", "pasture", "wetland",
-        "cropland", "fallow", "orchard", "bare_soil", "sand", "rock", "snow", "water", "building", "road",
+        "evergreen_forest",
+        "deciduous_forest",
+        "shrubland",
+        "grassland",
+        "pasture",
+        "wetland",
+        "cropland",
+        "fallow",
+        "orchard",
+        "bare_soil",
+        "sand",
+        "rock",
+        "snow",
+        "water",
+        "building",
+        "road",
     ),
     colours=(
-        "#14532d", "#3f8f3a", "#a3a04a", "#b8d66a", "#8fce5a", "#4fb0a5",
-        "#f2c94c", "#c9a66b", "#7a9a2f", "#b08968", "#f3e3a8", "#8c8c8c", "#f5fbff", "#1f6fd6", "#d7263d", "#5c5c66",
+        "#14532d",
+        "#3f8f3a",
+        "#a3a04a",
+        "#b8d66a",
+        "#8fce5a",
+        "#4fb0a5",
+        "#f2c94c",
+        "#c9a66b",
+        "#7a9a2f",
+        "#b08968",
+        "#f3e3a8",
+        "#8c8c8c",
+        "#f5fbff",
+        "#1f6fd6",
+        "#d7263d",
+        "#5c5c66",
     ),
 )
 """Our own legend: what the generator draws."""

@@ -99,12 +99,19 @@ def test_unknown_recipe_names_those_there_are() -> None:
 
 
 def test_nothing_half_written(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), whole_file(tmp_path / "a.txt") as partial:
-        partial.write_text("half")
-        raise RuntimeError
-    with pytest.raises(RuntimeError), whole_folder(tmp_path / "b") as folder:
-        (folder / "c.txt").write_text("half")
-        raise RuntimeError
+    def interrupted_file() -> None:
+        with whole_file(tmp_path / "a.txt") as partial:
+            partial.write_text("half")
+            raise RuntimeError
+
+    def interrupted_folder() -> None:
+        with whole_folder(tmp_path / "b") as folder:
+            (folder / "c.txt").write_text("half")
+            raise RuntimeError
+
+    for interrupted in (interrupted_file, interrupted_folder):
+        with pytest.raises(RuntimeError):
+            interrupted()
     assert list(tmp_path.iterdir()) == []
 
 
