@@ -146,6 +146,13 @@ class Keeper(Callback):
         if time.perf_counter() - self._saved > SAVE_EVERY_S:
             self.save(trainer)
 
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """An interrupt is no loss: the run goes on from here."""
+        if trainer.global_step:
+            self.save(trainer)
+
     def save(self, trainer: lightning.Trainer) -> None:
         """Write the checkpoint whole."""
         with whole_file(self.folder / RESUME) as partial:
@@ -186,14 +193,13 @@ def pretrain(
     if resume.is_file():
         start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
     episodes = EpisodeStream(recipe, seed, start, workers, corpus, device)
-    keeper = Keeper(folder)
     trainer = lightning.Trainer(
         max_steps=recipe.steps if minutes is None else -1,
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
         precision="bf16-mixed",
         gradient_clip_val=1.0,
-        callbacks=[keeper, *(progress or [])],
+        callbacks=[Keeper(folder), *(progress or [])],
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -202,9 +208,6 @@ def pretrain(
     )
     loader = DataLoader(episodes, batch_size=None)
     trainer.fit(task, loader, ckpt_path=resume if start else None)
-    if trainer.interrupted:
-        keeper.save(trainer)
-        raise KeyboardInterrupt
     metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
     write_weights(folder / "weights.pt", task.mapper, record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -51,11 +52,26 @@ def render(
     """
     sensors = [sensor or draw_sensor(recipe.instrument, key.at("sensor")) for key in keys]
     tiles: dict[int, Tile] = {}
-    for kind in dict.fromkeys(sensors):
-        mine = [i for i, s in enumerate(sensors) if s == kind]
-        for part in _portions(mine, recipe, kind):
-            tiles |= zip(part, _render_alike(recipe, [keys[i] for i in part], kind, device), strict=True)
+    with _one_thread():
+        for kind in dict.fromkeys(sensors):
+            mine = [i for i, s in enumerate(sensors) if s == kind]
+            for part in _portions(mine, recipe, kind):
+                tiles |= zip(part, _render_alike(recipe, [keys[i] for i in part], kind, device), strict=True)
     return [tiles[i] for i in range(len(keys))]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Render on one CPU thread: where threads share a plane, the last bit hangs on how many there are.
+
+    Many cores are for many processes; planes of this size gain little from more threads.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _portions(scenes: list[int], recipe: SceneRecipe, sensor: Sensor) -> Iterator[list[int]]:

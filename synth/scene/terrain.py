@@ -304,7 +304,7 @@ def _cut_channels(near: Near, drainage: Drainage, height: Tensor, uplift: Tensor
         distance = torch.sqrt(y * y + x * x) * metres
         here = broad.gather(1, node)
         is_channel = here > 0
-        here = here + t * widen.gather(1, node)
+        here = torch.where(is_channel, here + t * widen.gather(1, node), 0.0)
         water = top.gather(1, node) + t * fall.gather(1, node)
         bank = torch.where(is_channel, (distance - 0.5 * here).clamp(min=0.0), FAR_M)
         plain = torch.minimum(here * (2.0 + 6.0 * (1 - uplift)) + 0.12 * metres, 0.5 * metres)

@@ -311,6 +311,29 @@ def test_bad_rows_are_refused_by_row_column_and_range(tmp_path, column, value, e
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("", "No columns"), (",".join(ROW) + "\n", "none below the header"), ("a;b\n1;2\n", "no such column"),
+     (",".join(ROW) + "\nsentinel2a,B02,,5,90,0.2,continental,2,0.3,0,0.1\n", "row 1: sza_deg: found an empty cell"),
+     (",".join(ROW) + "\nsentinel2a,B02,30,5,90,0.2,continental,2,0.3,0,0.1,7\n", "rows longer than the header")],
+)  # fmt: skip
+def test_a_table_that_is_none_is_refused(tmp_path, content, message):
+    (tmp_path / "in.csv").write_text(content)
+    with pytest.raises(Refusal, match=message):
+        toa_table(tmp_path / "in.csv", tmp_path / "out.csv")
+
+
+def test_a_panchromatic_band_may_be_called_pan(tmp_path):
+    rows = pd.DataFrame([ROW | {"sensor": "landsat8", "band": name} for name in ("B8", "PAN")])
+    rows.to_csv(tmp_path / "in.csv", index=False)
+    toa_table(tmp_path / "in.csv", tmp_path / "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out["band"]) == ["B8", "PAN"]
+    assert out["toa_reflectance"].nunique() == 1
+    toa_table(tmp_path / "out.csv", tmp_path / "again.csv")  # what is there already is replaced
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "out.csv").read_text()
+
+
 def test_a_missing_column_is_refused(tmp_path):
     pd.DataFrame([ROW]).drop(columns="aot550").to_csv(tmp_path / "in.csv", index=False)
     with pytest.raises(Refusal, match="aot550"):

@@ -149,6 +149,9 @@ def test_missing_and_misshapen_arrays_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", **(arrays | {"lai": arrays["lai"][:5]}))
     with pytest.raises(Refusal, match="lai"):
         canopy_table(tmp_path / "in.npz", tmp_path / "out.npz")
+    np.savez(tmp_path / "in.npz", **{k: v if k == "wavelength_nm" else v[:0] for k, v in arrays.items()})
+    with pytest.raises(Refusal, match="no rows"):
+        canopy_table(tmp_path / "in.npz", tmp_path / "out.npz")
     (tmp_path / "in.npz").write_text("not an archive")
     with pytest.raises(Refusal, match=r"in\.npz"):
         canopy_table(tmp_path / "in.npz", tmp_path / "out.npz")

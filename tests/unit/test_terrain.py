@@ -52,3 +52,11 @@ def test_relief_is_about_what_was_asked_for() -> None:
 def test_refuses_a_cell_without_size() -> None:
     with pytest.raises(Refusal, match="cell_m"):
         grow_terrain(TerrainRecipe(), KEYS[:1], 32, 32, torch.tensor([0.0]))
+
+
+def test_small_landforms_stay_within_their_relief() -> None:
+    """A reach that is no river must not widen a floodplain to less than nothing."""
+    recipe = TerrainRecipe(relief_m=(150.0, 400.0), landform_km=(2.0, 3.0))
+    keys = [SceneKey(7, index) for index in (11, 18, 21, 23)]
+    height = grow_terrain(recipe, keys, 64, 64, torch.full((4,), 10.0)).elevation_m
+    assert float(height.abs().max()) < 1000
