@@ -126,7 +126,8 @@ def toa(
     """Top-of-atmosphere reflectance for a table of conditions."""
     from synth.physics.toa_table import toa_table
 
-    toa_table(table, out)
+    count = toa_table(table, out)
+    screen.print(f"{count} conditions: {out}")
 
 
 @app.command()

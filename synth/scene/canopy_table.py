@@ -141,6 +141,8 @@ def _check(arrays: Mapping[str, np.ndarray], where: str) -> None:
         raise Refusal(where, "wavelength_nm", f"shape {arrays['wavelength_nm'].shape}", "(L,)", "store one axis")
     _refuse_rows(where, "wavelength_nm", arrays["wavelength_nm"], 400.0, 2500.0)
     count = len(arrays["prospect_version"]) if arrays["prospect_version"].ndim else 0
+    if count == 0:
+        raise Refusal(where, "prospect_version", "no rows", "one value a canopy", "write a row for every canopy")
     wanted = {"soil": (count, len(arrays["wavelength_nm"]))}
     for name in ("soil", "prospect_version", "lidf_type", "lidf_a", "lidf_b", *SPANS):
         shape = wanted.get(name, (count,))
