@@ -119,7 +119,8 @@ def _mapped(tile: Tile, model: MapModel) -> Tensor:
     def predict(corners: Any) -> Tensor:
         views = [(slice(y, y + high), slice(x, x + wide)) for y, x in corners]
         images = torch.stack([tile.image[:, rows, columns] for rows, columns in views])
-        return model(images, tile.sensor, torch.stack([tile.valid[view] for view in views]))
+        valids = torch.stack([tile.valid[view] for view in views])
+        return model(images, tile.sensor, valids, [tile.id] * len(views))
 
     for y, x, piece in windows.strips(height, width, predict):
         found[:, y : y + piece.shape[1], x : x + piece.shape[2]] = piece

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from eval.benchmark import ROWS, run_benchmark
 from eval.networks import make_arms
-from eval.predict import predict_image, scene_images, stored_of_tileset
+from eval.predict import predict_image, scene_images, scene_of, stored_of_tileset
 from eval.recipe import read_benchmark_recipe
 from eval.report import write_report
 from eval.score import score_map, score_run, score_tables
@@ -92,16 +92,17 @@ def predict(
     if overlap * 2 > window:
         raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
     where = pick_device(device)
-    stored = None if scale is None else Stored(scale, offset, nodata)
+    stored, tile = None if scale is None else Stored(scale, offset, nodata), None
     if tileset is not None:
         land = read_tileset(tileset, verify=False)
         stored = stored or stored_of_tileset(land)
         image = image or scene_images(land, scene, read_map_model(run))
+        tile = scene_of(land, image)
     windows = Windows(window, overlap, batch=4 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
         made = predict_image(
-            run, image or [], out, stored=stored, windows=windows, device=where,
+            run, image or [], out, scene=tile, stored=stored, windows=windows, device=where,
             tell=lambda share: bar.update(task, completed=share),
         )  # fmt: skip
     for path in (made.map, made.preview, made.record):

@@ -27,12 +27,16 @@ from synth.spec.tile import Tile
 WINDOWS = Windows()
 
 
-def at_pixels(network: Callable[[Tensor, Tensor], Tensor], pixels: Pixels, windows: Windows = WINDOWS) -> Tensor:
+Network = Callable[[Tensor, Tensor, list[str]], Tensor]
+"""(N, B, h, w) images, (N, h, w) valid and N scene ids -> (N, K, h, w)"""
+
+
+def at_pixels(network: Network, pixels: Pixels, windows: Windows = WINDOWS) -> Tensor:
     """(K, n) what a network says of pixels: the tile is mapped in windows, of which only those with such pixels.
 
     Parameters
     ----------
-    network : (N, B, h, w) images and (N, h, w) valid -> (N, K, h, w)
+    network : of features or probabilities
     pixels : of one tile
     """
     tile = pixels.tile
@@ -44,7 +48,9 @@ def at_pixels(network: Callable[[Tensor, Tensor], Tensor], pixels: Pixels, windo
     def predict(corners: Sequence[tuple[int, int]]) -> Tensor:
         views = [(slice(y, y + high), slice(x, x + wide)) for y, x in corners]
         return network(
-            torch.stack([tile.image[:, r, c] for r, c in views]), torch.stack([tile.valid[v] for v in views])
+            torch.stack([tile.image[:, r, c] for r, c in views]),
+            torch.stack([tile.valid[v] for v in views]),
+            [tile.id] * len(views),
         )
 
     def wanted(y: int, x: int, h: int, w: int) -> bool:
@@ -98,7 +104,11 @@ class NetworkArm:
             pretrained=self.mapper is not None, seed=seed, device=self.device,
         )  # fmt: skip
         choice = f"{model.choice} T={model.temperature:.3g}"
-        return Fitted(lambda pixels: at_pixels(lambda image, valid: model(image, valid=valid), pixels), choice=choice)
+
+        def network(image: Tensor, valid: Tensor, scenes: list[str]) -> Tensor:
+            return model(image, valid=valid, scenes=scenes)
+
+        return Fitted(lambda pixels: at_pixels(network, pixels), choice=choice)
 
 
 @dataclass
@@ -126,7 +136,7 @@ class FeatureForestArm:
 
         def features(pixels: Pixels) -> np.ndarray:
             with torch.inference_mode():
-                found = at_pixels(lambda image, valid: encoder.features(image, valid).cpu(), pixels)
+                found = at_pixels(lambda image, valid, scenes: encoder.features(image, valid, scenes).cpu(), pixels)
             return np.concatenate([pixels.context, found.T.numpy()], axis=1)
 
         x = np.concatenate([label_features(tiles, labels, "context"), learned], axis=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ def predict_image(
     images: Sequence[Path],
     out: Path,
     *,
+    scene: str | None = None,
     stored: Stored | None = None,
     windows: Windows | None = None,
     device: str = "cpu",
@@ -63,6 +64,8 @@ def predict_image(
     run_folder : of `terraficta finetune run`
     images : one GeoTIFF, or two where the run maps change
     out : GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
+    scene : id of the tile that the image is of; None, or one that the model does not know: where the model scales
+        each scene by itself, the image is scaled by its own pixels
     stored : how the image's numbers are stored; None: as in the tileset that the run was fitted on
     windows : how the image is cut
     device : "cpu" or "cuda"
@@ -85,9 +88,12 @@ def predict_image(
     counts = torch.zeros(len(model.legend), dtype=torch.int64)
     with open_source(images, stored, names, model.dates) as source:
         _require_plausible(images[0], source, model)
+        scene = scene or str(images[0])
+        if model.encoder.by_scene and scene not in model.encoder.by_scene:
+            model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
         height, width = source.shape
         with open_map(out, source.first, model.legend, about) as target:
-            for y, x, piece, valid in mapped_pieces(source, model, windows):
+            for y, x, piece, valid in mapped_pieces(source, model, windows, scene):
                 target.write(y, x, piece, valid)
                 counts += torch.bincount(piece.argmax(0)[valid], minlength=len(counts))
                 tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
@@ -101,14 +107,30 @@ def predict_image(
     return Made(out, preview, record, shares, mapped)
 
 
-def mapped_pieces(source: Source, model: MapModel, windows: Windows) -> Iterator[tuple[int, int, Tensor, Tensor]]:
+def sampled(source: Source, windows: int = 6, side: int = 64) -> Tensor:
+    """(B, P) valid pixels of windows that are spread evenly over a source: enough to scale it by."""
+    height, width = source.shape
+    high, wide = min(side, height), min(side, width)
+    corners = [
+        (i * (height - high) // max(windows - 1, 1), j * (width - wide) // max(windows - 1, 1))
+        for i in range(windows)
+        for j in range(windows)
+    ]
+    read = [source.read(y, x, high, wide) for y, x in dict.fromkeys(corners)]
+    pixels = torch.cat([image[:, valid] for image, valid in read], 1)
+    return pixels if pixels.shape[1] else torch.zeros(len(pixels), 1)
+
+
+def mapped_pieces(
+    source: Source, model: MapModel, windows: Windows, scene: str
+) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """(y, x, probabilities (K, h, w), valid (h, w)) that together cover the source, each pixel once."""
     height, width = source.shape
     high, wide = min(windows.size_px, height), min(windows.size_px, width)
 
     def predict(corners: Sequence[tuple[int, int]]) -> Tensor:
         images, valids = zip(*(source.read(y, x, high, wide) for y, x in corners), strict=True)
-        return model(torch.stack(images), valid=torch.stack(valids))
+        return model(torch.stack(images), valid=torch.stack(valids), scenes=[scene] * len(images))
 
     for y, x, piece in windows.strips(height, width, predict):
         yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]
@@ -147,6 +169,15 @@ def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[P
         raise Refusal(tileset.folder, "scene", scene, f"one of {known}", "use an id of tileset.yaml")
     chosen = tileset.scenes[0] if scene is None else by_id[scene]
     return [raster.path for raster in chosen.images]
+
+
+def scene_of(tileset: Tileset, images: Sequence[Path]) -> str | None:
+    """The tile id of the scene that these files are, where the tileset holds it."""
+    wanted = [path.resolve() for path in images]
+    for scene in tileset.scenes:
+        if [raster.path.resolve() for raster in scene.images] == wanted:
+            return f"{tileset.name}/{scene.entry.id}"
+    return None
 
 
 def _require_plausible(path: Path, source: Source, model: MapModel) -> None:

@@ -27,10 +27,14 @@ def score_run(folder: Path, tileset: Tileset, device: str = "cpu") -> Tally:
     if model.legend.classes != tileset.legend.classes:
         _refuse_legend(folder, model.legend.classes, tileset)
     tally = Tally(len(tileset.legend))
+
+    def network(image: torch.Tensor, valid: torch.Tensor, scenes: list[str]) -> torch.Tensor:
+        return model(image, valid=valid, scenes=scenes)
+
     for tile in tileset.tiles("test"):
         model.encoder.require_sensor(tile.sensor)
         for pixels in fold_pixels([tile], TEST, 0, tile.id):
-            tally.add(at_pixels(lambda image, valid: model(image, valid=valid), pixels), pixels.mass)
+            tally.add(at_pixels(network, pixels), pixels.mass)
     return _counted(tally, tileset)
 
 

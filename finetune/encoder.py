@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ class Encoder:
     Parameters
     ----------
     mapper : the network
-    scaling : of the bands, (T, B) for T dates
+    scaling : of the bands, (T, B) for T dates, over all scenes together
+    by_scene : the same of single scenes, by tile id, where every scene has pixels to fit it on; else empty
     sensor : B bands of one date
     level : BOA | TOA | RADIANCE | DN
     dates : T, 1 or 2
@@ -47,19 +48,37 @@ class Encoder:
     sensor: Sensor
     level: Level
     dates: int = 1
+    by_scene: Mapping[str, Scaling] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, mapper: Mapper, tiles: Iterable[Tile]) -> Encoder:
-        """Fit the scaling on all pixels of some tiles that are not test pixels, labelled or not."""
+        """Fit the scaling on all pixels of some tiles that are not test pixels, labelled or not.
+
+        Where train and test fold share every scene, each scene also gets a scaling of its own: dates differ in haze,
+        sun and season, and a scene's own land is the best yardstick for it. Where whole scenes are test scenes, one
+        scaling serves all: theirs could only come from test pixels.
+        """
         tiles = list(tiles)
         if not tiles:
             raise Refusal("tiles", "images", "none", "at least one tile of the train fold", "check the folds")
         dates = int(tiles[0].facts.get("dates", 1))
-        scaling = Scaling.fit(tiles, fold=1)
-        by_date = replace(
-            scaling, centre=scaling.centre.unflatten(0, (dates, -1)), spread=scaling.spread.unflatten(0, (dates, -1))
-        )
-        return cls(mapper, by_date, one_date(tiles[0].sensor, dates), tiles[0].level, dates)
+        shared = all(tile.fold is not None and bool((tile.fold == 2).any()) for tile in tiles)
+        own = {tile.id: by_date(Scaling.fit([tile], fold=1), dates) for tile in tiles} if shared else {}
+        scaling = by_date(Scaling.fit(tiles, fold=1), dates)
+        return cls(mapper, scaling, one_date(tiles[0].sensor, dates), tiles[0].level, dates, own)
+
+    def with_scene(self, scene: str, pixels: Tensor) -> Encoder:
+        """The same, with a scaling for one more scene, from pixels (T*B, P) of it."""
+        scaling = by_date(Scaling.of_pixels(pixels, self.level), self.dates)
+        return replace(self, by_scene={**self.by_scene, scene: scaling})
+
+    def scaling_of(self, scenes: Sequence[str] | None) -> Scaling:
+        """The scaling of each scene, (N, T, B); the common one (T, B) where none has its own."""
+        if scenes is None or not any(scene in self.by_scene for scene in scenes):
+            return self.scaling
+        each = [self.by_scene.get(scene, self.scaling) for scene in scenes]
+        centre, spread = torch.stack([s.centre for s in each]), torch.stack([s.spread for s in each])
+        return Scaling(centre, spread, self.scaling.absolute).to(self.device)
 
     @property
     def device(self) -> torch.device:
@@ -82,19 +101,21 @@ class Encoder:
             mend = "hand over the same bands in the same order, or fine-tune on a tileset with these bands"
             raise Refusal(sensor.name, "bands", said, wanted, mend)
 
-    def views(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Images (N, T*B, H, W) in product units to network input (N, T, 2, B, H, W); missing pixels are average."""
-        by_date = image.to(self.device).unflatten(1, (self.dates, -1))
+    def views(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
+        """Images (N, T*B, H, W) in product units to network input (N, T, 2, B, H, W); missing pixels are average.
+
+        `scenes` names the tile that each image was cut from.
+        """
+        scaling = self.scaling_of(scenes)
+        dated = image.to(self.device).unflatten(1, (self.dates, -1))
         if valid is not None:
-            by_date = torch.where(
-                valid.to(self.device)[:, None, None], by_date, self.scaling.centre[..., None, None].to(by_date)
-            )
-        views: Tensor = self.scaling(by_date)
+            dated = torch.where(valid.to(self.device)[:, None, None], dated, scaling.centre[..., None, None].to(dated))
+        views: Tensor = scaling(dated)
         return views
 
-    def features(self, image: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Images (N, T*B, H, W) in product units to features (N, D, H, W)."""
-        return self.features_of_views(self.views(image, valid))
+    def features(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
+        """Images (N, T*B, H, W) in product units, cut from `scenes`, to features (N, D, H, W)."""
+        return self.features_of_views(self.views(image, valid, scenes))
 
     def features_of_views(self, views: Tensor) -> Tensor:
         """Network input (N, T, 2, B, H, W) to features (N, D, H, W)."""
@@ -117,13 +138,20 @@ class Encoder:
             y, x = labels.y[mine], labels.x[mine]
             for rows, columns, inside in _windows(tile.grid.shape, y, x):
                 image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
-                features = self.features(image, valid)[0].cpu()
+                features = self.features(image, valid, [tile.id])[0].cpu()
                 if found is None:
                     found = torch.empty(len(labels), len(features))
                 found[mine[inside]] = features[:, y[inside] - rows.start, x[inside] - columns.start].T
         if found is None:
             raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
         return found
+
+
+def by_date(scaling: Scaling, dates: int) -> Scaling:
+    """(T*B,) to (T, B)."""
+    return replace(
+        scaling, centre=scaling.centre.unflatten(0, (dates, -1)), spread=scaling.spread.unflatten(0, (dates, -1))
+    )
 
 
 def _windows(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from synth.spec.refusal import Refusal
 from synth.spec.run import whole_file
 from synth.spec.sensor import Band, Sensor
 
-FORMAT = "terraficta map model 1"
+FORMAT = "terraficta map model 2"
 MODEL = "model.pt"
 
 
@@ -66,7 +67,13 @@ class MapModel:
         return self.fitted.choice
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor, sensor: Sensor | None = None, valid: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        image: Tensor,
+        sensor: Sensor | None = None,
+        valid: Tensor | None = None,
+        scenes: Sequence[str] | None = None,
+    ) -> Tensor:
         """Class probabilities (N, K, H, W) on the CPU; they sum to 1.
 
         Parameters
@@ -74,6 +81,7 @@ class MapModel:
         image : (N, B, H, W) in product units, as a tile holds it; before and after stacked for change
         sensor : its bands; refused where they are not those of the model. None: taken on trust
         valid : (N, H, W) bool; missing pixels are read as average ground
+        scenes : ids of the tiles that the images were cut from; some have a scaling of their own
         """
         if sensor is not None:
             self.encoder.require_sensor(sensor)
@@ -83,7 +91,7 @@ class MapModel:
                 "image", "bands", image.shape[1], expected, "hand over the bands that the model was fitted on"
             )
         self.encoder.mapper.eval()
-        features = self.encoder.features(image, valid)
+        features = self.encoder.features(image, valid, scenes)
         logs = self.fitted.head.log_probabilities(features)
         return torch.softmax(logs / self.temperature, 1).cpu()
 
@@ -105,7 +113,8 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "head": {name: value.detach().cpu() for name, value in vars(head).items()},
         "temperature": model.temperature,
         "choice": model.choice,
-        "scaling": [encoder.scaling.centre.cpu(), encoder.scaling.spread.cpu(), encoder.scaling.absolute],
+        "scaling": _parts(encoder.scaling),
+        "by_scene": {scene: _parts(scaling) for scene, scaling in encoder.by_scene.items()},
         "sensor": asdict(encoder.sensor),
         "level": encoder.level,
         "dates": encoder.dates,
@@ -143,10 +152,14 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     bands = tuple(Band(**band) for band in content["sensor"]["bands"])
     encoder = Encoder(
         mapper.eval(), Scaling(*content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
-        content["level"], content["dates"],
+        content["level"], content["dates"], {scene: Scaling(*parts) for scene, parts in content["by_scene"].items()},
     )  # fmt: skip
     fitted = FittedHead(Head(**content["head"]), content["temperature"], content["choice"])
     return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
+
+
+def _parts(scaling: Scaling) -> list[Any]:
+    return [scaling.centre.cpu(), scaling.spread.cpu(), scaling.absolute]
 
 
 def _legend(parts: list[Any]) -> Legend:

@@ -37,11 +37,13 @@ class Crops:
     image : (N, B, H, W) in product units
     valid : (N, H, W) bool
     mass : (N, K, H, W) of the drawn labels, zero elsewhere
+    scenes : ids of the tiles that the crops are of
     """
 
     image: Tensor
     valid: Tensor
     mass: Tensor
+    scenes: tuple[str, ...]
 
 
 class CropStream(IterableDataset[Crops]):
@@ -85,7 +87,7 @@ class CropStream(IterableDataset[Crops]):
             quarter, mirror = int(rng.integers(4)), bool(rng.integers(2))
             parts = [torch.rot90(part, quarter, (1, 2)) for part in parts]
             parts = [part.flip(2) for part in parts] if mirror else parts
-        return Crops(parts[0], parts[1][0] > 0, parts[2])
+        return Crops(parts[0], parts[1][0] > 0, parts[2], (tile.id,))
 
 
 def _span(at: int, size: int, side: int, rng: np.random.Generator) -> slice:
@@ -100,6 +102,7 @@ def _together(crops: Sequence[Crops]) -> Crops:
         torch.stack([c.image for c in crops]),
         torch.stack([c.valid for c in crops]),
         torch.stack([c.mass for c in crops]),
+        tuple(scene for c in crops for scene in c.scenes),
     )
 
 
@@ -128,7 +131,7 @@ class FinetuneTask(lightning.LightningModule):
 
     def training_step(self, crops: Crops, batch_idx: int) -> Tensor:
         encoder = self._encoder.to(self.device)
-        features = encoder.features(crops.image, crops.valid)
+        features = encoder.features(crops.image, crops.valid, crops.scenes)
         with torch.autocast(self.device.type, enabled=False):
             y = torch.einsum("ndhw,dk->nkhw", features.float(), self.weight) + self.bias[:, None, None]
             present = (self.bias > -1e3).float()[:, None, None]
@@ -151,7 +154,7 @@ class FinetuneTask(lightning.LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def transfer_batch_to_device(self, batch: Crops, device: torch.device, dataloader_idx: int) -> Crops:
-        return Crops(batch.image.to(device), batch.valid.to(device), batch.mass.to(device))
+        return Crops(batch.image.to(device), batch.valid.to(device), batch.mass.to(device), batch.scenes)
 
 
 def train_whole(

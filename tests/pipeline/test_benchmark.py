@@ -157,7 +157,7 @@ def test_a_network_is_asked_only_where_there_are_pixels(made: Path) -> None:
     few = Pixels(tile, pixels.y[:3], pixels.x[:3], pixels.mass[:, :3])
     asked: list[int] = []
 
-    def network(image: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    def network(image: torch.Tensor, valid: torch.Tensor, scenes: list[str]) -> torch.Tensor:
         asked.append(len(image))
         return image[:, :3]
 
