@@ -51,7 +51,11 @@ def read_weights(path: str | Path) -> tuple[Mapper, dict[str, Any]]:
     name, classes, colours = content["legend"]
     recipe = ModelRecipe.from_dict({**content["model"], "pretrained": False}, where=path)
     mapper = Mapper(recipe, Legend(name, tuple(classes), tuple(colours)))
-    mapper.load_state_dict(content["weights"])
+    try:
+        mapper.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        mend = "pretrain again with this version, or use the version that its record names"
+        raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
     return mapper.eval(), content["record"]
 
 

@@ -113,6 +113,12 @@ def test_broken_weights_are_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.pt").write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(Refusal, match="copy it again"):
         read_weights(tmp_path / "cut.pt")
+    write_weights(tmp_path / "old.pt", Mapper(ModelRecipe(), TERRAFICTA), {})
+    content = torch.load(tmp_path / "old.pt", weights_only=True)
+    del content["weights"]["log_penalty"]
+    torch.save(content, tmp_path / "old.pt")
+    with pytest.raises(Refusal, match="another shape"):
+        read_weights(tmp_path / "old.pt")
     torch.save({"other": 1}, tmp_path / "other.pt")
     with pytest.raises(Refusal, match="another kind of file"):
         read_weights(tmp_path / "other.pt")
