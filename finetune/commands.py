@@ -8,9 +8,7 @@ from typing import Annotated, Any, Literal
 
 import lightning
 import typer
-from lightning.pytorch.callbacks import Callback
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from finetune.adapt import adapt, fresh_mapper
 from finetune.labels import Labels, draw_labels
@@ -20,6 +18,7 @@ from finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
 from finetune.tileset import Tileset, read_tileset
 from pretrain.checkpoint import read_weights, weights_digest
 from pretrain.model import Mapper
+from pretrain.progress import ProgressLine
 from synth.spec.device import pick_device
 from synth.spec.refusal import Refusal
 from synth.spec.run import Run, whole_folder
@@ -33,32 +32,9 @@ def group() -> None:
     """Make a map model of a real place from a few labels."""
 
 
-class ProgressLine(Callback):
-    """One line on the terminal while every weight is trained."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("[bold]finetune"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
-            TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self.line = self.bar.add_task("finetune", total=1.0, state="")
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.bar.start()
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        state = f"step {trainer.global_step}  loss {float(trainer.callback_metrics['loss']):.3f}"
-        self.bar.update(self.line, completed=trainer.global_step / trainer.max_steps, state=state)
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.bar.stop()
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        self.bar.stop()
+def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[float, str]:
+    """How far a training is, and its loss."""
+    return trainer.global_step / trainer.max_steps, f"loss {float(trainer.callback_metrics['loss']):.3f}"
 
 
 @app.command("run")
@@ -88,7 +64,7 @@ def run(
         labels = draw_labels(tiles, number, seed)
         model = adapt(
             tiles, labels, mapper, content, head=kind, pretrained=weights != "none", seed=seed, device=on,
-            progress=[ProgressLine()],
+            progress=[ProgressLine("finetune", look)],
         )  # fmt: skip
         write_map_model(partial, model)
         metrics = {"labels": labels.counts(), "temperature": model.temperature, "choice": model.choice}

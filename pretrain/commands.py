@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import lightning
 import typer
-from lightning.pytorch.callbacks import Callback
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pretrain.progress import ProgressLine
 from pretrain.recipe import read_pretrain_recipe
 from pretrain.task import PretrainTask, pretrain
 from synth.spec.device import pick_device
@@ -26,34 +24,10 @@ def group() -> None:
     """Learn on land that never was."""
 
 
-class ProgressLine(Callback):
-    """One line on the terminal: how far, how fast, how well."""
-
-    def __init__(self) -> None:
-        self.bar = Progress(
-            TextColumn("[bold]pretrain"), BarColumn(), TextColumn("{task.percentage:3.0f} %"),
-            TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=Console(stderr=True),
-        )  # fmt: skip
-        self.line = self.bar.add_task("pretrain", total=1.0, state="")
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.bar.start()
-
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *rest: Any, **more: Any
-    ) -> None:
-        task = pl_module
-        assert isinstance(task, PretrainTask)
-        losses = "  ".join(f"{name} {value:.3f}" for name, value in task.running.items() if name != "loss")
-        self.bar.update(self.line, completed=min(1.0, task.progress()), state=f"step {trainer.global_step}  {losses}")
-
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.bar.stop()
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        self.bar.stop()
+def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[float, str]:
+    """How far a pretraining is, and its losses."""
+    assert isinstance(task, PretrainTask)
+    return task.progress(), "  ".join(f"{name} {value:.3f}" for name, value in task.running.items() if name != "loss")
 
 
 @app.command("run")
@@ -85,6 +59,6 @@ def run(
         corpus=corpus,
         workers=workers,
         device=pick_device(device),
-        progress=[ProgressLine()],
+        progress=[ProgressLine("pretrain", look)],
     )
     typer.echo(weights)

@@ -7,7 +7,6 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -177,9 +176,8 @@ def _make(recipe: SceneRecipe, seed: int, count: int, folder: Path, workers: int
     """Tasks as they are finished, in any order."""
     tasks = [range(first, min(first + TILES_A_TASK, count)) for first in range(0, count, TILES_A_TASK)]
     if workers == 1 or device != "cpu" or len(tasks) == 1:
-        with one_thread():
-            for task in tasks:
-                yield _make_task(recipe, seed, task, folder, device)
+        for task in tasks:
+            yield _make_task(recipe, seed, task, folder, device)
         return
     # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
@@ -198,17 +196,6 @@ def _make(recipe: SceneRecipe, seed: int, count: int, folder: Path, workers: int
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
     torch.set_num_threads(1)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A sum over a plane depends, in its last bit, on how many threads share it: so every process has one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _make_task(recipe: SceneRecipe, seed: int, indices: range, folder: Path, device: str) -> list[Made]:
@@ -300,8 +287,7 @@ def _compare(folder: Path, card: dict[str, Any], wanted: int, device: str) -> in
     for index, stored in enumerate(read_corpus(folder)):
         if index not in chosen:
             continue
-        with one_thread():
-            (again,) = render(recipe, [SceneKey(card["seed"], index)], device=device)
+        (again,) = render(recipe, [SceneKey(card["seed"], index)], device=device)
         where = folder / TILES / stored.id / IMAGE
         found = to_dn(again.image, again.sensor, again.valid).cpu().int()
         apart = int((found - to_dn(stored.image, stored.sensor, stored.valid).int()).abs().max())
