@@ -33,9 +33,10 @@ demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TI
 	@echo "== 1/5 Generate: fictional land =="
 	$(TF) synth make --recipe tier3 --count 16 --seed $(SEED) --out $(DEMO)/corpus
 	$(TF) synth show --corpus $(DEMO)/corpus --out $(DEMO)/corpus.png
+	$(if $(TILESET),,@echo "No real tiles here: what follows maps a fictional stand-in. TILESET=DIR make demo maps yours.")
 	$(if $(TILESET),,$(TF) synth make --recipe standin --count 6 --seed 1999 --out $(DEMO)/standin)
 	@echo "== 2/5 Pretrain: few-label mapping tasks on endless fictional land =="
-	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),4) --seed $(SEED) --out $(DEMO)/pretrain
+	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),4) --workers 1 --seed $(SEED) --out $(DEMO)/pretrain
 	@echo "== 3/5 Fine-tune: 25 labels a class of $(LAND) =="
 	$(TF) finetune run --tileset $(LAND) --weights $(DEMO)/pretrain/weights.pt --head ridge --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
 	@echo "== 4/5 Map and measure =="
@@ -60,7 +61,7 @@ corpus: $(READY) ## a corpus of fictional tiles in out/corpus
 	$(TF) synth make --recipe $(or $(RECIPE),tier3) --count $(or $(COUNT),256) --workers $(or $(WORKERS),1) --seed $(SEED) --out $(OUT)/corpus
 
 pretrain: $(READY) ## weights in out/pretrain (MINUTES=20)
-	$(TF) pretrain run --recipe $(or $(RECIPE),standard) --minutes $(or $(MINUTES),20) --seed $(SEED) --out $(OUT)/pretrain
+	$(TF) pretrain run --recipe $(or $(RECIPE),standard) --minutes $(or $(MINUTES),20) --workers $(or $(WORKERS),1) --seed $(SEED) --out $(OUT)/pretrain
 
 finetune: $(READY) ## a map model of TILESET in out/finetune
 	$(TF) finetune run --tileset $(TILESET) --weights $(OUT)/pretrain/weights.pt --labels-per-class $(or $(LABELS),25) --seed $(SEED) --out $(OUT)/finetune
