@@ -29,6 +29,7 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TILESET=DIR for your own tiles)
+	@test -z "$(TILESET)" -o -f "$(TILESET)/tileset.yaml" || { echo "demo: TILESET=$(TILESET): no tileset.yaml there. Mend: name a folder that holds one"; exit 2; }
 	@rm -rf $(DEMO)
 	@echo "== 1/5 Generate: fictional land =="
 	$(TF) synth make --recipe tier3 --count 16 --seed $(SEED) --out $(DEMO)/corpus
