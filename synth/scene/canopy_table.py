@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,11 @@ SPANS: dict[str, tuple[float, float]] = {
 SEEN = ("hspot", "tts", "tto", "psi")
 LEAF = ("n", "cab", "car", "ant", "cbrown", "cw", "cm")
 OUTPUTS = ("leaf_reflectance", "leaf_transmittance", "canopy_reflectance")
-CHUNK = 30_000
-"""spectral values a batch: a core's cache holds them, and torch starts no threads of its own for so few"""
+CHUNK = 60_000
+"""spectral values a batch: few enough for a core's cache, and enough that Python's share of the time is small"""
+KEPT_BYTES = 31 << 20
+"""A freed block as large as this teaches glibc to keep what later ones leave, rather than return every page at once;
+just below the 32 MiB from which on it no longer learns (malloc(3), M_MMAP_THRESHOLD)."""
 
 
 def canopy_table(in_npz: Path, out_npz: Path, fuse: bool = False) -> int:
@@ -49,7 +54,7 @@ def canopy_table(in_npz: Path, out_npz: Path, fuse: bool = False) -> int:
     arrays = _read(in_npz)
     _check(arrays, str(in_npz))
     spectra: dict[str, Any] = canopy_spectra(arrays, fuse)
-    with whole_file(out_npz) as partial:
+    with whole_file(Path(out_npz)) as partial:
         np.savez(partial, wavelength_nm=arrays["wavelength_nm"], **spectra)
     return len(arrays["soil"])
 
@@ -63,36 +68,68 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
     fuse : compile the arithmetic into one kernel first (torch.compile: needs a C++ compiler and up to a minute), for
         tables of hundreds of thousands of rows
 
+    Returns
+    -------
+    The same bits on any number of threads: torch.get_num_threads() batches run at once, each on one of them.
+
     Error
     -----
-    5e-6 against prosail 2.0.5; on the same cores 10 to 12 times its spectra per second, 19 to 28 times with `fuse`
-    (tests/bench/bench_canopy.py repeats both).
+    5e-6 against prosail 2.0.5. A core makes 10 to 12 times the spectra per second of prosail, two cores 20 times and
+    more; with `fuse` twice that (tests/bench/bench_canopy.py repeats both).
     """
+    with _one_thread_each() as threads:
+        return _in_batches(arrays, fuse, threads)
+
+
+def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> dict[str, np.ndarray]:
     wavelength = torch.as_tensor(np.asarray(arrays["wavelength_nm"], dtype=np.float32))
     column = {name: torch.as_tensor(np.asarray(arrays[name], dtype=np.float64)) for name in SPANS}
     leaves = [column[name].float() for name in LEAF]
     see = sight_of(Stand(column["lai"], _leaf_angles(arrays), *(column[name] for name in SEEN)))
     version = arrays["prospect_version"].astype(str)
+    soil = torch.as_tensor(arrays["soil"])
     out = {name: np.empty((len(version), len(wavelength)), dtype=np.float32) for name in OUTPUTS}
     size = max(1, CHUNK // len(wavelength))
     spectra = _fused() if fuse else _spectra
-    for name in VERSIONS:
-        constants = leaf_constants(name, wavelength)
-        for rows in _batches(np.flatnonzero(version == name), size):
-            which = torch.as_tensor(rows)
-            soil = torch.as_tensor(np.asarray(arrays["soil"][rows], dtype=np.float32))
-            run = spectra if len(rows) == size else _spectra
-            with torch.inference_mode():
-                values = run(tuple(v[which] for v in leaves), see.rows(which).parts(), soil, constants)
-            for label, value in zip(OUTPUTS, values, strict=True):
-                out[label][rows] = value.numpy()
+
+    @torch.inference_mode()
+    def fill(name: str, rows: np.ndarray, done: int) -> None:
+        which = torch.as_tensor(rows)
+        run = spectra if len(rows) == size else _spectra
+        leaf, sight = tuple(v[which] for v in leaves), see.rows(which).parts()
+        values = run(leaf, sight, soil.index_select(0, which).float(), leaf_constants(name, wavelength))
+        for label, value in zip(OUTPUTS, values, strict=True):
+            out[label][rows[done:]] = value[done:].numpy()
+
+    jobs = [(name, *batch) for name in VERSIONS for batch in _batches(np.flatnonzero(version == name), size)]
+    torch.empty(KEPT_BYTES, dtype=torch.uint8)
+    if fuse:
+        fill(*jobs[0])  # compiled once, before all want it
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for job in [pool.submit(fill, *job) for job in jobs]:
+            job.result()
     return out
 
 
-def _batches(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Batches of one size; the last reaches back rather than be short, where there are rows enough."""
+@contextmanager
+def _one_thread_each() -> Iterator[int]:
+    """No threads within an operation; yields how many there would have been."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _batches(rows: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Batches of one size, and how many of its rows an earlier one has done already.
+
+    The last batch reaches back rather than be short, where there are rows enough.
+    """
     for start in range(0, len(rows), size):
-        yield rows[start : start + size] if len(rows) < size else rows[min(start, len(rows) - size) :][:size]
+        first = max(0, min(start, len(rows) - size))
+        yield rows[first : first + size], start - first
 
 
 def _spectra(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.canopy import Stand, canopy_reflectance, sight_of
-from synth.scene.canopy_table import canopy_table
+from synth.scene.canopy_table import canopy_spectra, canopy_table
 from synth.scene.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
 from synth.spec.refusal import Refusal
 
@@ -121,6 +121,18 @@ def test_table_rows_do_not_depend_on_each_other(tmp_path: Path) -> None:
     for name in ("leaf_reflectance", "leaf_transmittance", "canopy_reflectance"):
         assert a[name].shape == (12, 43)
         assert np.abs(a[name][4] - b[name][0]).max() < 1e-6
+
+
+def test_threads_change_no_bit() -> None:
+    threads, arrays = torch.get_num_threads(), table(3500)  # several batches of each version
+    spectra = []
+    for count in (1, 3):
+        torch.set_num_threads(count)
+        spectra.append(canopy_spectra(arrays))
+        assert torch.get_num_threads() == count
+    torch.set_num_threads(threads)
+    assert all(np.array_equal(spectra[0][name], spectra[1][name]) for name in spectra[0])
+    assert all(np.isfinite(values).all() for values in spectra[0].values())
 
 
 @pytest.mark.parametrize(
