@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from synth.scene.glass import glass_reflectance, pane
 from synth.scene.inland_water import WaterBody, water_reflectance
 from synth.scene.material import WAVELENGTH_NM, Palette, boa_reflectance, draw_palette
-from synth.scene.snow import snow_reflectance
-from synth.scene.solid import absorber_shapes, absorbers, solid_reflectance, wetted
+from synth.scene.snow import ice_reflectance, snow_reflectance
+from synth.scene.solid import absorber_shapes, absorbers, draw_abundance, solid_reflectance, wetted
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 from synth.spec.recipe import MaterialRecipe
@@ -168,3 +169,50 @@ def test_snow_darkens_with_grain_in_the_infrared_and_with_soot_in_the_visible() 
     assert coarse[green] > 0.95
     assert coarse[infrared] < fine[infrared] - 0.15
     assert dirty[green] < fine[green] - 0.05
+
+
+# --- what no class of the legend holds yet --------------------------------------------------------------------------
+
+NM = torch.tensor([450.0, 550.0, 650.0, 850.0, 1050.0, 1940.0, 2210.0], dtype=torch.float64)
+
+
+def solids(name: str) -> Tensor:
+    """Median spectrum (L,) of a solid by name."""
+    abundance = torch.as_tensor(draw_abundance(name, SceneKey(1, 0), 64))
+    return solid_reflectance(abundance, absorber_shapes(NM)).median(0).values
+
+
+def test_ash_is_bright_char_and_salt_is_bright_and_hydrated() -> None:
+    ash, char, salt = solids("ash"), solids("char"), solids("salt")
+    assert (ash > 2 * char).all()
+    assert 0.25 < ash[1] < 0.6
+    assert salt[1] > 0.5
+    assert salt[5] < 0.85 * salt[4]
+
+
+@pytest.mark.parametrize(("name", "brightest"), [("red_metal", 2), ("green_metal", 1), ("blue_metal", 0)])
+def test_coloured_metal_has_its_colour(name: str, brightest: int) -> None:
+    assert int(solids(name)[:3].argmax()) == brightest
+
+
+def test_a_pane_loses_nothing_without_iron_and_shows_what_lies_behind() -> None:
+    none, iron = torch.zeros(1, dtype=torch.float64), torch.full((1,), 0.1, dtype=torch.float64)
+    reflects, passes = pane(none, 4 * torch.ones(1), NM)
+    assert torch.allclose(reflects + passes, torch.ones_like(passes))
+    assert float(reflects[0, 0]) == pytest.approx(2 * 0.0426 / 1.0426, abs=1e-3)
+    assert float((pane(none, none, NM)[1] - pane(iron, none + 4, NM)[1])[0, 4]) == pytest.approx(0.1, abs=0.03)
+    dark, bright = (glass_reflectance(iron, none + 4, none, torch.full((1, 7), b).double(), NM) for b in (0.0, 0.5))
+    assert float(dark.max()) == 0
+    assert ((bright > 0.3) & (bright < 0.5)).all()
+    dusty = glass_reflectance(iron, none + 4, none + 1, torch.zeros(1, 7).double(), NM)
+    assert torch.allclose(dusty, torch.full_like(dusty, 0.3))
+
+
+def test_ice_is_darker_and_bluer_than_snow() -> None:
+    clean = torch.zeros(1, dtype=torch.float64)
+    ice = ice_reflectance(clean + 20, clean + 0.02, NM)[0]
+    snow = snow_reflectance(clean + 500, clean + 0.02, NM)[0]
+    assert (ice[:5] < snow[:5]).all()
+    assert ice[0] / ice[2] > snow[0] / snow[2]
+    assert ice[5] == pytest.approx(0.018, abs=1e-3)
+    assert ice.min() > 0.017
