@@ -152,7 +152,13 @@ def toa_reflectance(
     boa_reflectance : (N, B, H, W)
     elevation_m : (N, H, W) [m]
     cell_m : (N,) [m]
-    light : of the relief; None: level ground
+    light : of the relief; None: level ground. Where there is no air there is no skylight: cast shadows are black, and
+        what land around would shine into them is left out too
+
+    Source
+    ------
+    Of light on relief: direct, diffuse by sky view with Hay's circumsolar part, and what the land that hides the sky
+    reflects, (1 - sky view) x total x mean reflectance around: Sandmeier & Itten 1997, doi:10.1109/36.581991.
     """
     n, _, height, width = boa_reflectance.shape
     clouds = None

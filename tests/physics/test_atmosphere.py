@@ -14,6 +14,7 @@ from synth.physics.air_terms import RANGES, air_terms
 from synth.physics.atmosphere import Atmosphere, boa_correction, draw_atmosphere, toa_reflectance
 from synth.physics.atmosphere_table import FILE, _solve, atmosphere_table, rayleigh_depth
 from synth.physics.sun import Sun, draw_sun
+from synth.physics.terrain_light import TerrainLight
 from synth.physics.toa_table import terms_of, toa_table
 from synth.spec.key import SceneKey
 from synth.spec.recipe import AirRecipe, LightRecipe
@@ -231,6 +232,31 @@ def test_level_even_ground_is_the_closed_formula():
         1 - t.spherical_albedo * 0.3
     )
     assert torch.allclose(seen, formula[:, :, None, None].expand_as(seen), atol=2e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_what_hides_the_sky_shines_back(share):
+    """Sandmeier & Itten 1997, eq. 8: land fills the rest of the hemisphere, lit as level ground is."""
+    sun = _only(_scene()[2], 0)
+    thick = THICK.model_copy(update={"adjacency": 0.0})
+    air = _only(replace(draw_atmosphere(thick, KEYS), haze=torch.zeros(3), cloud_share=torch.zeros(3)), 0)
+    boa, level = torch.full((1, len(SENSOR), 64, 64), 0.3), torch.zeros(1, 64, 64)
+    light = TerrainLight(torch.ones(1, 64, 64), torch.full((1, 64, 64), share))
+    seen = toa_reflectance(boa, level, CELL[:1], sun, air, SENSOR, light).toa_reflectance
+    t = air_terms(SENSOR, sun.sza_deg, sun.vza_deg, sun.raa_deg, air.aot550, air.aerosol, air.water_vapour_cm,
+                  air.ozone_cm, torch.zeros(1), torch.ones(1))  # fmt: skip
+    total = t.down_direct + t.down_diffuse
+    around_the_sun = t.down_diffuse * t.down_direct
+    arriving = t.down_direct + around_the_sun + share * (t.down_diffuse - around_the_sun) + (1 - share) * 0.3 * total
+    formula = t.path + t.gas * arriving * (t.up_direct + t.up_diffuse) * 0.3 / (1 - t.spherical_albedo * 0.3)
+    assert torch.allclose(seen, formula[:, :, None, None].expand_as(seen), atol=2e-6)
+
+
+def test_without_air_the_sky_is_black():
+    boa, elevation, sun = _scene()
+    light = TerrainLight(torch.zeros(3, 64, 64), torch.ones(3, 64, 64))
+    seen = toa_reflectance(boa, elevation, CELL, sun, Atmosphere.none(3), SENSOR, light).toa_reflectance
+    assert float(seen.abs().max()) == 0
 
 
 @pytest.mark.parametrize(("adjacency", "tolerance"), [(0.0, 1e-5), (1.0, 2e-3)])
