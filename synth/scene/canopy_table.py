@@ -29,8 +29,10 @@ SPANS: dict[str, tuple[float, float]] = {
 SEEN = ("hspot", "tts", "tto", "psi")
 LEAF = ("n", "cab", "car", "ant", "cbrown", "cw", "cm")
 OUTPUTS = ("leaf_reflectance", "leaf_transmittance", "canopy_reflectance")
-CHUNK = 60_000
-"""spectral values a batch: few enough for a core's cache, and enough that Python's share of the time is small"""
+CHUNK = 200_000
+"""spectral values a batch: few enough for the cache, and so many that threads seldom wait for each other's Python"""
+SIGHTS = 1024
+"""canopies whose geometry is worked out at once"""
 KEPT_BYTES = 31 << 20
 """A freed block as large as this teaches glibc to keep what later ones leave, rather than return every page at once;
 just below the 32 MiB from which on it no longer learns (malloc(3), M_MMAP_THRESHOLD)."""
@@ -83,9 +85,7 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
 
 def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> dict[str, np.ndarray]:
     wavelength = torch.as_tensor(np.asarray(arrays["wavelength_nm"], dtype=np.float32))
-    column = {name: torch.as_tensor(np.asarray(arrays[name], dtype=np.float64)) for name in SPANS}
-    leaves = [column[name].float() for name in LEAF]
-    see = sight_of(Stand(column["lai"], _leaf_angles(arrays), *(column[name] for name in SEEN)))
+    leaves = [torch.as_tensor(np.asarray(arrays[name], dtype=np.float32)) for name in LEAF]
     version = arrays["prospect_version"].astype(str)
     soil = torch.as_tensor(arrays["soil"])
     out = {name: np.empty((len(version), len(wavelength)), dtype=np.float32) for name in OUTPUTS}
@@ -93,7 +93,7 @@ def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> d
     spectra = _fused() if fuse else _spectra
 
     @torch.inference_mode()
-    def fill(name: str, rows: np.ndarray, done: int) -> None:
+    def fill(name: str, rows: np.ndarray, done: int, see: Sight) -> None:
         which = torch.as_tensor(rows)
         run = spectra if len(rows) == size else _spectra
         leaf, sight = tuple(v[which] for v in leaves), see.rows(which).parts()
@@ -103,12 +103,21 @@ def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> d
 
     jobs = [(name, *batch) for name in VERSIONS for batch in _batches(np.flatnonzero(version == name), size)]
     torch.empty(KEPT_BYTES, dtype=torch.uint8)
-    if fuse:
-        fill(*jobs[0])  # compiled once, before all want it
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for job in [pool.submit(fill, *job) for job in jobs]:
+        blocks = [slice(first, first + SIGHTS) for first in range(0, len(version), SIGHTS)]
+        parts = zip(*pool.map(lambda rows: _sight(arrays, rows).parts(), blocks), strict=True)
+        see = Sight(*(torch.cat(part) for part in parts))
+        if fuse:
+            fill(*jobs[0], see)  # compiled once, before all want it
+        for job in [pool.submit(fill, *job, see) for job in jobs]:
             job.result()
     return out
+
+
+@torch.inference_mode()
+def _sight(arrays: Mapping[str, np.ndarray], rows: slice) -> Sight:
+    lai, *seen = (torch.as_tensor(np.asarray(arrays[name][rows], dtype=np.float64)) for name in ("lai", *SEEN))
+    return sight_of(Stand(lai, _leaf_angles(arrays, rows), *seen))
 
 
 @contextmanager
@@ -144,10 +153,10 @@ def _fused() -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
     return torch.compile(_spectra, fullgraph=True, dynamic=False)
 
 
-def _leaf_angles(arrays: Mapping[str, np.ndarray]) -> Tensor:
+def _leaf_angles(arrays: Mapping[str, np.ndarray], rows: slice) -> Tensor:
     """(n, 18), by either rule."""
-    a, b = (torch.as_tensor(np.asarray(arrays[name], dtype=np.float64)) for name in ("lidf_a", "lidf_b"))
-    bimodal = torch.as_tensor(arrays["lidf_type"] == 1)
+    a, b = (torch.as_tensor(np.asarray(arrays[name][rows], dtype=np.float64)) for name in ("lidf_a", "lidf_b"))
+    bimodal = torch.as_tensor(arrays["lidf_type"][rows] == 1)
     lidf = a.new_empty(len(a), len(CENTRES_DEG))
     lidf[bimodal] = verhoef_angles(a[bimodal], b[bimodal])
     lidf[~bimodal] = ellipsoidal_angles(a[~bimodal])
