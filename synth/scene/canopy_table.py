@@ -76,8 +76,8 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
 
     Error
     -----
-    5e-6 against prosail 2.0.5. A core makes 10 to 12 times the spectra per second of prosail, two cores 20 times and
-    more; with `fuse` twice that (tests/bench/bench_canopy.py repeats both).
+    5e-6 against prosail 2.0.5. A core makes 10 to 12 times its spectra per second, two free cores about 20 times; with
+    `fuse` about twice that (tests/bench/bench_canopy.py repeats both).
     """
     with _one_thread_each() as threads:
         return _in_batches(arrays, fuse, threads)
