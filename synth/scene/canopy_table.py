@@ -29,7 +29,7 @@ SPANS: dict[str, tuple[float, float]] = {
 SEEN = ("hspot", "tts", "tto", "psi")
 LEAF = ("n", "cab", "car", "ant", "cbrown", "cw", "cm")
 OUTPUTS = ("leaf_reflectance", "leaf_transmittance", "canopy_reflectance")
-CHUNK = 200_000
+CHUNK = 120_000
 """spectral values a batch: few enough for the cache, and so many that threads seldom wait for each other's Python"""
 SIGHTS = 1024
 """canopies whose geometry is worked out at once"""
@@ -85,19 +85,21 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
 
 def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> dict[str, np.ndarray]:
     wavelength = torch.as_tensor(np.asarray(arrays["wavelength_nm"], dtype=np.float32))
-    leaves = [torch.as_tensor(np.asarray(arrays[name], dtype=np.float32)) for name in LEAF]
     version = arrays["prospect_version"].astype(str)
+    constants = {name: leaf_constants(name, wavelength) for name in VERSIONS}
+    leaves = [torch.as_tensor(np.asarray(arrays[name], dtype=np.float32))[:, None] for name in LEAF]
     soil = torch.as_tensor(arrays["soil"])
     out = {name: np.empty((len(version), len(wavelength)), dtype=np.float32) for name in OUTPUTS}
     size = max(1, CHUNK // len(wavelength))
     spectra = _fused() if fuse else _spectra
 
     @torch.inference_mode()
-    def fill(name: str, rows: np.ndarray, done: int, see: Sight) -> None:
+    def fill(name: str, rows: np.ndarray, done: int, numbers: Tensor) -> None:
         which = torch.as_tensor(rows)
         run = spectra if len(rows) == size else _spectra
-        leaf, sight = tuple(v[which] for v in leaves), see.rows(which).parts()
-        values = run(leaf, sight, soil.index_select(0, which).float(), leaf_constants(name, wavelength))
+        mine = numbers.index_select(0, which).T.contiguous()[:, :, None]  # (leaf and sight, S, 1)
+        leaf, sight = mine[: len(LEAF), :, 0].unbind(), mine[len(LEAF) :].unbind()
+        values = run(leaf, sight, soil.index_select(0, which).float(), constants[name])
         for label, value in zip(OUTPUTS, values, strict=True):
             out[label][rows[done:]] = value[done:].numpy()
 
@@ -105,11 +107,11 @@ def _in_batches(arrays: Mapping[str, np.ndarray], fuse: bool, threads: int) -> d
     torch.empty(KEPT_BYTES, dtype=torch.uint8)
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         blocks = [slice(first, first + SIGHTS) for first in range(0, len(version), SIGHTS)]
-        parts = zip(*pool.map(lambda rows: _sight(arrays, rows).parts(), blocks), strict=True)
-        see = Sight(*(torch.cat(part) for part in parts))
+        sights = pool.map(lambda rows: torch.cat(_sight(arrays, rows).parts(), 1), blocks)
+        numbers = torch.cat([*leaves, torch.cat(list(sights))], 1)
         if fuse:
-            fill(*jobs[0], see)  # compiled once, before all want it
-        for job in [pool.submit(fill, *job, see) for job in jobs]:
+            fill(*jobs[0], numbers)  # compiled once, before all want it
+        for job in [pool.submit(fill, *job, numbers) for job in jobs]:
             job.result()
     return out
 
