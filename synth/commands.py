@@ -134,11 +134,14 @@ def toa(
 def canopy(
     table: Annotated[Path, typer.Option(help="NPZ of leaf and canopy parameters.")],
     out: Annotated[Path, typer.Option(help="NPZ with leaf and canopy spectra.")],
+    fuse: Annotated[
+        bool, typer.Option(help="Compile first: half a minute and a C++ compiler, worth it from 100,000 canopies on.")
+    ] = False,
 ) -> None:
     """Leaf and canopy reflectance (PROSPECT, 4SAIL) for a table of plants."""
     from synth.scene.canopy_table import canopy_table
 
-    count = canopy_table(table, out)
+    count = canopy_table(table, out, fuse)
     screen.print(f"{count} canopies: {out}")
 
 
