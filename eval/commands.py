@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from eval.ablate import ablate as run_ablation
 from eval.benchmark import ROWS, run_benchmark
 from eval.networks import make_arms
 from eval.predict import predict_image, scene_images, scene_of, stored_of_tileset
@@ -25,6 +26,7 @@ from eval.summary import summarise
 from eval.windows import Windows
 from finetune.map_model import read_map_model
 from finetune.tileset import read_tileset
+from pretrain.recipe import read_pretrain_recipe
 from synth.spec.device import pick_device
 from synth.spec.refusal import Refusal
 from synth.spec.run import Run, whole_file
@@ -183,6 +185,29 @@ def benchmark(
     run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
     console.print(summary_table(summary))
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)
+
+
+@app.command()
+def ablate(
+    tileset: Annotated[list[Path], typer.Option(help="tileset folders")],
+    out: Annotated[Path, typer.Option(help="folder; weights and rows that stand there already are not made again")],
+    minutes: Annotated[float, typer.Option(min=0.01, help="of pretraining for each variant")] = 5.0,
+    pretraining: Annotated[str, typer.Option("--recipe", help="of pretraining: name or file")] = "standard",
+    labels_per_class: Annotated[str, typer.Option(help="with commas")] = "5,25,100",
+    seeds: Annotated[int, typer.Option(min=1, help="draws of labels")] = 5,
+    seed: Annotated[int, typer.Option(help="of pretraining")] = 7,
+    workers: Annotated[int, typer.Option(min=0, help="processes that render ahead")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """What each tier of the generator and each part of the objective is worth: the same minutes, the same labels."""
+    changes = ["arms=[episodic]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
+    table = run_ablation(
+        read_pretrain_recipe(pretraining), read_benchmark_recipe("standard", changes), tileset, out,
+        minutes=minutes, seed=seed, workers=workers, device=pick_device(device), tell=typer.echo,
+    )  # fmt: skip
+    means = table.pivot_table(index="variant", columns=["tileset", "labels_per_class"], values="miou", sort=False)
+    typer.echo(means.round(3).to_string())
+    typer.echo(out / "ablation.csv")
 
 
 @app.command()

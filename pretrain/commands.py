@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +46,6 @@ def run(
     for name, value in (("--minutes", minutes), ("--steps", steps)):
         if value is not None and value <= 0:
             raise Refusal("pretrain run", name, value, "a positive number", "give a budget above 0")
-    warnings.filterwarnings("ignore", module="lightning")
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     changes = list(set_ or []) + ([f"steps={steps}"] if steps is not None else [])
     weights = pretrain(
         read_pretrain_recipe(recipe, changes),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synth.spec.recipe import Recipe, Share, Span
+from synth.spec.recipe import Recipe, Share
 
 
 class ModelRecipe(Recipe):
@@ -39,7 +39,7 @@ class EpisodeRecipe(Recipe):
     generalise: Share = 0.2
     """share of maps drawn as people draw them: whole areas of one class, small ones dropped, edges a little off"""
     relative: Share = 0.5
-    """share of tasks whose image is not calibrated: no absolute view, every band with a gain and offset of its own"""
+    """share of tasks whose image is not calibrated: no absolute view, and the contrast of a display"""
     drop_bands: Share = 0.5
     """share of tasks that see a random part of the bands"""
 
@@ -66,8 +66,6 @@ class PretrainRecipe(Recipe):
     """groups of scenes kept at hand; every step draws from them anew"""
     reuse: int = Field(default=4, ge=1)
     """steps for every group of scenes that is rendered"""
-    gain: Span = (0.8, 1.25)
-    """gain of a band in an uncalibrated task"""
 
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,9 +40,11 @@ class EpisodeStream(IterableDataset[Episode]):
 
     Parameters
     ----------
-    groups : group number -> loader of groups from there on
     recipe : memory, reuse and episodes
     seed, start : of the stream, and its first step
+    workers : processes that render ahead
+    corpus : folder of tiles; None: straight from the generator
+    device : where episodes are dealt
     """
 
     def __init__(self, recipe: PretrainRecipe, seed: int, start: int, workers: int, corpus: Path | None, device: str):
@@ -182,6 +186,8 @@ def pretrain(
     device : "cpu" or "cuda"
     """
     folder.mkdir(parents=True, exist_ok=True)
+    warnings.filterwarnings("ignore", module="lightning")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(seed)
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))

@@ -19,7 +19,9 @@ def commands() -> list[str]:
         for line in block.splitlines()
     ]
     inline = re.findall(r"`(terraficta [^`]+)`", README)
-    return [line for line in [*lines, *inline] if line.startswith("terraficta ") and "COMMAND" not in line]
+    made = [f"terraficta {rest}" for rest in re.findall(r"^\t\$\(TF\) (.*)$", (ROOT / "Makefile").read_text(), re.M)]
+    made = [re.sub(r"\$\((?:[^()]|\([^()]*\))*\)", "X", line) for line in made]
+    return [line for line in [*lines, *inline, *made] if line.startswith("terraficta ") and "COMMAND" not in line]
 
 
 @pytest.mark.parametrize("line", commands())
