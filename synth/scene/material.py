@@ -23,9 +23,10 @@ MEAN_OF_SCENES = 48
 """a class mean is taken over so many scenes of a seed of its own"""
 MEAN_SEED = 20_170_304
 GRAIN = {
-    "evergreen_forest": 0.07, "deciduous_forest": 0.06, "shrubland": 0.06, "grassland": 0.04, "pasture": 0.03,
-    "wetland": 0.05, "cropland": 0.03, "fallow": 0.04, "orchard": 0.06, "bare_soil": 0.04, "sand": 0.03, "rock": 0.08,
-    "snow": 0.015, "water": 0.01, "building": 0.03, "road": 0.05,
+    "needleleaf_forest": 0.08, "evergreen_forest": 0.06, "deciduous_forest": 0.06, "mangrove": 0.04, "plantation": 0.05,
+    "shrubland": 0.06, "grassland": 0.04, "moss_lichen": 0.05, "pasture": 0.03, "wetland": 0.05, "cropland": 0.03,
+    "paddy": 0.02, "fallow": 0.04, "orchard": 0.06, "park": 0.04, "bare_soil": 0.04, "sand": 0.03, "rock": 0.08,
+    "burnt": 0.06, "quarry": 0.05, "snow": 0.015, "water": 0.01, "building": 0.03, "road": 0.05,
 }  # fmt: skip
 """standard deviation of the fine texture, relative to reflectance; chosen, not measured"""
 OF_ONE_PIECE = ("building", "road")
@@ -102,7 +103,7 @@ def draw_palette(
     --------
     >>> palette = draw_palette(MaterialRecipe(), [SceneKey(7, 0)], [{"season": 0.5}])
     >>> tuple(palette.spectra.shape)
-    (1, 16, 16, 211)
+    (1, 24, 16, 211)
     """
     wavelength = WAVELENGTH_NM.to(device)
     facts = facts if facts is not None else [{}] * len(keys)

@@ -24,6 +24,7 @@ TRAITS = (
     "flood", "dead",
 )  # fmt: skip
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock")
+BARE = ("bare_soil", "burnt", "quarry")
 FIRE_SHARE = 0.08
 """share of scenes with burnt ground at middling moisture; chosen"""
 ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
@@ -39,7 +40,7 @@ def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wa
     solids = _draw_solids(keys, settings, wavelength_nm)
     water = _draw_water(keys, settings, solids["soil"], wavelength_nm)
     spectra = _draw_vegetation(keys, settings, solids, water, wavelength_nm)
-    spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "building", "road")}
+    spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "burnt", "quarry", "building", "road")}
     spectra |= {"water": water, "snow": _draw_snow(keys, settings, solids["rock"], wavelength_nm)}
     return torch.stack([spectra[name] for name in TERRAFICTA.classes], 1)
 
@@ -63,13 +64,17 @@ def _soil_lean(setting: Setting) -> dict[str, float]:
 
 def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: Tensor) -> dict[str, Tensor]:
     """{what: (N, V, L)}: natural solids, moist soils, roofs and roads."""
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in (*NATURAL_SOLIDS, "bare_soil", "building", "road")}
+    drawn: dict[str, list[np.ndarray]] = {
+        name: [] for name in (*NATURAL_SOLIDS, "bare_soil", "burnt", "quarry", "building", "road")
+    }
     film, wet = [], []
     for key, setting in zip(keys, settings, strict=True):
         lean = _soil_lean(setting)
         for name in NATURAL_SOLIDS:
             drawn[name].append(draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None))
         drawn["bare_soil"].append(draw_abundance("soil", key.at("soil"), VARIANTS, lean))
+        drawn["burnt"].append(draw_abundance("char", key.at("burnt"), VARIANTS))
+        drawn["quarry"].append(draw_abundance("rock", key.at("quarry"), VARIANTS))
         for name in ("litter", "bare_soil"):
             drawn[name][-1] = _burnt(drawn[name][-1], key.at("fire"), setting)
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))

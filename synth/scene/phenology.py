@@ -7,9 +7,9 @@ import numpy as np
 from synth.scene.trait import Setting, Traits
 from synth.spec.key import SceneKey
 
-EVERGREEN = ("evergreen_forest",)
+EVERGREEN = ("needleleaf_forest", "evergreen_forest", "mangrove", "plantation")
 LEAF_SHEDDING = ("deciduous_forest", "orchard", "shrubland")
-SOWN = ("cropland",)
+SOWN = ("cropland", "paddy")
 CROPS_PER_SCENE = 4
 
 

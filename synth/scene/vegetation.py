@@ -12,8 +12,8 @@ from synth.scene.leaf import Leaf, leaf_spectra
 from synth.scene.leaf_angle import ellipsoidal_angles
 
 VEGETATED = (
-    "evergreen_forest", "deciduous_forest", "shrubland", "grassland", "pasture", "wetland", "cropland", "fallow",
-    "orchard",
+    "needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "shrubland", "grassland",
+    "moss_lichen", "pasture", "wetland", "cropland", "paddy", "fallow", "orchard", "park",
 )  # fmt: skip
 SUN_ZENITH_DEG = 35.0
 """at which a palette is lit; what other angles do is the business of light, not of matter"""

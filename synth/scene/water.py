@@ -11,7 +11,9 @@ from torch import Tensor
 from synth.scene.climate import Climate
 from synth.scene.drainage import first_below
 from synth.scene.fractal import covered, fbm, hashed, per_scene, planes, uniform, words
-from synth.scene.terrain import CHANNEL_KM2, FAR_M, Terrain
+from synth.scene.ground import FAR_M
+from synth.scene.river_system import CHANNEL_KM2
+from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
 
 RUNNING_WIDTH_M = 0.8

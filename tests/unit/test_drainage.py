@@ -4,7 +4,8 @@ import torch
 
 from synth.scene.drainage import accumulate, climb, fill_depressions, first_below, steepest, step_length
 from synth.scene.fractal import Window, fbm, per_scene, words
-from synth.scene.terrain import CHANNEL_KM2, draw_landform, grow_drainage
+from synth.scene.landform import draw_landform
+from synth.scene.river_system import CHANNEL_KM2, grow_drainage
 from synth.spec.key import SceneKey
 from synth.spec.recipe import TerrainRecipe
 

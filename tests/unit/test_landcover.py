@@ -20,6 +20,10 @@ def _grown(first: int, count: int, cell_m: float, size: int = 128) -> tuple[Terr
     return terrain, grow_landcover(CoverRecipe(), terrain, keys)
 
 
+def _counts(cover: torch.Tensor) -> torch.Tensor:
+    return torch.bincount(cover.flatten().long(), minlength=len(TERRAFICTA))
+
+
 def test_alone_and_in_a_batch_bit_equal() -> None:
     _, batch = _grown(0, 5, 10.0, 64)
     _, alone = _grown(3, 1, 10.0, 64)
@@ -41,7 +45,7 @@ def test_abundance_refuses_a_factor_that_does_not_divide() -> None:
 
 
 def test_every_class_appears_in_a_corpus() -> None:
-    counts = sum(torch.bincount(_grown(f, 24, 15.0)[1].cover.flatten().long(), minlength=16) for f in (0, 24))
+    counts = sum(_counts(_grown(f, 24, 15.0)[1].cover) for f in (0, 24))
     missing = [name for name, count in zip(TERRAFICTA.classes, counts.tolist(), strict=True) if count == 0]
     assert not missing
 
@@ -49,7 +53,7 @@ def test_every_class_appears_in_a_corpus() -> None:
 def test_most_scenes_have_four_classes() -> None:
     for cell_m in (15.0, 5.0):
         _, cover = _grown(0, 24, cell_m)
-        kinds = [(torch.bincount(c.flatten().long(), minlength=16) > 0.005 * c.numel()).sum() for c in cover.cover]
+        kinds = [(_counts(c) > 0.005 * c.numel()).sum() for c in cover.cover]
         assert sorted(int(k) for k in kinds)[6] >= 4
 
 

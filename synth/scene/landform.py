@@ -1,0 +1,54 @@
+"""The landform: the few numbers of a scene that decide the shape of its ground."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from synth.spec.key import SceneKey
+from synth.spec.recipe import TerrainRecipe
+
+
+@dataclass(frozen=True)
+class Landform:
+    """What was drawn for the ground of one scene.
+
+    Parameters
+    ----------
+    relief_m : height between low and high ground [m]
+    landform_m : size of the largest landforms [m]
+    hurst : roughness exponent of the detail
+    contrast : 0 evenly dissected .. 1 mountains beside plains
+    side : of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
+    inflow_km2 : catchment of the river that enters from afar [km2]
+    inflow_at : where along the far side it enters, 0..1
+    tableland : share of the relief above which the ground is a plateau; 9 where it has none
+    """
+
+    relief_m: float
+    landform_m: float
+    hurst: float
+    contrast: float
+    side: int
+    inflow_km2: float
+    inflow_at: float
+    tableland: float
+
+
+def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:
+    """Draw the shape of one scene's ground."""
+    rng = key.at("terrain", "landform").rng()
+
+    def log_uniform(span: tuple[float, float]) -> float:
+        low, high = (math.log(max(v, 1e-6)) for v in span)
+        return math.exp(low + (high - low) * rng.random())
+
+    relief = log_uniform(recipe.relief_m) if recipe.relief_m[1] > 0 else 0.0
+    landform = 1000.0 * log_uniform(recipe.landform_km)
+    hurst = recipe.hurst[0] + (recipe.hurst[1] - recipe.hurst[0]) * rng.random()
+    contrast, side = rng.random(), int(4 * rng.random())
+    far = rng.random()
+    inflow = 10.0 ** (1.0 + 6.0 * (far - 0.5)) if far > 0.5 else 0.0
+    enters, table = 0.2 + 0.6 * rng.random(), rng.random()
+    tableland = 0.15 + 1.6 * table if table < 0.3 else 9.0
+    return Landform(relief, landform, hurst, contrast, side, inflow, enters, tableland)
