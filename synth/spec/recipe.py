@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from synth.spec.biome import BIOMES
 from synth.spec.refusal import Refusal
 
 
@@ -86,9 +87,11 @@ class TerrainRecipe(Recipe):
 class CoverRecipe(Recipe):
     """What grows and stands on the ground."""
 
-    moisture: Span = (0.15, 0.95)
+    climates: tuple[str, ...] = tuple(BIOMES)
+    """named climates, drawn from for each scene, within the spans of moisture and warmth"""
+    moisture: Span = (0.0, 1.0)
     """from desert (0) to rainforest (1)"""
-    warmth: Span = (0.1, 1.0)
+    warmth: Span = (0.0, 1.0)
     """from tundra (0) to tropics (1), at the lowest ground"""
     season: Span = (0.0, 1.0)
     """time of year as a share of the growing cycle"""
