@@ -12,6 +12,7 @@ from torch.nn import functional
 from pretrain.batch import Batch
 from pretrain.recipe import EpisodeRecipe
 from pretrain.scaling import Scaling
+from synth.degrade import generalise, shift
 from synth.spec.key import SceneKey
 
 LEAST_SHARE = 0.003
@@ -166,12 +167,9 @@ def _split_parcels(mass: Tensor, material: Tensor, rng: np.random.Generator) -> 
 
 def _generalised(target: Tensor, rng: np.random.Generator) -> Tensor:
     """The map as a person would draw it: the class that fills most of a neighbourhood, one a pixel, up to 2 px off."""
-    side = 2 * int(rng.integers(1, 7)) + 1
-    around = functional.avg_pool2d(target, side, 1, side // 2, count_include_pad=False)
-    labelled = target.sum(1, keepdim=True) > 0.5
-    whole = functional.one_hot(around.argmax(1), target.shape[1]).permute(0, 3, 1, 2).float() * labelled
+    whole = generalise(target, 2 * int(rng.integers(1, 7)) + 1)
     dy, dx = (int(d) for d in rng.integers(-2, 3, 2)) if rng.random() < 0.3 else (0, 0)
-    return torch.roll(whole, (dy, dx), (2, 3))
+    return shift(whole, dy, dx)
 
 
 def _give_labels(recipe: EpisodeRecipe, target: Tensor, rng: np.random.Generator) -> tuple[Tensor | None, Tensor]:
