@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, per_scene
-from synth.scene.ground import raise_ground
+from synth.scene.ground import Ground, raise_ground
 from synth.scene.landform import draw_landform
 from synth.scene.river_system import grow_drainage
 from synth.spec.key import SceneKey
@@ -28,6 +28,7 @@ class Terrain:
     ----------
     elevation_m : (N, H, W) height [m]
     slope : (N, H, W) rise over run
+    rise_y : (N, H, W) rise towards the south over run: positive on slopes that face north
     wetness : (N, H, W) 0 high above the rivers .. 1 beside them on flat ground
     above_river_m : (N, H, W) height above the stream that the ground drains to [m]
     uplift : (N, H, W) 0 plain .. 1 mountain
@@ -40,10 +41,12 @@ class Terrain:
     drainage : the river system
     reference_m : (N, P) heights of the world around the origin, by which ranks are taken [m]
     facts : what was drawn for each scene
+    far : the same world as `fovea` sees it, by which shares are taken; None in that look itself
     """
 
     elevation_m: Tensor
     slope: Tensor
+    rise_y: Tensor
     wetness: Tensor
     above_river_m: Tensor
     uplift: Tensor
@@ -56,6 +59,7 @@ class Terrain:
     drainage: Drainage
     reference_m: Tensor
     facts: list[dict[str, Any]] = field(default_factory=list)
+    far: Terrain | None = None
 
 
 def fovea(keys: Sequence[SceneKey], device: torch.device | str, points: int = 64, reach_m: float = 6000.0) -> Window:
@@ -107,25 +111,34 @@ def grow_terrain(
     twice = (2 * cell).to(torch.float32)[:, None, None]
     rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
     rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
+    facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst} for f in forms]
+    look = fovea(keys, device)
+    seen = raise_ground(look, forms, drainage, keys)
+    rise_far = torch.gradient(seen.elevation_m, spacing=(look.y_m[0].float(), look.x_m[0].float()), dim=(1, 2))
+    reference_m = seen.elevation_m.flatten(1)
+    far = _terrain(seen, rise_far[0], rise_far[1], look, drainage, reference_m, facts)
+    inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
+    return replace(_terrain(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
+
+
+def _terrain(
+    ground: Ground,
+    rise_y: Tensor,
+    rise_x: Tensor,
+    window: Window,
+    drainage: Drainage,
+    reference_m: Tensor,
+    facts: list[dict[str, Any]],
+) -> Terrain:
     slope = torch.sqrt(rise_y * rise_y + rise_x * rise_x)
-
-    def inner(plane: Tensor) -> Tensor:
-        return plane[:, 1:-1, 1:-1].contiguous()
-
-    above = inner(ground.above_river_m)
     return Terrain(
-        elevation_m=inner(raised),
+        **vars(ground),
         slope=slope,
-        wetness=1 / ((1 + above / 6.0) * (1 + 8 * slope)),
-        above_river_m=above,
-        uplift=inner(ground.uplift),
-        river_m=inner(ground.river_m),
-        river_width_m=inner(ground.river_width_m),
-        river_level_m=inner(ground.river_level_m),
-        node=inner(ground.node),
-        cell_m=cell,
+        rise_y=rise_y,
+        wetness=1 / ((1 + ground.above_river_m / 6.0) * (1 + 8 * slope)),
+        cell_m=window.cell_m,
         window=window,
         drainage=drainage,
-        reference_m=raise_ground(fovea(keys, device), forms, drainage, keys).elevation_m.flatten(1),
-        facts=[{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst} for f in forms],
+        reference_m=reference_m,
+        facts=facts,
     )
