@@ -46,7 +46,7 @@ def of(palette: Palette, name: str, nm: float) -> Tensor:
 
 
 def test_spectra_are_reflectances(palette: Palette) -> None:
-    assert palette.spectra.shape == (6, 16, 16, 211)
+    assert palette.spectra.shape == (6, len(TERRAFICTA), 16, 211)
     assert palette.spectra.isfinite().all()
     assert palette.spectra.min() >= 0
     assert palette.spectra.max() <= 1
