@@ -14,6 +14,11 @@ from synth.spec.recipe import CoverRecipe
 
 LAPSE_K_M = 0.0065
 """temperature lost with height [K/m]: International Standard Atmosphere, ISO 2533"""
+TREELINE_C = 6.4
+"""mean temperature of the growing season at the treeline [deg C].
+Source: C. Koerner, J. Paulsen 2004, doi:10.1111/j.1365-2699.2003.01043.x (root zone 6.7, air 5.5 to 7.5)."""
+SNOWLINE_C = 1.0
+"""the same where snow outlives the summer [deg C]: 800 m above the treeline, chosen"""
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,31 @@ class Climate:
         return (2.0 * self.season - 1.0) ** 2
 
     @property
+    def seasons(self) -> float:
+        """0 .. 1: how much of a winter the latitude brings; none at the equator."""
+        return min(abs(self.latitude_deg) / 40.0, 1.0)
+
+    @property
+    def snow_c(self) -> float:
+        """Growing-season temperature of the places down to which snow lies at this time of year [deg C]."""
+        return SNOWLINE_C + 7.5 * self.winter * self.seasons
+
+    @property
     def arable(self) -> float:
         """0 .. 1: how far the climate allows crops at all (deserts and tundra hardly do)."""
         warm = min(max((self.summer_c - 8.0) / 5.0, 0.0), 1.0)
         moist = min(max((self.moisture - 0.12) / 0.15, 0.15), 1.0)
         return warm * moist
+
+    @property
+    def dry_summer(self) -> float:
+        """0 .. 1: depth of a dry season at the height of the growing cycle (maquis, evergreen oak)."""
+        return self.drought * max(0.0, -math.cos(2 * math.pi * BIOMES[self.kind].driest))
+
+    @property
+    def dry_winter(self) -> float:
+        """0 .. 1: depth of a dry season at its ends (savanna, monsoon forest, steppe)."""
+        return self.drought * max(0.0, math.cos(2 * math.pi * BIOMES[self.kind].driest))
 
     @property
     def dryness(self) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from synth.scene.climate import Climate, draw_climate
 from synth.scene.field import choose_crops, choose_farmed, cut_parcels, lay_blocks
+from synth.scene.fire import burn
 from synth.scene.fractal import Cells, covered, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
 from synth.scene.settlement import Settlement, settle
@@ -20,6 +21,11 @@ from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA, Legend
 from synth.spec.recipe import CoverRecipe
 from synth.spec.refusal import Refusal
+
+CROWNS = {"needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4}
+"""height of the crowns of each kind of forest, over that of a broadleaved one"""
+UNTILLED = ("wetland", "mangrove", "snow")
+"""wild ground that is not ploughed"""
 
 
 @dataclass(frozen=True)
@@ -91,24 +97,15 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     water = fill_water(climates, terrain, keys, dice)
     blocks = lay_blocks(climates, points, keys)
     town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore), dice)
-    cover, parcel = _compose(climates, terrain, habitat, water, blocks, town, keys, dice)
-    growth = planes([1.0 - 0.45 * c.winter for c in climates], device)
+    wild = natural_cover(climates, terrain, habitat, water, burn(climates, terrain, keys, word), {})
+    cover, parcel = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice)
+    growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
     vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
-    trees = (cover == TERRAFICTA.index("evergreen_forest")) | (cover == TERRAFICTA.index("deciduous_forest"))
-    crowns = (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
-    height = torch.where(trees, crowns, torch.where(cover == TERRAFICTA.index("building"), town.height_m, 0.0))
+    taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
+    crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
+    height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
     return LandCover(cover, parcel, vigour, height, water.surface_m, [c.facts() for c in climates])
-
-
-def _marsh(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, water: Water, style: Sequence[float]
-           ) -> Tensor:  # fmt: skip
-    """(N, H, W) bool: flat ground hardly above the water, in patches; peat also away from it where cool and wet."""
-    near_m = planes([0.3 + 2.2 * c.moisture * s for c, s in zip(climates, style, strict=True)], habitat.patch.device)
-    boggy = 1 - water.above_m / near_m + 0.7 * habitat.patch + 0.3 * habitat.stand
-    peat = (habitat.moisture - 0.78) * 4 + (11 - habitat.summer_c) * 0.15 + habitat.region + 0.5 * habitat.patch
-    flat = (terrain.slope < 0.06) & (habitat.moisture > 0.3) & (habitat.summer_c > 3)
-    return flat & (((boggy > 0.4) & (water.above_m < 2 * near_m)) | (peat > 2.0))
 
 
 def _compose(
@@ -116,26 +113,27 @@ def _compose(
     terrain: Terrain,
     habitat: Habitat,
     water: Water,
+    wild: Tensor,
     blocks: Cells,
     town: Settlement,
     keys: Sequence[SceneKey],
     dice: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Lay the layers over each other: vegetation, marsh, fields, towns, water, roads, snow."""
+    """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
     device, at = terrain.slope.device, TERRAFICTA.index
     style = [[float(v) for v in k.at("cover", "style").rng().random(4)] for k in keys]
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
-    cover = natural_cover(climates, terrain, habitat)
+    cover = wild
 
     def lay(where: Tensor, what: Tensor | str) -> None:
         nonlocal cover
         value = at(what) if isinstance(what, str) else what
         cover = torch.where(where, value, cover).to(torch.uint8)
 
-    marsh = _marsh(climates, terrain, habitat, water, [s[3] for s in style])
-    lay(marsh, "wetland")
-
-    taken = marsh | water.shore | water.open_water | town.inside
+    untilled = torch.zeros_like(water.shore)
+    for name in UNTILLED:
+        untilled |= wild == at(name)
+    taken = untilled | water.shore | water.open_water | town.inside
     farmed = choose_farmed(climates, terrain, habitat, blocks) & ~taken
     fields = cut_parcels(climates, terrain, blocks, farmed, keys)
     lay(farmed, choose_crops(climates, blocks, fields, keys))
@@ -158,10 +156,6 @@ def _compose(
     bridge = town.main_road & water.river
     road = ((town.road | tracks) & ~water.open_water) | bridge
     lay(road, "road")
-
-    natural = ~(farmed | town.inside | water.open_water | road)
-    line = planes([3.5 + 5.5 * c.winter for c in climates], device)
-    lay(natural & (habitat.summer_c + 0.8 * habitat.stand + 1.5 * (terrain.slope - 0.6).clamp(min=0) < line), "snow")
 
     parcel = torch.where(farmed & ~hedged & ~fields.idle, fields.parcel, 0)
     parcel = torch.where(town.inside | road, town.lot, parcel)

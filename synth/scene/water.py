@@ -31,6 +31,8 @@ class Water:
     above_m : (N, H, W) height above the nearest water level [m]
     shore : (N, H, W) bool, beaches, river bars and the beds of dry rivers
     surface_m : (N, H, W) height of the ground, or of the water that stands on it [m]
+    sea : (N, H, W) bool, the part of the open water that is salt
+    tidal : (N, H, W) bool, mud between the tides
     """
 
     open_water: Tensor
@@ -38,6 +40,8 @@ class Water:
     above_m: Tensor
     shore: Tensor
     surface_m: Tensor
+    sea: Tensor
+    tidal: Tensor
 
 
 def _dam(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Tensor:
@@ -94,4 +98,6 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     open_water = lake | river
     over_river = torch.where(channel & wet, (terrain.elevation_m - terrain.river_level_m).clamp(min=0.0), 1e9)
     surface = torch.where(lake, level, terrain.elevation_m)
-    return Water(open_water, river & ~lake, torch.minimum(above, over_river), shore & ~open_water, surface)
+    none = torch.zeros_like(open_water)
+    above = torch.minimum(above, over_river)
+    return Water(open_water, river & ~lake, above, shore & ~open_water, surface, sea=none, tidal=none)
