@@ -97,3 +97,11 @@ def crosswalk_from(name: str, prior: Mapping[str, float] | Sequence[float] | Non
         for s in range(len(TERRAFICTA))
     )
     return Crosswalk(to.target, TERRAFICTA, shares)
+
+
+def read_codes(name: str) -> tuple[int, ...]:
+    """The numbers that a product stores for its classes, in the order of the legend; 1..K where it has none."""
+    classes = read_legend(name).classes
+    if name == TERRAFICTA.name:
+        return tuple(range(1, len(classes) + 1))
+    return tuple(_entry(name).get("codes", range(1, len(classes) + 1)))
