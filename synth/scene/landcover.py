@@ -108,6 +108,13 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     return LandCover(cover, parcel, vigour, height, water.surface_m, [c.facts() for c in climates])
 
 
+def _tree_of(climate: Climate) -> str:
+    """The class of the trees that people plant in gardens and hedges."""
+    if climate.kind in ("tundra", "boreal"):
+        return "needleleaf_forest"
+    return "evergreen_forest" if climate.kind in ("mediterranean", "monsoon", "rainforest") else "deciduous_forest"
+
+
 def _compose(
     climates: Sequence[Climate],
     terrain: Terrain,
@@ -140,14 +147,17 @@ def _compose(
     lay(farmed & fields.idle, torch.where(habitat.moisture < 0.35, at("bare_soil"), at("grassland")))
     hedge = planes([5.0 * s[0] if s[0] > 0.5 else 0.0 for s in style], device) * uniform(blocks.identity, 15)
     hedged = farmed & covered(fields.edge_m, hedge, cell, dice)
-    lay(hedged, torch.where(habitat.grain > -0.3, at("deciduous_forest"), at("shrubland")))
+    tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
+    lay(hedged, torch.where(habitat.grain > -0.3, tree, at("shrubland")))
     track = planes([1.2 + 2.0 * s[1] for s in style], device)
     tracks = farmed & covered(blocks.edge_m, track, cell, dice) & (uniform(blocks.junction, 16) < 0.7)
 
-    garden = town.garden
-    yard = torch.where(garden < 0.85, at("deciduous_forest"), at("bare_soil"))
-    yard = torch.where(garden < 0.55, at("pasture"), yard)
-    yard = torch.where((habitat.grain > 0.9) & (habitat.moisture > 0.3), at("deciduous_forest"), yard)
+    # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
+    garden = 0.45 * town.garden + 0.55 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
+    yard = torch.where(garden < 0.8, at("road"), at("bare_soil"))
+    yard = torch.where(garden < 0.6, tree, yard)
+    yard = torch.where(garden < 0.45, at("pasture"), yard)
+    yard = torch.where((habitat.grain > 1.1) & (habitat.moisture > 0.3), tree, yard)
     yard = torch.where(habitat.summer_c < 7.0, torch.where(garden < 0.6, at("grassland"), at("bare_soil")), yard)
     lay(town.inside, torch.where(habitat.moisture < 0.25, at("bare_soil"), yard))
     lay(town.roof, "building")
