@@ -23,6 +23,7 @@ class Landform:
     inflow_km2 : catchment of the river that enters from afar [km2]
     inflow_at : where along the far side it enters, 0..1
     tableland : share of the relief above which the ground is a plateau; 9 where it has none
+    style : what shaped it beside rivers, one of `synth.spec.recipe.STYLES`
     """
 
     relief_m: float
@@ -33,6 +34,7 @@ class Landform:
     inflow_km2: float
     inflow_at: float
     tableland: float
+    style: str = "fluvial"
 
 
 def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:
@@ -51,4 +53,6 @@ def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:
     inflow = 10.0 ** (1.0 + 6.0 * (far - 0.5)) if far > 0.5 else 0.0
     enters, table = 0.2 + 0.6 * rng.random(), rng.random()
     tableland = 0.15 + 1.6 * table if table < 0.3 else 9.0
-    return Landform(relief, landform, hurst, contrast, side, inflow, enters, tableland)
+    styles = recipe.styles
+    style = styles[int(len(styles) * key.at("terrain", "style").rng().random())]
+    return Landform(relief, landform, hurst, contrast, side, inflow, enters, tableland, style)

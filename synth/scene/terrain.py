@@ -111,7 +111,7 @@ def grow_terrain(
     twice = (2 * cell).to(torch.float32)[:, None, None]
     rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
     rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
-    facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst} for f in forms]
+    facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst, "style": f.style} for f in forms]
     look = fovea(keys, device)
     seen = raise_ground(look, forms, drainage, keys)
     rise_far = torch.gradient(seen.elevation_m, spacing=(look.y_m[0].float(), look.x_m[0].float()), dim=(1, 2))

@@ -73,6 +73,16 @@ def _apply(content: dict[str, Any], change: str) -> None:
     content[last] = yaml.safe_load(value)
 
 
+STYLES = ("fluvial", "coast", "dunes", "glacial", "karst")
+"""what can shape the ground"""
+
+
+def _known_styles(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or any(name not in STYLES for name in names):
+        raise ValueError(f"name one or more of {', '.join(STYLES)}")
+    return names
+
+
 class TerrainRecipe(Recipe):
     """The shape of the ground."""
 
@@ -82,6 +92,8 @@ class TerrainRecipe(Recipe):
     """size of the largest landforms [km]"""
     hurst: Span = (0.75, 1.0)
     """roughness exponent; 1 is smooth"""
+    styles: Annotated[tuple[str, ...], AfterValidator(_known_styles)] = (*["fluvial"] * 4, *STYLES[1:])
+    """what shaped the ground, drawn from for each scene; a name may be repeated to weigh it"""
 
 
 class CoverRecipe(Recipe):
