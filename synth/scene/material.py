@@ -109,7 +109,7 @@ def draw_palette(
     facts = facts if facts is not None else [{}] * len(keys)
     spectra = _class_means().to(device)[None, :, None].expand(len(keys), -1, VARIANTS, -1)
     if recipe.variability > 0:
-        drawn = draw_matter(list(keys), list(facts), wavelength)
+        drawn = draw_matter(list(keys), list(facts), wavelength).spectra
         spectra = spectra + recipe.variability * (drawn - spectra)
     word = words([key.at("material", "texture").word() for key in keys], device)
     return Palette(spectra.float(), wavelength.float(), word, recipe.variability)
@@ -119,7 +119,7 @@ def draw_palette(
 def _class_means() -> Tensor:
     """(K, L) float64: mean over scenes of every season, warmth and moisture."""
     keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
-    return draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM).mean((0, 2))
+    return draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM).spectra.mean((0, 2))
 
 
 def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:

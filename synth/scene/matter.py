@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,39 +11,69 @@ import torch
 from torch import Tensor
 
 from synth.scene.inland_water import WaterBody, water_reflectance
-from synth.scene.phenology import at_season
+from synth.scene.phenology import SOWN, at_season, draw_calendar
 from synth.scene.snow import snow_reflectance
 from synth.scene.solid import absorber_shapes, draw_abundance, solid_reflectance, wetted
-from synth.scene.trait import Setting, Traits, draw_traits, kin
-from synth.scene.vegetation import VEGETATED, vegetation_reflectance
+from synth.scene.trait import Setting, Traits, draw_kinds, draw_traits, kin
+from synth.scene.vegetation import VEGETATED, leaf_area, plant_cover, vegetation_reflectance
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 
 VARIANTS = 16
 TRAITS = (
-    "n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "slope", "hotspot", "wood", "crown", "litter", "under",
-    "flood", "dead",
+    "n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "slope", "hotspot", "wood", "clump", "crown", "litter",
+    "under", "flood", "dead",
 )  # fmt: skip
-NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock")
-BARE = ("bare_soil", "burnt", "quarry")
-FIRE_SHARE = 0.08
-"""share of scenes with burnt ground at middling moisture; chosen"""
+SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
+GROUPS = {"plantation": 2, "orchard": 2, "cropland": 4, "paddy": 4}
+"""how many kinds of plants or crops share the variants of a class; one where nothing is said"""
+WILD_FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove")
+DEAD_VARIANTS = 2
+"""of a wild forest: dead or defoliated, dying"""
+NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
 ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
 ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
 ROADS = ("asphalt", "concrete", "gravel", "soil")
 ROAD_SHARES = np.array([0.62, 0.12, 0.13, 0.13])
+PITS = ("crushed", "gravel", "soil", "coal")
+PIT_SHARES = np.array([0.62, 0.2, 0.1, 0.08])
+"""what quarries and mines lay open; chosen"""
 
 
-def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wavelength_nm: Tensor) -> Tensor:
-    """Spectra (N, K, V, L) float64 of V variants of every class of TERRAFICTA in N scenes."""
+@dataclass(frozen=True)
+class Matter:
+    """What N scenes are made of, in V variants of each of the K classes of TERRAFICTA.
+
+    Parameters
+    ----------
+    spectra : (N, K, V, L) float64 reflectance
+    lai : (N, K, V) green leaf area index, 0 where nothing grows [m2 m-2]
+    closure : (N, K, V) share of the ground that plants hide from above
+    groups : (K,) int64, how many kinds share the variants of a class, in equal runs
+    """
+
+    spectra: Tensor
+    lai: Tensor
+    closure: Tensor
+    groups: Tensor
+
+
+def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wavelength_nm: Tensor) -> Matter:
+    """What every class is made of in N scenes; all chance but the weather's is the same at every season."""
     keys = [key.at("material") for key in keys]
     settings = [Setting.of(fact, key) for fact, key in zip(facts, keys, strict=True)]
     solids = _draw_solids(keys, settings, wavelength_nm)
     water = _draw_water(keys, settings, solids["soil"], wavelength_nm)
-    spectra = _draw_vegetation(keys, settings, solids, water, wavelength_nm)
-    spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "burnt", "quarry", "building", "road")}
+    spectra, lai, closure = _draw_vegetation(keys, settings, solids, water, wavelength_nm)
+    spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "quarry", "building", "road")}
     spectra |= {"water": water, "snow": _draw_snow(keys, settings, solids["rock"], wavelength_nm)}
-    return torch.stack([spectra[name] for name in TERRAFICTA.classes], 1)
+    bare = torch.zeros_like(water[..., 0])
+    return Matter(
+        torch.stack([spectra[name] for name in TERRAFICTA.classes], 1),
+        torch.stack([lai.get(name, bare) for name in TERRAFICTA.classes], 1),
+        torch.stack([closure.get(name, bare) for name in TERRAFICTA.classes], 1),
+        torch.tensor([GROUPS.get(name, 1) for name in TERRAFICTA.classes], device=wavelength_nm.device),
+    )
 
 
 def _stacked(rows: list[dict[str, np.ndarray]], like: Tensor) -> dict[str, Tensor]:
@@ -65,7 +96,7 @@ def _soil_lean(setting: Setting) -> dict[str, float]:
 def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: Tensor) -> dict[str, Tensor]:
     """{what: (N, V, L)}: natural solids, moist soils, roofs and roads."""
     drawn: dict[str, list[np.ndarray]] = {
-        name: [] for name in (*NATURAL_SOLIDS, "bare_soil", "burnt", "quarry", "building", "road")
+        name: [] for name in (*NATURAL_SOLIDS, "bare_soil", "quarry", "building", "road")
     }
     film, wet = [], []
     for key, setting in zip(keys, settings, strict=True):
@@ -73,10 +104,7 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
         for name in NATURAL_SOLIDS:
             drawn[name].append(draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None))
         drawn["bare_soil"].append(draw_abundance("soil", key.at("soil"), VARIANTS, lean))
-        drawn["burnt"].append(draw_abundance("char", key.at("burnt"), VARIANTS))
-        drawn["quarry"].append(draw_abundance("rock", key.at("quarry"), VARIANTS))
-        for name in ("litter", "bare_soil"):
-            drawn[name][-1] = _burnt(drawn[name][-1], key.at("fire"), setting)
+        drawn["quarry"].append(_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.8, lean))
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))
         drawn["road"].append(_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean))
         rng = key.at("damp").rng()
@@ -90,18 +118,11 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
         for name, rows in drawn.items()
     }
     film_cm, share = (torch.as_tensor(np.concatenate(rows)).to(shapes) for rows in (film, wet))
+    dry = out["soil"].flatten(0, 1)
     for name, damp in (("soil", 1.0), ("bare_soil", 1.0), ("sand", 0.5)):
         out[name] = wetted(out[name].flatten(0, 1), film_cm, damp * share, wavelength_nm).view(shape)
+    out["mud"] = wetted(dry, film_cm + 0.05, torch.full_like(share, 0.95), wavelength_nm).view(shape)
     return out
-
-
-def _burnt(ground: np.ndarray, key: SceneKey, setting: Setting) -> np.ndarray:
-    """Litter or bare ground (V, A), charred in the barest variants of a few scenes; dry land burns more often."""
-    rng = key.rng()
-    burns = rng.random() < FIRE_SHARE * (1.5 - setting.moisture)
-    count = rng.integers(2, VARIANTS // 2) if burns else 0
-    char = draw_abundance("char", key.at("char"), VARIANTS)
-    return np.where((np.arange(VARIANTS) < count)[:, None], char, ground)
 
 
 def _assorted(
@@ -121,30 +142,74 @@ def _assorted(
 
 def _draw_vegetation(
     keys: list[SceneKey], settings: list[Setting], solids: dict[str, Tensor], water: Tensor, wavelength_nm: Tensor
-) -> dict[str, Tensor]:
-    """{class: (N, V, L)} of the plant-covered classes, in one batch."""
-    vigour = 2 * (np.arange(VARIANTS) + 0.5) / VARIANTS - 1
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    """{class: (N, V, L)} reflectance of the plant-covered classes, their leaf area and closure {class: (N, V)}."""
     rows = [
-        _whole(at_season(name, draw_traits(name, key.at(name), vigour, setting), setting, key.at(name, "season")))
+        _draw_plants(name, key.at(name), setting)
         for name in VEGETATED
         for key, setting in zip(keys, settings, strict=True)
     ]
-    soil, litter, bark, flood = (
-        part.repeat(len(VEGETATED), 1, 1).flatten(0, 1)
-        for part in (solids["soil"], solids["litter"], solids["bark"], water)
+    fresh = torch.tensor([key.at("fire").rng().random() for key in keys]).to(water)[:, None, None]
+    solids = solids | {
+        "scorched": solids["char"] + 0.2 * fresh**2 * (solids["ash"] - solids["char"]),
+        "charred": 0.35 * solids["bark"],
+    }
+    below = {"mangrove": "mud", "wetland": "mud", "paddy": "mud"}
+    strewn = {"moss_lichen": "lichen", "burnt": "scorched"}
+    stems = {"burnt": "charred"}
+
+    def parts(names: dict[str, str], usual: str) -> Tensor:
+        return torch.stack([solids[names.get(name, usual)] for name in VEGETATED]).flatten(0, 2)
+
+    traits = _stacked(rows, water)
+    flood = water.repeat(len(VEGETATED), 1, 1).flatten(0, 1)
+    spectra = vegetation_reflectance(
+        traits, parts(below, "soil"), parts(strewn, "litter"), parts(stems, "bark"), flood, wavelength_nm
     )
-    spectra = vegetation_reflectance(_stacked(rows, water), soil, litter, bark, flood, wavelength_nm)
-    return dict(zip(VEGETATED, spectra.view(len(VEGETATED), len(keys), VARIANTS, -1), strict=True))
+    shape = (len(VEGETATED), len(keys), VARIANTS)
+    whole = (spectra.view(*shape, -1), leaf_area(traits).view(shape), plant_cover(traits).view(shape))
+    by_class, lai, closure = (dict(zip(VEGETATED, part, strict=True)) for part in whole)
+    return by_class, lai, closure
+
+
+def _draw_plants(cover: str, key: SceneKey, setting: Setting) -> Traits:
+    """Every trait (V,) of a class in one scene: its kinds one after the other, each from the barest to the lushest."""
+    groups = GROUPS.get(cover, 1)
+    parts = []
+    for number, head in enumerate(draw_kinds(cover, key, setting, groups)):
+        own = key.at(head, number)
+        count = VARIANTS // groups
+        vigour = 2 * (np.arange(count) + 0.5) / count - 1
+        traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
+        calendar = draw_calendar(cover, setting, own.at("calendar")) if cover in SOWN else None
+        parts.append(_whole(at_season(head, traits, setting, own.at("season"), calendar)))
+    plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
+    return _dying(plants) if cover in WILD_FORESTS else plants
 
 
 def _whole(traits: Traits) -> Traits:
-    """Every trait, 0 where a class has none, bounded; ordered from the barest to the greenest."""
-    zero = np.zeros(VARIANTS)
-    whole = {name: np.clip(traits.get(name, zero), 0, None) for name in TRAITS}
-    for name in ("wood", "crown", "litter", "flood", "dead"):
-        whole[name] = np.clip(whole[name], 0, 1)
-    order = np.argsort(whole["crown"] * (1 - np.exp(-0.6 * whole["lai"] * (1 - whole["dead"]))), kind="stable")
-    return {name: values[order] for name, values in whole.items()}
+    """Every trait, 0 where a kind of plants has none, bounded."""
+    zero = np.zeros(len(traits["lai"]))
+    return {name: np.clip(traits.get(name, zero), 0, 1 if name in SHARES else None) for name in TRAITS}
+
+
+def _ordered(traits: Traits) -> Traits:
+    """From the barest to the greenest, whatever the season then does to them: a parcel keeps its plants all year."""
+    order = np.argsort(traits["crown"] * (1 - np.exp(-0.6 * traits["lai"] * (1 - traits["dead"]))), kind="stable")
+    return {name: values[order] for name, values in traits.items()}
+
+
+def _dying(traits: Traits) -> Traits:
+    """The barest variants of a forest without their leaves: grey stems, brown needles, little below."""
+    death = np.clip(1 - np.arange(VARIANTS) / (DEAD_VARIANTS - 0.2), 0, 1)
+    return traits | {
+        "lai": traits["lai"] * (1 - 0.5 * death),
+        "wood": traits["wood"] + (0.65 - traits["wood"]).clip(0) * death,
+        "dead": traits["dead"] + (0.97 - traits["dead"]) * death,
+        "cbrown": traits["cbrown"] + 0.5 * death,
+        "under": traits["under"] * (1 - 0.8 * death),
+        "litter": traits["litter"] + (0.8 - traits["litter"]).clip(0) * death * (traits["flood"] == 0),
+    }
 
 
 def _draw_water(keys: list[SceneKey], settings: list[Setting], soil: Tensor, wavelength_nm: Tensor) -> Tensor:

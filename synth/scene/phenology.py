@@ -2,26 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from synth.scene.trait import Setting, Traits
+from synth.spec.biome import BIOMES
 from synth.spec.key import SceneKey
 
-EVERGREEN = ("needleleaf_forest", "evergreen_forest", "mangrove", "plantation")
-LEAF_SHEDDING = ("deciduous_forest", "orchard", "shrubland")
-SOWN = ("cropland", "paddy")
-CROPS_PER_SCENE = 4
+
+@dataclass(frozen=True)
+class Rhythm:
+    """What a year is like for plants in a named climate.
+
+    Parameters
+    ----------
+    leaf_out, leaf_fall : shares of the growing cycle
+    cold : how far winter strips the trees that shed, 0..1
+    frost : how far winter bleaches grass, 0..1
+    drop : how far the dry season strips them, 0..1
+    straw : how far the dry season cures grass, 0..1
+
+    Source
+    ------
+    Which climates have which: M. White et al. 1997, doi:10.1029/97GB00330 (temperate); P. Reich & R. Borchert 1984,
+    doi:10.2307/2260006 (dry tropics); leaf-out and fall to a month, the shares chosen.
+    """
+
+    leaf_out: float
+    leaf_fall: float
+    cold: float
+    frost: float
+    drop: float
+    straw: float
 
 
-def at_season(cover: str, traits: Traits, setting: Setting, key: SceneKey) -> Traits:
-    """The traits of a class (V,) at its time of year."""
-    if cover in SOWN:
-        return _sown(traits, setting, key)
-    if cover in EVERGREEN:
-        return traits
-    if cover in LEAF_SHEDDING:
-        return _leaf_shedding(traits, setting, key, shed=0.45 if cover == "shrubland" else 1.0)
-    return _grass(traits, setting, key)
+RHYTHMS = {
+    "tundra": Rhythm(0.32, 0.68, 1.0, 0.9, 0.0, 0.4),
+    "boreal": Rhythm(0.27, 0.74, 1.0, 0.85, 0.0, 0.5),
+    "temperate": Rhythm(0.2, 0.84, 1.0, 0.65, 0.0, 0.6),
+    "mediterranean": Rhythm(0.15, 0.9, 0.9, 0.1, 0.1, 1.0),
+    "steppe": Rhythm(0.22, 0.8, 1.0, 0.8, 0.3, 1.0),
+    "desert": Rhythm(0.2, 0.85, 0.5, 0.3, 0.5, 1.0),
+    "savanna": Rhythm(0.2, 0.84, 0.3, 0.1, 0.95, 1.0),
+    "monsoon": Rhythm(0.2, 0.84, 0.4, 0.2, 0.85, 0.9),
+    "rainforest": Rhythm(0.2, 0.84, 0.0, 0.0, 0.1, 0.5),
+}
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """When a crop does what, in shares of the growing cycle from its sowing on; all increase.
+
+    Parameters
+    ----------
+    sowing : share of the cycle at which it is sown or planted; < 0: in the autumn before
+    emergence, peak, ripeness, harvest : after sowing
+    height : leaf area at its peak over that of a lush field, 0..1
+    """
+
+    sowing: float
+    emergence: float
+    peak: float
+    ripeness: float
+    harvest: float
+    height: float
+
+
+def draw_calendar(cover: str, setting: Setting, key: SceneKey) -> Calendar:
+    """A crop of the scene; some are sown in autumn, paddies where it is always warm at any time."""
+    rng = key.rng()
+    chance, when, long, height = rng.random(4)
+    if cover == "paddy":
+        sowing = when if setting.warmth > 0.8 else 0.2 + 0.12 * when
+        return Calendar(sowing, 0.01, 0.2 + 0.05 * long, 0.31 + 0.06 * long, 0.36 + 0.07 * long, 0.8 + 0.2 * height)
+    autumn = chance < 0.35
+    sowing = -0.3 + 0.15 * when if autumn else 0.05 + 0.35 * when
+    length = 0.35 + 0.25 * long + 0.3 * autumn
+    return Calendar(sowing, 0.05, 0.45 * length, 0.85 * length, length, 0.5 + 0.5 * height)
+
+
+def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, calendar: Calendar | None = None) -> Traits:
+    """The traits of a kind of plants (V,) at their time of year.
+
+    Parameters
+    ----------
+    head : of vegetation.yaml
+    traits : at their best
+    calendar : of the crop, where it is one
+    """
+    jitter = key.rng().standard_normal(len(traits["lai"]))
+    if calendar is not None:
+        return _sown(traits, calendar, setting.season, key, flooded=head == "paddy")
+    return HABITS[head](traits, setting, jitter)
 
 
 def _between(season: np.ndarray, rise: float, fall: float, width: float) -> np.ndarray:
@@ -35,64 +109,115 @@ def _winter(setting: Setting) -> float:
     return float(np.clip((0.9 - setting.warmth) / 0.35, 0, 1))
 
 
-def _leaf_shedding(traits: Traits, setting: Setting, key: SceneKey, shed: float) -> Traits:
-    season = setting.season + 0.025 * key.rng().standard_normal(len(traits["lai"]))
-    depth = shed * max(_winter(setting), 0.6 * float(np.clip((0.45 - setting.moisture) / 0.3, 0, 1)))
-    leaves = 1 - depth * (1 - _between(season, 0.2, 0.84, 0.025))
-    autumn = depth * np.exp(-(((season - 0.8) / 0.06) ** 2))
-    spring = depth * np.exp(-(((season - 0.22) / 0.06) ** 2))
-    bare = 0.35 * traits["lai"] * traits.get("wood", 0.1) / 0.1  # stems and twigs stay
-    lai = traits["lai"] * leaves
+def _parched(setting: Setting, season: np.ndarray) -> np.ndarray:
+    """0..1: how dry the ground is for plants whose season runs a little before or behind."""
+    away = np.abs(season - BIOMES[setting.kind].driest) % 1.0
+    value: np.ndarray = setting.drought * np.clip(np.cos(np.pi * np.minimum(away, 1 - away) / 0.6), 0, 1)
+    return value
+
+
+def _evergreen(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    """Hardly any change: a little paler in frost, a little browner in drought."""
+    rhythm = RHYTHMS[setting.kind]
+    cold = rhythm.frost * _winter(setting) * (1 - _between(setting.season + 0.03 * jitter, 0.18, 0.82, 0.05))
+    dry = rhythm.straw * _parched(setting, setting.season + 0.03 * jitter)
     return {
         **traits,
-        "lai": lai + np.minimum(bare, 1.2) * (1 - leaves),
-        "wood": traits["wood"] + (0.95 - traits["wood"]) * (1 - leaves),
-        "cab": traits["cab"] * (1 - 0.8 * autumn) * (1 - 0.35 * spring),
-        "car": traits["car"] * (1 - 0.3 * autumn),
-        "ant": traits["ant"] + 7 * autumn,
-        "cbrown": traits["cbrown"] + 0.5 * autumn,
-        "cw": traits["cw"] * (1 - 0.4 * autumn),
+        "lai": traits["lai"] * (1 - 0.12 * dry),
+        "cab": traits["cab"] * (1 - 0.12 * cold - 0.1 * dry),
+        "under": traits.get("under", np.zeros_like(cold)) * (1 - 0.7 * np.maximum(cold, dry)),
     }
 
 
-def _grass(traits: Traits, setting: Setting, key: SceneKey) -> Traits:
-    season = setting.season + 0.03 * key.rng().standard_normal(len(traits["lai"]))
-    cold = 0.75 * _winter(setting) * (1 - _between(season, 0.14, 0.86, 0.04))
-    dry = float(np.clip((0.75 - setting.moisture) / 0.5, 0, 1)) * (1 - _between(season, 0.1, 0.55, 0.06))
-    asleep = np.maximum(cold, 0.9 * dry)
-    return {
-        **traits,
-        "lai": traits["lai"] * (1 - 0.45 * asleep),
-        "cab": traits["cab"] * (1 - 0.5 * asleep),
-        "cw": traits["cw"] * (1 - 0.5 * asleep),
-        "cbrown": traits["cbrown"] + 0.3 * asleep,
-        "dead": traits["dead"] + (0.97 - traits["dead"]) * asleep,
-    }
+def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+    """Leaves fall in winter, or in the dry season where that is what a year is made of; stems and twigs stay."""
+
+    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+        rhythm = RHYTHMS[setting.kind]
+        season = setting.season + 0.025 * jitter
+        cold = depth * rhythm.cold * _winter(setting)
+        thirst = np.clip((_parched(setting, season) - 0.3) / 0.35, 0, 1)
+        drop = depth * rhythm.drop * (1 - watered) * thirst
+        leaves = (1 - cold * (1 - _between(season, rhythm.leaf_out, rhythm.leaf_fall, 0.025))) * (1 - drop)
+        autumn = cold * np.exp(-(((season - rhythm.leaf_fall + 0.04) / 0.06) ** 2))
+        spring = cold * np.exp(-(((season - rhythm.leaf_out - 0.02) / 0.06) ** 2))
+        yellow = np.maximum(autumn, 2 * drop * (1 - drop))
+        bare = 0.35 * traits["lai"] * traits.get("wood", 0.1) / 0.1
+        return {
+            **traits,
+            "lai": traits["lai"] * leaves + np.minimum(bare, 1.2) * (1 - leaves),
+            "wood": traits["wood"] + (0.95 - traits["wood"]) * (1 - leaves),
+            "cab": traits["cab"] * (1 - 0.8 * yellow) * (1 - 0.35 * spring),
+            "car": traits["car"] * (1 - 0.3 * yellow),
+            "ant": traits["ant"] + 7 * autumn,
+            "cbrown": traits["cbrown"] + 0.5 * yellow,
+            "cw": traits["cw"] * (1 - 0.4 * yellow),
+            "under": traits.get("under", np.zeros_like(drop)) * (1 - 0.5 * cold * (1 - leaves) - 0.8 * drop),
+        }
+
+    return at
 
 
-def _sown(traits: Traits, setting: Setting, key: SceneKey) -> Traits:
-    """Fields of a few crops, each with its own calendar; some are sown late, some harvested early."""
-    rng = key.rng()
+def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+    """Green where it is neither too cold nor too dry, else bleached; `watered` 0..1 by people or a high water table."""
+
+    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+        rhythm = RHYTHMS[setting.kind]
+        season = setting.season + 0.03 * jitter
+        cold = rhythm.frost * _winter(setting) * (1 - _between(season, rhythm.leaf_out - 0.06, 0.86, 0.04))
+        dry = rhythm.straw * np.clip(1.5 * _parched(setting, season) - 0.1, 0, 1) * (1 - watered)
+        asleep = np.maximum(cold, 0.95 * dry)
+        return {
+            **traits,
+            "lai": traits["lai"] * (1 - 0.45 * asleep),
+            "cab": traits["cab"] * (1 - 0.5 * asleep),
+            "cw": traits["cw"] * (1 - 0.5 * asleep),
+            "cbrown": traits["cbrown"] + 0.3 * asleep,
+            "dead": traits["dead"] + (0.97 - traits["dead"]) * asleep,
+        }
+
+    return at
+
+
+def _sown(traits: Traits, calendar: Calendar, season: float, key: SceneKey, flooded: bool) -> Traits:
+    """Fields of one crop: sown, grown, ripe, stubble; some a little early, some late."""
+    rng = key.at("fields").rng()
     count = len(traits["lai"])
-    sowing = np.where(rng.random(CROPS_PER_SCENE) < 0.35, rng.uniform(-0.3, -0.15, CROPS_PER_SCENE),
-                      rng.uniform(0.05, 0.4, CROPS_PER_SCENE))  # fmt: skip
-    length = rng.uniform(0.35, 0.6, CROPS_PER_SCENE) + np.where(sowing < 0, 0.3, 0.0)
-    height = rng.uniform(0.5, 1.0, CROPS_PER_SCENE)
-    crop = np.arange(count) % CROPS_PER_SCENE
-    start = sowing[crop] + 0.03 * rng.standard_normal(count)
-    age = ((setting.season - start) % 1.0) / length[crop]
-    grown = np.clip(age / 0.45, 0, 1) ** 1.6 * (age < 1)
-    ripe = np.clip((age - 0.72) / 0.25, 0, 1) * (age < 1)
-    stubble = np.clip(1 - (age - 1) / 0.5, 0, 1) * (age >= 1)
+    age = (season - calendar.sowing - 0.02 * rng.standard_normal(count)) % 1.0
+    standing = age < calendar.harvest
+    grown = np.clip((age - calendar.emergence) / (calendar.peak - calendar.emergence), 0, 1) ** 1.6 * standing
+    turning = calendar.peak + 0.4 * (calendar.ripeness - calendar.peak)
+    ripe = np.clip((age - turning) / (calendar.ripeness - turning), 0, 1) * standing
+    stubble = np.clip(1 - (age - calendar.harvest) / 0.25, 0, 1) * ~standing
     kept = rng.uniform(0.2, 0.9, count)
     weeds = rng.uniform(0.0, 0.06, count)
+    # paddies stand under water from puddling until the grain fills
+    water = 0.97 * np.maximum(standing * np.clip((turning - age) / 0.05, 0, 1), age > 0.97) if flooded else 0 * age
     return {
         **traits,
-        "lai": traits["lai"] * height[crop] * grown + weeds,
+        "lai": traits["lai"] * calendar.height * grown + weeds,
         "cab": traits["cab"] * (1 - 0.85 * ripe),
         "car": traits["car"] * (1 - 0.4 * ripe),
         "cw": traits["cw"] * (1 - 0.75 * ripe),
         "cbrown": traits["cbrown"] + 0.6 * ripe,
         "dead": 0.9 * ripe**1.5,
         "litter": traits["litter"] + (1 - traits["litter"]) * stubble * kept,
+        "flood": water,
     }
+
+
+SOWN = ("cropland", "paddy")
+HABITS = {
+    **dict.fromkeys(
+        ("needleleaf_forest", "evergreen_forest", "mangrove", "pine", "eucalyptus", "oil_palm", "olive", "moss_lichen",
+         "burnt"), _evergreen,
+    ),
+    **dict.fromkeys(("deciduous_forest", "larch", "rubber"), _shedding(1.0)),
+    **dict.fromkeys(("orchard", "vineyard"), _shedding(1.0, watered=0.7)),
+    "shrubland": _shedding(0.45),
+    "park": _shedding(0.7, watered=0.8),
+    **dict.fromkeys(("grassland", "fallow"), _grass()),
+    "pasture": _grass(watered=0.2),
+    "wetland": _grass(watered=0.6),
+}  # fmt: skip
+"""how each kind of plants takes the year"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,11 +12,28 @@ from typing import Any
 import numpy as np
 import yaml
 
+from synth.spec.biome import BIOMES
 from synth.spec.key import SceneKey
 
 VEGETATION = Path(__file__).parent.parent / "data" / "vegetation.yaml"
 Traits = dict[str, np.ndarray]
 """{name: (V,)}"""
+KINDS: dict[str, dict[str, dict[str, float]]] = {
+    "needleleaf_forest": {"needleleaf_forest": {"": 1.0}, "larch": {"boreal": 0.5, "tundra": 0.7}},
+    "plantation": {
+        "pine": {"": 1.0, "savanna": 0.4, "monsoon": 0.2, "rainforest": 0.1},
+        "eucalyptus": {"mediterranean": 1.0, "savanna": 1.0, "monsoon": 0.6, "rainforest": 0.3, "steppe": 0.5},
+        "rubber": {"monsoon": 0.8, "rainforest": 0.5},
+        "oil_palm": {"monsoon": 0.4, "rainforest": 1.5},
+    },
+    "orchard": {
+        "orchard": {"": 1.0, "mediterranean": 0.6},
+        "olive": {"mediterranean": 1.0, "steppe": 0.2, "desert": 0.4},
+        "vineyard": {"mediterranean": 0.8, "temperate": 0.4, "steppe": 0.3},
+    },
+}
+"""what else a class may consist of: {class: {head of vegetation.yaml: {climate: weight; "": of all others}}}; chosen.
+Larch covers half of the boreal forest of Eurasia. Source: A. Abaimov 2010, doi:10.1007/978-1-4020-9693-8_3."""
 
 
 @dataclass(frozen=True)
@@ -27,34 +45,65 @@ class Setting:
     season : time of year as a share of the growing cycle, 0..1
     warmth : tundra (0) .. tropics (1)
     moisture : desert (0) .. rainforest (1)
+    kind : name of the climate, one of `BIOMES`
+    drought : depth of the dry season, 0..1
     """
 
     season: float
     warmth: float
     moisture: float
+    kind: str
+    drought: float
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], key: SceneKey) -> Setting:
-        """From the facts of a scene; what they do not say is drawn."""
+        """From the facts of a scene; what they do not say is drawn, or follows from warmth and moisture."""
         drawn = dict(zip(("season", "warmth", "moisture"), key.at("setting").rng().random(3), strict=True))
-        return cls(**{name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()})
+        share = {name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()}
+        kind = str(facts.get("kind", nearest_climate(share["warmth"], share["moisture"])))
+        drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
+        return cls(**share, kind=kind, drought=drought)
+
+    @property
+    def dryness(self) -> float:
+        """0..1: how dry the ground is at this time of year because of the dry season; as `Climate.dryness`."""
+        away = abs(self.season - BIOMES[self.kind].driest)
+        return self.drought * max(0.0, math.cos(math.pi * min(away, 1.0 - away) / 0.6))
+
+
+def nearest_climate(warmth: float, moisture: float) -> str:
+    """The named climate in the middle of whose spans a scene lies best."""
+
+    def outside(name: str) -> float:
+        spans = ((warmth, BIOMES[name].warmth), (moisture, BIOMES[name].moisture))
+        return sum(((value - (low + high) / 2) / (high - low)) ** 2 for value, (low, high) in spans)
+
+    return min(BIOMES, key=outside)
 
 
 @lru_cache
 def _rules() -> dict[str, dict[str, tuple[float, ...]]]:
     content = yaml.safe_load(VEGETATION.read_text())
-    return {cover: {name: tuple(row) for name, row in rows.items()} for cover, rows in content.items()}
+    return {head: {name: tuple(row) for name, row in rows.items()} for head, rows in content.items()}
 
 
-def draw_traits(cover: str, key: SceneKey, vigour: np.ndarray, setting: Setting) -> Traits:
-    """Traits of V variants of a vegetated class in one scene.
+def draw_kinds(cover: str, key: SceneKey, setting: Setting, count: int) -> list[str]:
+    """Heads of vegetation.yaml that `count` groups of plants of a class belong to; a climate has its own mixture."""
+    kinds = KINDS.get(cover, {cover: {"": 1.0}})
+    weight = np.array([rows.get(setting.kind, rows.get("", 0.0)) for rows in kinds.values()])
+    number = np.searchsorted(np.cumsum(weight / weight.sum()), key.at("kind").rng().random(count))
+    return [tuple(kinds)[min(i, len(kinds) - 1)] for i in number]
+
+
+def draw_traits(head: str, key: SceneKey, vigour: np.ndarray, setting: Setting) -> Traits:
+    """Traits of V variants of a kind of plants in one scene.
 
     Parameters
     ----------
-    cover : class, a head of vegetation.yaml
+    head : of vegetation.yaml, a class or a kind of plants within one
     key : of the class in the scene
     vigour : (V,) condition of each variant, -1 (poor) .. 1 (lush)
-    setting : of the scene
+    setting : of the scene; its season makes no difference here
 
     Returns
     -------
@@ -63,7 +112,7 @@ def draw_traits(cover: str, key: SceneKey, vigour: np.ndarray, setting: Setting)
     rng = key.rng()
     return {
         name: _draw(row, rng.standard_normal(), kin(rng, len(vigour)), vigour, setting)
-        for name, row in _rules()[cover].items()
+        for name, row in _rules()[head].items()
     }
 
 

@@ -13,7 +13,7 @@ from synth.scene.leaf_angle import ellipsoidal_angles
 
 VEGETATED = (
     "needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "shrubland", "grassland",
-    "moss_lichen", "pasture", "wetland", "cropland", "paddy", "fallow", "orchard", "park",
+    "moss_lichen", "pasture", "wetland", "cropland", "paddy", "fallow", "orchard", "park", "burnt",
 )  # fmt: skip
 SUN_ZENITH_DEG = 35.0
 """at which a palette is lit; what other angles do is the business of light, not of matter"""
@@ -55,9 +55,37 @@ def vegetation_reflectance(
     )  # fmt: skip
     dead_r, dead_t = leaf_spectra(dry, wavelength_nm)
     leaf_r, leaf_t = live_r + share("dead") * (dead_r - live_r), live_t + share("dead") * (dead_t - live_t)
+    escape = clumped(leaf_r + leaf_t, share("clump"))
+    leaf_r, leaf_t = leaf_r * escape, leaf_t * escape
     plant_r, plant_t = leaf_r + share("wood") * (bark - leaf_r), leaf_t * (1 - share("wood"))
     above = _layer(plant_r, plant_t, below, traits["lai"], traits["slope"], traits["hotspot"])
     return below + share("crown") * (above - below)
+
+
+def clumped(albedo: Tensor, recollision: Tensor) -> Tensor:
+    """What is left of the light that leaves scatter, once some of it has met other leaves of the same shoot or crown.
+
+    Parameters
+    ----------
+    albedo : of single leaves, reflectance + transmittance
+    recollision : chance that scattered light meets another leaf of its clump, 0..1
+
+    Source
+    ------
+    Rautiainen & Stenberg 2005, doi:10.1016/j.rse.2005.02.009: shoots scatter w (1 - p) / (1 - p w); why conifers are
+    dark in the near infrared and hardly darker in red.
+    """
+    return (1 - recollision) / (1 - recollision * albedo)
+
+
+def leaf_area(traits: Mapping[str, Tensor]) -> Tensor:
+    """Green leaf area index (S,) of all layers [m2 m-2]."""
+    return traits["crown"] * traits["lai"] * (1 - traits["wood"]) * (1 - traits["dead"]) + traits["under"]
+
+
+def plant_cover(traits: Mapping[str, Tensor]) -> Tensor:
+    """Share of the ground (S,) that the upper layer hides from above, its leaves at random."""
+    return traits["crown"] * (1 - torch.exp(-0.6 * traits["lai"]))
 
 
 def _layer(leaf_r: Tensor, leaf_t: Tensor, ground: Tensor, lai: Tensor, slope: Tensor, hotspot: Tensor) -> Tensor:
