@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate
+from synth.scene.crop import draw_crops, rotate
 from synth.scene.fractal import (
     Cells,
     Places,
@@ -40,11 +41,13 @@ class Fields:
     parcel : (N, H, W) int64 identity of the parcel
     edge_m : (N, H, W) distance to its edge [m]; 1e6 where nothing is farmed
     idle : (N, H, W) bool, corners that a pivot does not reach, banks of terraces
+    row_rad : (N, H, W) direction of the rows [rad], as in `synth/scene/crop.py`
     """
 
     parcel: Tensor
     edge_m: Tensor
     idle: Tensor
+    row_rad: Tensor
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,13 @@ def cut_parcels(
     parcel = torch.where(pivoted, hashed(name, half.to(torch.int64)), parcel)
     edge = torch.where(pivoted, reach.abs(), edge)
     idle = torch.where(pivoted, reach < 0, idle)
-    return Fields(cells.onto(parcel | (1 << 33), 0), cells.onto(edge, 1e6), cells.onto(idle, False))
+    # rows run along the field, along the contour on terraces, round the middle of a pivot
+    row = torch.atan2(sin, cos)
+    contour = torch.atan2(cells.of(terrain.rise_x), -cells.of(terrain.rise_y))
+    row = torch.where(terraced, contour, row)
+    row = torch.where(pivoted, row + torch.atan2(px, py) + 0.5 * math.pi, row)
+    plane = cells.onto(row, 0.0)
+    return Fields(cells.onto(parcel | (1 << 33), 0), cells.onto(edge, 1e6), cells.onto(idle, False), plane)
 
 
 def choose_farmed(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, blocks: Cells) -> Tensor:
@@ -174,3 +183,21 @@ def choose_crops(climates: Sequence[Climate], blocks: Cells, fields: Fields, key
     kind = torch.where(pick < third, at("fallow"), at("cropland"))
     kind = torch.where(pick < second, at("orchard"), kind)
     return torch.where(pick < first, at("pasture"), kind).to(torch.uint8)
+
+
+def sow(
+    climates: Sequence[Climate], keys: Sequence[SceneKey], cover: Tensor, parcel: Tensor, years: Sequence[int]
+) -> Tensor:
+    """(N, H, W) uint8: 1 + place in the scene's list of the crop that each sown parcel carries in a year; 0 elsewhere.
+
+    Parameters
+    ----------
+    climates, keys, years : one a scene; years since the first
+    cover : (N, H, W) uint8 class
+    parcel : (N, H, W) int64 identity
+    """
+    at = TERRAFICTA.index
+    paddy = cover == at("paddy")
+    cells = Places.where(paddy | (cover == at("cropland")))
+    lists = [draw_crops(c, k) for c, k in zip(climates, keys, strict=True)]
+    return cells.onto(rotate(lists, cells.scene, cells.of(parcel), cells.of(paddy), years), 0)

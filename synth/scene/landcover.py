@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate, draw_climate
-from synth.scene.field import choose_crops, choose_farmed, cut_parcels, lay_blocks
+from synth.scene.field import choose_crops, choose_farmed, cut_parcels, lay_blocks, sow
 from synth.scene.fire import burn
 from synth.scene.fractal import Cells, covered, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
@@ -39,6 +39,8 @@ class LandCover:
     vigour : (N, H, W) 0 dry .. 1 lush
     height_m : (N, H, W) of roofs and crowns above the ground [m]
     surface_m : (N, H, W) height of the ground, level where water stands on it [m]
+    crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
+    row : (N, H, W) direction of the rows of a field [rad] as in `synth/scene/crop.py`; 0 elsewhere
     facts : what was drawn for each scene
     legend : of `cover`
     """
@@ -48,6 +50,8 @@ class LandCover:
     vigour: Tensor
     height_m: Tensor
     surface_m: Tensor
+    crop: Tensor
+    row: Tensor
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
 
@@ -60,6 +64,8 @@ class LandCover:
             vigour=self.vigour[:, core, core],
             height_m=self.height_m[:, core, core],
             surface_m=self.surface_m[:, core, core],
+            crop=self.crop[:, core, core],
+            row=self.row[:, core, core],
         )
 
     def abundance(self, factor: int) -> Tensor:
@@ -98,14 +104,15 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     blocks = lay_blocks(climates, points, keys)
     town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore), dice)
     wild = natural_cover(climates, terrain, habitat, water, burn(climates, terrain, keys, word), {})
-    cover, parcel = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice)
+    cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice)
+    crop = sow(climates, keys, cover, parcel, [0] * len(keys))
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
     vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
-    return LandCover(cover, parcel, vigour, height, water.surface_m, [c.facts() for c in climates])
+    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, [c.facts() for c in climates])
 
 
 def _tree_of(climate: Climate) -> str:
@@ -125,7 +132,7 @@ def _compose(
     town: Settlement,
     keys: Sequence[SceneKey],
     dice: Tensor,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
     device, at = terrain.slope.device, TERRAFICTA.index
     style = [[float(v) for v in k.at("cover", "style").rng().random(4)] for k in keys]
@@ -169,4 +176,4 @@ def _compose(
 
     parcel = torch.where(farmed & ~hedged & ~fields.idle, fields.parcel, 0)
     parcel = torch.where(town.inside | road, town.lot, parcel)
-    return cover, torch.where(tracks & road, blocks.identity | (1 << 35), parcel)
+    return cover, torch.where(tracks & road, blocks.identity | (1 << 35), parcel), fields.row_rad

@@ -29,6 +29,7 @@ class Terrain:
     elevation_m : (N, H, W) height [m]
     slope : (N, H, W) rise over run
     rise_y : (N, H, W) rise towards the south over run: positive on slopes that face north
+    rise_x : (N, H, W) rise towards the east over run
     wetness : (N, H, W) 0 high above the rivers .. 1 beside them on flat ground
     above_river_m : (N, H, W) height above the stream that the ground drains to [m]
     uplift : (N, H, W) 0 plain .. 1 mountain
@@ -47,6 +48,7 @@ class Terrain:
     elevation_m: Tensor
     slope: Tensor
     rise_y: Tensor
+    rise_x: Tensor
     wetness: Tensor
     above_river_m: Tensor
     uplift: Tensor
@@ -135,6 +137,7 @@ def _terrain(
         **vars(ground),
         slope=slope,
         rise_y=rise_y,
+        rise_x=rise_x,
         wetness=1 / ((1 + ground.above_river_m / 6.0) * (1 + 8 * slope)),
         cell_m=window.cell_m,
         window=window,
