@@ -12,7 +12,7 @@ from torch import Tensor
 from synth.scene.climate import Climate, draw_climate
 from synth.scene.field import choose_crops, choose_farmed, cut_parcels, lay_blocks, sow
 from synth.scene.fire import burn
-from synth.scene.fractal import Cells, covered, hashed, planes, uniform, words
+from synth.scene.fractal import Cells, Window, covered, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
 from synth.scene.settlement import Settlement, settle
 from synth.scene.terrain import Terrain
@@ -41,6 +41,7 @@ class LandCover:
     surface_m : (N, H, W) height of the ground, level where water stands on it [m]
     crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
     row : (N, H, W) direction of the rows of a field [rad] as in `synth/scene/crop.py`; 0 elsewhere
+    window : of the world, which it covers
     facts : what was drawn for each scene
     legend : of `cover`
     """
@@ -52,6 +53,7 @@ class LandCover:
     surface_m: Tensor
     crop: Tensor
     row: Tensor
+    window: Window
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
 
@@ -66,6 +68,7 @@ class LandCover:
             surface_m=self.surface_m[:, core, core],
             crop=self.crop[:, core, core],
             row=self.row[:, core, core],
+            window=Window(self.window.y_m[:, core], self.window.x_m[:, core], self.window.cell_m),
         )
 
     def abundance(self, factor: int) -> Tensor:
@@ -112,7 +115,7 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
-    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, [c.facts() for c in climates])
+    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, terrain.window, [c.facts() for c in climates])
 
 
 def _tree_of(climate: Climate) -> str:
