@@ -8,17 +8,9 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
-from synth.spec.biome import BIOMES, Biome
+from synth.spec.biome import BIOMES, chances, seasons, snow_c, summer_c
 from synth.spec.key import SceneKey
 from synth.spec.recipe import CoverRecipe
-
-LAPSE_K_M = 0.0065
-"""temperature lost with height [K/m]: International Standard Atmosphere, ISO 2533"""
-TREELINE_C = 6.4
-"""mean temperature of the growing season at the treeline [deg C].
-Source: C. Koerner, J. Paulsen 2004, doi:10.1111/j.1365-2699.2003.01043.x (root zone 6.7, air 5.5 to 7.5)."""
-SNOWLINE_C = 1.0
-"""the same where snow outlives the summer [deg C]: 800 m above the treeline, chosen"""
 
 
 @dataclass(frozen=True)
@@ -52,8 +44,8 @@ class Climate:
 
     @property
     def summer_c(self) -> float:
-        """Mean temperature of the growing season at the lowest ground [deg C]: tundra 4, tropics 28."""
-        return 4.0 + 24.0 * self.warmth
+        """Mean temperature of the growing season at the lowest ground [deg C]."""
+        return summer_c(self.warmth)
 
     @property
     def winter(self) -> float:
@@ -63,12 +55,12 @@ class Climate:
     @property
     def seasons(self) -> float:
         """0 .. 1: how much of a winter the latitude brings; none at the equator."""
-        return min(abs(self.latitude_deg) / 40.0, 1.0)
+        return seasons(self.latitude_deg)
 
     @property
     def snow_c(self) -> float:
         """Growing-season temperature of the places down to which snow lies at this time of year [deg C]."""
-        return SNOWLINE_C + 7.5 * self.winter * self.seasons
+        return snow_c(self.winter, self.latitude_deg)
 
     @property
     def arable(self) -> float:
@@ -98,20 +90,6 @@ class Climate:
         return asdict(self)
 
 
-def _overlap(one: tuple[float, float], two: tuple[float, float]) -> tuple[float, float]:
-    """What two spans share; the first number exceeds the second where they share nothing."""
-    return max(one[0], two[0]), min(one[1], two[1])
-
-
-def _fit(recipe: CoverRecipe, biome: Biome) -> float:
-    """How much of a named climate the spans of a recipe leave, 0 .. 1."""
-    spans = ((recipe.warmth, biome.warmth), (recipe.moisture, biome.moisture))
-    left = [(_overlap(asked, own), own) for asked, own in spans]
-    if any(low > high for (low, high), _ in left):
-        return 0.0
-    return math.prod((high - low + 1e-3) / (own[1] - own[0] + 1e-3) for (low, high), own in left)
-
-
 def draw_climate(recipe: CoverRecipe, key: SceneKey) -> Climate:
     """Draw climate and use of one scene; each number has its own address, so that none moves when another changes.
 
@@ -124,17 +102,17 @@ def draw_climate(recipe: CoverRecipe, key: SceneKey) -> Climate:
     def between(name: str, span: tuple[float, float], power: float = 1.0) -> float:
         return span[0] + (span[1] - span[0]) * chance(name) ** power
 
-    fits = [_fit(recipe, BIOMES[name]) for name in recipe.climates]
-    stairs = list(accumulate(fits))
+    stairs = list(accumulate(chances(recipe.climates, recipe.warmth, recipe.moisture)))
     kind = recipe.climates[bisect(stairs, chance("kind") * stairs[-1], hi=len(stairs) - 1)]
     biome = BIOMES[kind]
+    warmth, moisture = biome.within(recipe.warmth, recipe.moisture) or (biome.warmth, biome.moisture)
     north = 1.0 if chance("hemisphere") < 0.68 else -1.0  # the share of the land that lies there
     field_low, field_high = (math.log(max(v, 1.0)) for v in recipe.field_m)
     return Climate(
         kind=kind,
         latitude_deg=north * between("latitude", biome.latitude_deg),
-        moisture=between("moisture", _overlap(recipe.moisture, biome.moisture)),
-        warmth=between("warmth", _overlap(recipe.warmth, biome.warmth)),
+        moisture=between("moisture", moisture),
+        warmth=between("warmth", warmth),
         season=between("season", recipe.season),
         drought=between("drought", biome.drought),
         water=between("water", recipe.water),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import LAPSE_K_M, TREELINE_C, Climate
+from synth.scene.climate import Climate
 from synth.scene.fire import Fire
 from synth.scene.fractal import fbm, hashed, per_scene, planes
 from synth.scene.terrain import Terrain
 from synth.scene.water import Water
-from synth.spec.biome import BIOMES
+from synth.spec.biome import BIOMES, LAPSE_K_M, TREELINE_C
 from synth.spec.legend import TERRAFICTA
 
 MANGROVE_C = 20.0

@@ -2,7 +2,41 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+Pair = tuple[float, float]
+LAPSE_K_M = 0.0065
+"""temperature lost with height [K/m]: International Standard Atmosphere, ISO 2533"""
+TREELINE_C = 6.4
+"""mean temperature of the growing season at the treeline [deg C].
+Source: C. Koerner, J. Paulsen 2004, doi:10.1111/j.1365-2699.2003.01043.x (root zone 6.7, air 5.5 to 7.5)."""
+SNOWLINE_C = 1.0
+"""the same where snow outlives the summer [deg C]: 800 m above the treeline, chosen"""
+WINTER_SNOW_K = 7.5
+"""by how much warmer growing seasons the places may have that are white at the ends of the cycle [K], chosen"""
+
+
+def summer_c(warmth: float) -> float:
+    """Mean temperature of the growing season [deg C]: 4 where warmth is 0 (tundra), 28 where it is 1 (tropics)."""
+    return 4.0 + 24.0 * warmth
+
+
+def snow_c(winter: float, latitude_deg: float) -> float:
+    """Growing-season temperature of the places down to which snow lies [deg C].
+
+    Parameters
+    ----------
+    winter : 0 at the height of the growing cycle .. 1 at its ends
+    latitude_deg : near the equator there is no winter [deg]
+    """
+    return SNOWLINE_C + WINTER_SNOW_K * winter * seasons(latitude_deg)
+
+
+def seasons(latitude_deg: float) -> float:
+    """0 .. 1: how much of a winter the latitude brings; none at the equator."""
+    return min(abs(latitude_deg) / 40.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -35,6 +69,19 @@ class Biome:
     fire: float
     grows: tuple[str, ...]
 
+    def within(self, warmth: Pair, moisture: Pair) -> tuple[Pair, Pair] | None:
+        """Its own spans of warmth and moisture, narrowed to those asked for; None where nothing is left."""
+        left = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in ((self.warmth, warmth), (self.moisture, moisture))]
+        return None if any(low > high for low, high in left) else (left[0], left[1])
+
+    def fit(self, warmth: Pair, moisture: Pair) -> float:
+        """How much of it is left within the spans asked for, 0 .. 1."""
+        left = self.within(warmth, moisture)
+        if left is None:
+            return 0.0
+        own = (self.warmth, self.moisture)
+        return math.prod((a[1] - a[0] + 1e-3) / (b[1] - b[0] + 1e-3) for a, b in zip(left, own, strict=True))
+
 
 ANYWHERE = ("shrubland", "grassland", "bare_soil", "sand", "rock", "snow", "wetland", "burnt")
 """natural classes of any climate, if the ground is high, wet or dry enough"""
@@ -58,3 +105,17 @@ BIOMES = {
                         ("evergreen_forest", "deciduous_forest", "mangrove")),
 }  # fmt: skip
 """by name; between them they cover what land there is, with some overlap"""
+
+
+def chances(climates: Sequence[str], warmth: Pair, moisture: Pair) -> list[float]:
+    """How often each of the named climates is drawn: alike, less those of which the spans leave little; sums to 1.
+
+    All are 0 where the spans leave nothing of any.
+    """
+    fits = [BIOMES[name].fit(warmth, moisture) for name in climates]
+    return [fit / sum(fits) if fit else 0.0 for fit in fits]
+
+
+def can_grow(name: str, climate: str) -> bool:
+    """Whether a natural class occurs in a named climate at all."""
+    return name in ANYWHERE or name in BIOMES[climate].grows

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from synth.spec.biome import BIOMES
+from synth.spec.contradiction import require_consistent_cover, require_consistent_scene
 from synth.spec.refusal import Refusal
 
 
@@ -23,6 +25,21 @@ def _ordered(span: tuple[float, float]) -> tuple[float, float]:
 Span = Annotated[tuple[float, float], AfterValidator(_ordered)]
 """(least, most): a number that is drawn anew for every scene."""
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _between(least: float, most: float, mend: str) -> AfterValidator:
+    def check(span: tuple[float, float]) -> tuple[float, float]:
+        if not least <= span[0] <= span[1] <= most:
+            limits = f"numbers of at least {least:g}" + (f" and at most {most:g}" if most < math.inf else "")
+            raise Refusal("", "", span, limits, mend)
+        return span
+
+    return AfterValidator(check)
+
+
+ShareSpan = Annotated[Span, _between(0.0, 1.0, "write shares, such as [0.0, 0.25]")]
+AmountSpan = Annotated[Span, _between(0.0, math.inf, "write amounts that are not negative")]
+SizeSpan = Annotated[Span, _between(1e-3, math.inf, "write sizes above zero")]
 
 
 class Recipe(BaseModel):
@@ -54,7 +71,12 @@ class Recipe(BaseModel):
             return cls.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or "recipe"
+            name = ".".join(str(part) for part in first["loc"])
+            fault = first.get("ctx", {}).get("error")
+            if isinstance(fault, Refusal):
+                field = ".".join(part for part in (name, fault.field) if part)
+                raise Refusal(where, field, fault.found, fault.expected, fault.mend) from error
+            name = name or "recipe"
             raise Refusal(where, name, first.get("input"), first["msg"], "correct this field") from error
 
     def digest(self) -> str:
@@ -86,9 +108,9 @@ def _known_styles(names: tuple[str, ...]) -> tuple[str, ...]:
 class TerrainRecipe(Recipe):
     """The shape of the ground."""
 
-    relief_m: Span = (20.0, 900.0)
+    relief_m: AmountSpan = (20.0, 900.0)
     """height between the lowest and the highest ground of a landscape [m], drawn log-uniformly"""
-    landform_km: Span = (3.0, 12.0)
+    landform_km: SizeSpan = (3.0, 12.0)
     """size of the largest landforms [km]"""
     hurst: Span = (0.75, 1.0)
     """roughness exponent; 1 is smooth"""
@@ -101,20 +123,27 @@ class CoverRecipe(Recipe):
 
     climates: tuple[str, ...] = tuple(BIOMES)
     """named climates, drawn from for each scene, within the spans of moisture and warmth"""
-    moisture: Span = (0.0, 1.0)
+    moisture: ShareSpan = (0.0, 1.0)
     """from desert (0) to rainforest (1)"""
-    warmth: Span = (0.0, 1.0)
+    warmth: ShareSpan = (0.0, 1.0)
     """from tundra (0) to tropics (1), at the lowest ground"""
-    season: Span = (0.0, 1.0)
+    season: ShareSpan = (0.0, 1.0)
     """time of year as a share of the growing cycle"""
-    water: Span = (0.0, 0.25)
+    water: ShareSpan = (0.0, 0.25)
     """share of the ground under lakes and rivers"""
-    farmland: Span = (0.0, 0.75)
+    farmland: ShareSpan = (0.0, 0.75)
     """share of the arable ground that is farmed"""
-    field_m: Span = (60.0, 500.0)
+    field_m: SizeSpan = (60.0, 500.0)
     """side of a typical field [m], drawn log-uniformly"""
-    settlement: Span = (0.0, 0.25)
+    settlement: ShareSpan = (0.0, 0.25)
     """share of the ground in settlements"""
+    shares: dict[str, float] = {}
+    """share of the natural ground that a class has in the mean of a corpus; classes not named have what grows there"""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        require_consistent_cover(self)
+        return self
 
 
 class MaterialRecipe(Recipe):
@@ -127,7 +156,7 @@ class MaterialRecipe(Recipe):
 class LightRecipe(Recipe):
     """The sun, and how the ground takes its light."""
 
-    sza_deg: Span = (0.0, 0.0)
+    sza_deg: Annotated[Span, _between(0.0, 89.0, "the sun must be up")] = (0.0, 0.0)
     """sun zenith angle [deg]"""
     relief: Share = 0.0
     """0: flat light; 1: cosine of incidence and cast shadow"""
@@ -138,16 +167,16 @@ class LightRecipe(Recipe):
 class AirRecipe(Recipe):
     """The atmosphere, the clouds, and how well a product was corrected for them."""
 
-    aot550: Span = (0.0, 0.0)
+    aot550: AmountSpan = (0.0, 0.0)
     """aerosol optical thickness at 550 nm; (0, 0) and no gas: no air at all"""
-    water_vapour_cm: Span = (0.0, 0.0)
-    ozone_cm: Span = (0.0, 0.0)
+    water_vapour_cm: AmountSpan = (0.0, 0.0)
+    ozone_cm: AmountSpan = (0.0, 0.0)
     rayleigh: Share = 0.0
     """0: no molecules; 1: a whole atmosphere of them"""
     adjacency: Share = 0.0
-    haze: Span = (0.0, 0.0)
+    haze: AmountSpan = (0.0, 0.0)
     """extra aerosol optical thickness that varies over the scene"""
-    clouds: Span = (0.0, 0.0)
+    clouds: ShareSpan = (0.0, 0.0)
     """share of the scene under cloud"""
     correction: Literal["none", "perfect", "imperfect"] = "perfect"
     """what the product does about the air: nothing (TOA), inverts it exactly, or with a wrong guess of aerosol"""
@@ -173,7 +202,7 @@ class SceneRecipe(Recipe):
     name: str
     about: str
     size_px: int = Field(default=128, ge=16, le=4096)
-    gsd_m: Span | None = None
+    gsd_m: SizeSpan | None = None
     """drawn log-uniformly; None: the sensor's own"""
     oversampling: int = Field(default=2, ge=1, le=8)
     """fine cells along a pixel's side"""
@@ -183,6 +212,11 @@ class SceneRecipe(Recipe):
     light: LightRecipe = LightRecipe()
     air: AirRecipe = AirRecipe()
     instrument: InstrumentRecipe = InstrumentRecipe()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        require_consistent_scene(self)
+        return self
 
 
 RECIPES = Path(__file__).parent.parent / "recipes"
