@@ -115,7 +115,8 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
-    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, terrain.window, [c.facts() for c in climates])
+    facts = [c.facts() for c in climates]
+    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, terrain.window, facts)
 
 
 def _tree_of(climate: Climate) -> str:
