@@ -41,9 +41,19 @@ def draw_burnt_share(climate: Climate, key: SceneKey) -> float:
     return float(0.01 + 0.45 * size**3) if struck < BIOMES[climate.kind].fire else 0.0
 
 
-def burn(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor) -> Fire:
-    """Burn N scenes; only those that have a fire cost time. Fires run uphill and die in wet ground by the water."""
+def burn(
+    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor, everywhere: bool = False
+) -> Fire:
+    """Burn N scenes; only those that have a fire cost time. Fires run uphill and die in wet ground by the water.
+
+    Parameters
+    ----------
+    climates, keys, word : one a scene
+    terrain : the ground
+    everywhere : there is a fire in every scene, however small
+    """
     shares = [draw_burnt_share(c, k) for c, k in zip(climates, keys, strict=True)]
+    shares = [max(share, 1e-3) for share in shares] if everywhere else shares
     lit = [n for n, share in enumerate(shares) if share > 0]
     front = torch.full_like(terrain.slope, -9.0)
     if not lit:

@@ -78,10 +78,10 @@ def _leaves(climates: Sequence[Climate], habitat: Habitat) -> dict[str, Tensor]:
     mixed, soils = 0.35 * habitat.stand, 0.3 * habitat.region
     needle = (13.5 - warm) * 0.22 + leaning + 0.3 * dry_summer - (warm - 21.0).clamp(min=0) * 0.5 + mixed
     rainforest = torch.minimum((warm - 20.0) * 0.3, (wet - 0.62) * 5.0 - 0.9 * dry_winter)
-    laurel = torch.minimum((warm - 15.5) * 0.3, (wet - 0.9) * 10.0)
+    laurel = torch.minimum((warm - 15.5) * 0.3, (wet - 0.97) * 10.0)
     oak = torch.minimum((warm - 14.0) * 0.3, 1.6 * dry_summer - 0.7)
     evergreen = torch.maximum(torch.maximum(rainforest, laurel), oak).clamp(max=1.5) - mixed + soils
-    deciduous = 0.25 - (10.5 - warm).clamp(min=0) * 0.3 - soils
+    deciduous = 0.25 - (10.5 - warm).clamp(min=0) * 0.3 - ((wet - 0.85) * (warm - 20.0)).clamp(min=0) - soils
     best = torch.maximum(torch.maximum(needle, evergreen), deciduous)
     return {
         "needleleaf_forest": needle - best,
@@ -105,7 +105,7 @@ def suitability(
     dry_summer = planes([c.dry_summer for c in climates], device)
     dry_winter = planes([c.dry_winter for c in climates], device)
     savanna = dry_winter * (1 - (wet - 0.45).abs() * 5.0).clamp(min=0)
-    tree = (wet - (0.40 + 0.05 * dry_summer + 0.14 * dry_winter)) * 9.0
+    tree = (wet - (0.40 + 0.05 * dry_summer + 0.17 * dry_winter)) * 9.0
     tree = torch.minimum(tree + 0.3 * habitat.stand, (warm - TREELINE_C) * 1.2) - 3.0 * (slope - 0.7).clamp(min=0)
     tree = tree.clamp(max=2.2) + 0.3 + (0.08 + 0.9 * savanna) * habitat.grain
     for name, behind in _leaves(climates, habitat).items():
@@ -139,7 +139,7 @@ def _boggy(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, wate
     device = habitat.patch.device
     rain = planes([c.moisture for c in climates], device)
     near = 1 - water.above_m / (0.3 + 1.6 * rain)
-    marsh = 0.9 * near.clamp(min=-9.0) + 0.5 * habitat.patch + 0.4 * habitat.region - 1.25 + 0.4 * (rain - 0.5)
+    marsh = 0.9 * near.clamp(min=-9.0) + 0.5 * habitat.patch + 0.4 * habitat.region - 1.5 + 0.4 * (rain - 0.5)
     peat = (rain - 0.8) * 3.0 + (10.5 - habitat.summer_c) * 0.16 + 0.5 * habitat.region + 0.4 * habitat.patch - 0.9
     flat = torch.minimum((0.05 - terrain.slope) * 20.0, (habitat.summer_c - 2.5) * 0.5)
     return torch.minimum(torch.maximum(marsh, peat), torch.minimum(flat, (rain - 0.12) * 5.0))

@@ -15,6 +15,7 @@ from synth.scene.fire import burn
 from synth.scene.fractal import Cells, Window, covered, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
 from synth.scene.settlement import Settlement, settle
+from synth.scene.share import favour_classes
 from synth.scene.terrain import Terrain
 from synth.scene.water import Water, fill_water
 from synth.spec.key import SceneKey
@@ -106,7 +107,9 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     water = fill_water(climates, terrain, keys, dice)
     blocks = lay_blocks(climates, points, keys)
     town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore), dice)
-    wild = natural_cover(climates, terrain, habitat, water, burn(climates, terrain, keys, word), {})
+    favour = favour_classes(recipe, climates, terrain, keys, word)
+    fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
+    wild = natural_cover(climates, terrain, habitat, water, fire, favour)
     cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice)
     crop = sow(climates, keys, cover, parcel, [0] * len(keys))
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)

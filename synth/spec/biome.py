@@ -85,12 +85,14 @@ class Biome:
 
 ANYWHERE = ("shrubland", "grassland", "bare_soil", "sand", "rock", "snow", "wetland", "burnt")
 """natural classes of any climate, if the ground is high, wet or dry enough"""
+SNOWY = ("tundra", "boreal", "temperate", "steppe")
+"""climates that carry the snow where a share of it is asked for"""
 _LEAVES = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 BIOMES = {
-    "tundra": Biome("ET", (0.0, 0.14), (0.2, 0.9), (0.0, 0.1), 0.5, (62.0, 76.0), 0.03, ("moss_lichen",)),
-    "boreal": Biome("Dfc Dwc", (0.14, 0.36), (0.4, 0.95), (0.0, 0.2), 0.5, (50.0, 68.0), 0.25,
+    "tundra": Biome("ET", (0.0, 0.11), (0.2, 0.9), (0.0, 0.1), 0.5, (62.0, 76.0), 0.03, ("moss_lichen",)),
+    "boreal": Biome("Dfc Dwc", (0.13, 0.36), (0.4, 0.95), (0.0, 0.2), 0.5, (50.0, 68.0), 0.25,
                     ("needleleaf_forest", "deciduous_forest", "moss_lichen")),
-    "temperate": Biome("Cfb Cfa Dfb Dfa", (0.34, 0.66), (0.45, 1.0), (0.0, 0.3), 0.55, (36.0, 58.0), 0.06,
+    "temperate": Biome("Cfb Cfa Dfb Dfa", (0.34, 0.66), (0.45, 0.96), (0.0, 0.3), 0.55, (36.0, 58.0), 0.06,
                        (*_LEAVES, "moss_lichen")),
     "mediterranean": Biome("Csa Csb", (0.55, 0.78), (0.28, 0.55), (0.6, 1.0), 0.6, (30.0, 44.0), 0.35, _LEAVES),
     "steppe": Biome("BSk BSh", (0.2, 0.8), (0.16, 0.42), (0.3, 0.8), 0.85, (20.0, 52.0), 0.2,
@@ -119,3 +121,10 @@ def chances(climates: Sequence[str], warmth: Pair, moisture: Pair) -> list[float
 def can_grow(name: str, climate: str) -> bool:
     """Whether a natural class occurs in a named climate at all."""
     return name in ANYWHERE or name in BIOMES[climate].grows
+
+
+def carries(name: str, climates: Sequence[str]) -> tuple[str, ...]:
+    """Those of the named climates that carry the share asked for of a natural class."""
+    able = tuple(climate for climate in climates if can_grow(name, climate))
+    usual = tuple(climate for climate in able if name != "snow" or climate in SNOWY)
+    return usual or able
