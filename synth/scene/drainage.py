@@ -29,7 +29,10 @@ class Drainage:
     area_km2 : (N, R, R) catchment, with what rivers bring from outside [km2]
     uplift : (N, R, R) 0 plain .. 1 mountain
     spacing_m : (N,) float64 distance of nodes [m]
-    centre_m : (N, 2) float64 the grid's middle in the world (y, x) [m]
+    first : (N, 2) int64 the grid's first node (y, x), counted from the world's origin
+    valley : (N, R*R) bool, nodes on the lines of the great valleys: above them, a river is the same in every window
+    lake : (N, R*R) bool, where the water of a great valley comes to rest
+    place : (N, R*R) int64 hash of each node's place in the world
     """
 
     elevation_m: Tensor
@@ -37,7 +40,10 @@ class Drainage:
     area_km2: Tensor
     uplift: Tensor
     spacing_m: Tensor
-    centre_m: Tensor
+    first: Tensor
+    valley: Tensor
+    lake: Tensor
+    place: Tensor
 
 
 def shifted(plane: Tensor, dy: int, dx: int, beyond: float) -> Tensor:

@@ -13,11 +13,15 @@ from torch import Tensor
 from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, per_scene
 from synth.scene.ground import Ground, raise_ground
-from synth.scene.landform import draw_landform
-from synth.scene.river_system import grow_drainage
+from synth.scene.landform import Landform, draw_landform
+from synth.scene.river_system import grow_drainage, node_spacing, wander
 from synth.spec.key import SceneKey
 from synth.spec.recipe import TerrainRecipe
 from synth.spec.refusal import Refusal
+
+FOVEA_LANDFORMS = 0.6
+"""how far the look by which shares are taken reaches, in units of the largest landforms"""
+_FOVEA = [math.sinh(4.0 * t) / math.sinh(4.0) for t in ((2 * i + 1) / 64 - 1 for i in range(64))]
 
 
 @dataclass(frozen=True)
@@ -64,15 +68,20 @@ class Terrain:
     far: Terrain | None = None
 
 
-def fovea(keys: Sequence[SceneKey], device: torch.device | str, points: int = 64, reach_m: float = 6000.0) -> Window:
-    """A coarse look at the world around its origin, denser in the middle: (N, 64, 64) places up to 6 km away.
+def fovea(forms: Sequence[Landform], device: torch.device | str) -> Window:
+    """A coarse look at the world around its origin, denser in the middle: (N, 64, 64) places.
+
+    It reaches as far as `FOVEA_LANDFORMS` of the largest landforms, and 6 km at most.
 
     What is set by rank (the level of lakes) is ranked here and not in the window that happens to be drawn, so that
     the ground is the same in every window and at every ground sampling distance.
     """
-    axis = [reach_m * math.sinh(4.0 * t) / math.sinh(4.0) for t in ((2 * i + 1) / points - 1 for i in range(points))]
-    along = per_scene(axis, device)[None].expand(len(keys), -1)
-    return Window(along, along, torch.full((len(keys),), 60.0, dtype=torch.float64, device=device))
+    along = _reach_m(forms, device)[:, None] * per_scene(_FOVEA, device)
+    return Window(along, along, torch.full((len(forms),), 60.0, dtype=torch.float64, device=device))
+
+
+def _reach_m(forms: Sequence[Landform], device: torch.device | str) -> Tensor:
+    return per_scene([min(FOVEA_LANDFORMS * f.landform_m, 6000.0) for f in forms], device)
 
 
 def grow_terrain(
@@ -107,18 +116,21 @@ def grow_terrain(
     cell = cell_m.to(device)
     window = Window.over(height, width, cell, origin_cell)
     padded = Window.over(height, width, cell, origin_cell, pad=1)
-    drainage = grow_drainage(forms, padded, keys)
-    ground = raise_ground(padded, forms, drainage, keys)
+    look = fovea(forms, device)
+    spacing = node_spacing(forms, padded)
+    places, far_places = (wander(at, spacing, keys) for at in (padded, look))
+    drainage, far_drainage = grow_drainage(forms, (places, far_places), spacing, keys)
+    ground = raise_ground(padded, places, forms, drainage, keys)
     raised = ground.elevation_m
     twice = (2 * cell).to(torch.float32)[:, None, None]
     rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
     rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
     facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst, "style": f.style} for f in forms]
-    look = fovea(keys, device)
-    seen = raise_ground(look, forms, drainage, keys)
-    rise_far = torch.gradient(seen.elevation_m, spacing=(look.y_m[0].float(), look.x_m[0].float()), dim=(1, 2))
+    seen = raise_ground(look, far_places, forms, far_drainage, keys)
+    axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
+    rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
     reference_m = seen.elevation_m.flatten(1)
-    far = _terrain(seen, rise_far[0], rise_far[1], look, drainage, reference_m, facts)
+    far = _terrain(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, facts)
     inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
     return replace(_terrain(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
 

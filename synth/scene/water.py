@@ -49,12 +49,12 @@ def _dam(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Tensor:
     device, drainage = word.device, terrain.drainage
     n, nodes = drainage.elevation_m.shape[:2]
     own = torch.arange(nodes * nodes, device=device)
-    dice = uniform(hashed(word[:, None], own, 7), 1)
-    height = 2.0 + 25.0 * uniform(hashed(word[:, None], own, 8), 1) ** 3
+    dice = uniform(hashed(word[:, None], drainage.place, 7), 1)
+    height = 2.0 + 25.0 * uniform(hashed(word[:, None], drainage.place, 8), 1) ** 3
     area = drainage.area_km2.flatten(1)
     rate = per_scene([0.03 * c.water for c in climates], device).to(torch.float32)[:, None]
-    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate) & (drainage.receiver != own)
-    below = first_below(drainage.receiver, dam)
+    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate) & ~drainage.valley
+    below = first_below(torch.where(drainage.valley, own, drainage.receiver), dam)
     crest = (drainage.elevation_m.flatten(1) + height).gather(1, below.clamp(min=0))
     return torch.where(below >= 0, crest, -1e9).gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
 

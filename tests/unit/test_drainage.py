@@ -1,11 +1,13 @@
 """Drainage: water always flows down to an outlet; sums by pointer jumping equal sums by walking."""
 
+import pytest
 import torch
 
-from synth.scene.drainage import accumulate, climb, fill_depressions, first_below, steepest, step_length
+from synth.scene.drainage import Drainage, accumulate, climb, fill_depressions, first_below, steepest, step_length
 from synth.scene.fractal import Window, fbm, per_scene, words
 from synth.scene.landform import draw_landform
-from synth.scene.river_system import CHANNEL_KM2, grow_drainage
+from synth.scene.river_system import CHANNEL_KM2, grow_drainage, node_spacing, wander
+from synth.scene.valley import SIDE, gather_rivers, lay_valleys, on_line
 from synth.spec.key import SceneKey
 from synth.spec.recipe import TerrainRecipe
 
@@ -60,13 +62,68 @@ def test_outlets_gather_all_the_water() -> None:
     assert float(step_length(receiver, 32)[outlet.flatten(1)].max()) == 0
 
 
-def test_every_channel_falls_all_the_way_to_an_outlet() -> None:
-    keys = [SceneKey(5, i) for i in range(12)]
+def _rivers(index: int, middle: tuple[int, int] = (0, 0)) -> Drainage:
+    """One scene, so that its block holds no land that the window does not touch."""
+    keys = [SceneKey(5, index)]
     forms = [draw_landform(TerrainRecipe(), key) for key in keys]
-    drainage = grow_drainage(forms, Window.over(256, 256, per_scene([20.0] * 12)), keys)
-    height, receiver, area = drainage.elevation_m.flatten(1), drainage.receiver, drainage.area_km2.flatten(1)
-    below = height.gather(1, receiver)
-    outlet = receiver == torch.arange(receiver.shape[1])
-    channel = (area >= CHANNEL_KM2) & ~outlet
-    assert bool((below < height)[channel].all())
-    assert bool((area.gather(1, receiver) >= area)[channel].all())  # rivers only gain water
+    window = Window.over(256, 256, per_scene([20.0]), torch.tensor([middle]))
+    spacing = node_spacing(forms, window)
+    return grow_drainage(forms, [wander(window, spacing, keys)], spacing, keys)[0]
+
+
+@pytest.mark.parametrize("middle", [(0, 0), (-5000, 3000)])
+def test_every_channel_falls_all_the_way_down(middle: tuple[int, int]) -> None:
+    for index in range(12):
+        drainage = _rivers(index, middle)
+        height, receiver, area = drainage.elevation_m.flatten(1), drainage.receiver, drainage.area_km2.flatten(1)
+        below = height.gather(1, receiver)
+        ends = receiver == torch.arange(receiver.shape[1])
+        channel = (area >= CHANNEL_KM2) & ~ends
+        assert int(channel.sum()) > 200
+        assert bool((below < height)[channel].all())
+        assert bool((area.gather(1, receiver) >= area)[channel].all())  # rivers only gain water
+
+
+def test_water_comes_to_rest_in_a_lake_or_leaves_the_block() -> None:
+    for index in range(12):
+        drainage = _rivers(index)
+        nodes = drainage.elevation_m.shape[1]
+        receiver, own = drainage.receiver, torch.arange(nodes * nodes)
+        assert not bool((receiver == own)[~drainage.valley].any())  # a land drains to its lines, nothing ends inside
+        for _ in range(14):  # 2^14 nodes on: no path is as long
+            receiver = receiver.gather(1, receiver)
+        assert torch.equal(drainage.receiver.gather(1, receiver), receiver)  # arrived: no circles
+        row, column = receiver // nodes, receiver % nodes
+        rim = (row == 0) | (row == nodes - 1) | (column == 0) | (column == nodes - 1)
+        assert bool((drainage.lake.gather(1, receiver) | rim).all())
+
+
+def test_lattice_rivers_only_grow() -> None:
+    """Over a hundred lands: every line runs down, gains water, and ends in a lake or at the rim."""
+    keys = [SceneKey(5, i) for i in range(6)]
+    forms = [draw_landform(TerrainRecipe(), key) for key in keys]
+    first = torch.tensor([[-5, 7]] * 6)
+    valleys = lay_valleys(first, 10, forms, torch.full((6,), 10**6), keys)
+    line = on_line(valleys.height_m.shape[1]).flatten()
+    height = valleys.height_m.flatten(1)
+    moving = valleys.receiver != torch.arange(valleys.receiver.shape[1])
+    assert bool((moving.sum(1) > 0.9 * line.sum()).all())
+    assert bool((height.gather(1, valleys.receiver) < height)[moving].all())
+    rivers = gather_rivers(valleys, line.to(torch.int64).expand_as(valleys.receiver))
+    assert bool((rivers.gather(1, valleys.receiver) >= rivers)[moving].all())
+    lakes = valleys.lake.sum(1).to(torch.float32) / 121
+    assert 0.0 < float(lakes.mean()) < 0.15
+
+
+def test_blocks_of_the_lattice_agree() -> None:
+    keys = [SceneKey(5, i) for i in range(3)]
+    forms = [draw_landform(TerrainRecipe(), key) for key in keys]
+    inflow = torch.full((3,), 500)
+    one = lay_valleys(torch.tensor([[-1, 2]] * 3), 3, forms, inflow, keys)
+    two = lay_valleys(torch.tensor([[0, 0]] * 3), 4, forms, inflow, keys)
+    shared, other = slice(SIDE, 3 * SIDE + 1), slice(0, 2 * SIDE + 1)
+    assert torch.equal(one.height_m[:, shared, : 2 * SIDE + 1], two.height_m[:, other, 2 * SIDE :])
+    assert torch.equal(
+        one.source.reshape(one.height_m.shape)[:, shared, : 2 * SIDE + 1],
+        two.source.reshape(two.height_m.shape)[:, other, 2 * SIDE :],
+    )

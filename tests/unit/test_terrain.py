@@ -37,6 +37,30 @@ def test_windows_of_one_world_overlap_to_the_last_bit() -> None:
     assert torch.equal(one.river_m[:, 32:, :-16], two.river_m[:, :-32, 16:])
 
 
+def test_windows_agree_anywhere_in_the_world() -> None:
+    """Across lands and their corners, on both sides of the origin, near it and far."""
+    cell = torch.tensor([10.0, 60.0, 5.0, 30.0])
+    for middle in ((0, 0), (-700, 450), (2600, -90000), (-41, -333)):
+        origin = torch.tensor([middle] * 4)
+        one = grow_terrain(TerrainRecipe(), KEYS, 96, 96, cell, origin_cell=origin)
+        two = grow_terrain(TerrainRecipe(), KEYS, 128, 96, cell, origin_cell=origin + torch.tensor([25, -40]))
+        for name in ("elevation_m", "slope", "river_m", "river_level_m", "above_river_m", "uplift"):
+            first, second = getattr(one, name)[:, 9:, :-40], getattr(two, name)[:, :-41, 40:]
+            assert torch.equal(first, second), (name, middle)
+        for name in ("elevation_m", "above_river_m"):  # and what shares are taken by is the same everywhere
+            assert torch.equal(getattr(one.far, name), getattr(two.far, name))
+
+
+def test_the_land_meets_itself_across_great_valleys() -> None:
+    """No cliff along the lines at which lands are put together: steps between cells are like those anywhere."""
+    terrain = grow_terrain(TerrainRecipe(relief_m=(400, 400)), KEYS, 384, 384, torch.full((4,), 40.0))
+    line = terrain.drainage.valley.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
+    assert float(line.float().mean()) > 0.01
+    for n in range(4):
+        on, off = (float(terrain.slope[n][part].quantile(0.99)) for part in (line[n], ~line[n]))
+        assert on < 1.5 * off
+
+
 def test_no_relief_is_flat() -> None:
     terrain = grow_terrain(TerrainRecipe(relief_m=(0, 0)), KEYS, 32, 32, torch.full((4,), 10.0))
     assert float(terrain.elevation_m.abs().max()) == 0
