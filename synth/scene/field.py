@@ -1,9 +1,9 @@
-"""Fields: which ground is farmed, how it is parcelled, and what stands on each parcel."""
+"""Fields: how the land of a scene is farmed, which ground is, and what stands on each parcel."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -16,8 +16,8 @@ from synth.scene.fractal import (
     Cells,
     Places,
     Points,
+    covered,
     hashed,
-    partition,
     per_scene,
     planes,
     turn,
@@ -27,162 +27,189 @@ from synth.scene.fractal import (
     words,
 )
 from synth.scene.habitat import Habitat
+from synth.scene.parcel import Blocks, FieldSystem, cut_parcels
 from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 
+SYSTEMS: dict[str, FieldSystem] = {
+    "patchwork": FieldSystem(block=3.5, jitter=0.9, bend=0.5, stretch=1.8, hedge_m=0.7, hedged=0.4, track_m=2.0),
+    "strips": FieldSystem(block=4.5, jitter=0.9, bend=0.6, stretch=7.0, track_m=1.6),
+    "bocage": FieldSystem(block=2.6, jitter=0.95, bend=0.9, stretch=1.4, hedge_m=2.8, hedged=0.9, track_m=1.8),
+    "long_lots": FieldSystem(block=6.0, jitter=0.3, stretch=11.0, surveyed=True, hedge_m=1.0, hedged=0.3, track_m=2.5),
+    "prairie": FieldSystem(block=2.4, jitter=0.0, stretch=1.5, surveyed=True, track_m=2.8, broad=1.5),
+    "pivots": FieldSystem(block=4.0, jitter=0.0, stretch=1.3, surveyed=True, track_m=2.2, pivot=0.65),
+    "mosaic": FieldSystem(block=3.2, jitter=1.0, bend=1.0, stretch=1.6, hedge_m=0.9, hedged=0.35, track_m=0.9),
+    "terraces": FieldSystem(block=4.0, jitter=0.9, bend=0.7, stretch=2.0, hedge_m=0.6, hedged=0.2, track_m=1.2,
+                            terrace_m=2.5),
+}  # fmt: skip
+"""by name; numbers chosen. Forms after Vink and others in J. Meynier 1970, Les paysages agraires: openfield with
+strips, bocage, rang; and the Public Land Survey's square miles."""
+PRACTICE: dict[str, Mapping[str, float]] = {
+    "tundra": {"patchwork": 1.0},
+    "boreal": {"patchwork": 0.6, "long_lots": 0.25, "strips": 0.15},
+    "temperate": {"patchwork": 0.35, "strips": 0.2, "bocage": 0.2, "prairie": 0.15, "long_lots": 0.1},
+    "mediterranean": {"patchwork": 0.35, "mosaic": 0.25, "terraces": 0.3, "strips": 0.1},
+    "steppe": {"prairie": 0.4, "pivots": 0.3, "strips": 0.3},
+    "desert": {"pivots": 0.5, "mosaic": 0.3, "prairie": 0.2},
+    "savanna": {"mosaic": 0.65, "prairie": 0.2, "pivots": 0.15},
+    "monsoon": {"mosaic": 0.6, "terraces": 0.25, "strips": 0.15},
+    "rainforest": {"mosaic": 0.6, "terraces": 0.3, "patchwork": 0.1},
+}
+"""how often each system occurs in each climate; chosen"""
+RICE = {"mediterranean": 0.25, "desert": 0.1, "savanna": 0.25, "monsoon": 0.9, "rainforest": 0.7}
+"""share of the scenes in which wet lowland is under rice; chosen"""
+USES = {
+    "tundra": (0.8, 0.0, 0.1), "boreal": (0.3, 0.0, 0.08), "temperate": (0.25, 0.05, 0.05),
+    "mediterranean": (0.06, 0.4, 0.12), "steppe": (0.12, 0.03, 0.2), "desert": (0.02, 0.3, 0.15),
+    "savanna": (0.15, 0.06, 0.3), "monsoon": (0.05, 0.08, 0.12), "rainforest": (0.2, 0.15, 0.15),
+}  # fmt: skip
+"""typical shares of pasture, orchard (and vineyard), fallow in the farmed ground; chosen after FAOSTAT Land Use 2019"""
+
 
 @dataclass(frozen=True)
 class Fields:
-    """The parcels of the farmed ground; elsewhere parcel is 0.
+    """The farmed ground; all (N, H, W).
 
     Parameters
     ----------
-    parcel : (N, H, W) int64 identity of the parcel
-    edge_m : (N, H, W) distance to its edge [m]; 1e6 where nothing is farmed
-    idle : (N, H, W) bool, corners that a pivot does not reach, banks of terraces
-    row_rad : (N, H, W) direction of the rows [rad], as in `synth/scene/crop.py`
+    inside : bool, farmed or between fields
+    cover : uint8 class of what stands there: the use of a field, or hedge, bund, corner, track
+    parcel : int64 identity of the field; 0 on hedges, bunds, corners
+    row : direction of the rows [rad], as in `synth/scene/crop.py`
     """
 
+    inside: Tensor
+    cover: Tensor
     parcel: Tensor
-    edge_m: Tensor
-    idle: Tensor
-    row_rad: Tensor
-
-
-@dataclass(frozen=True)
-class FieldSystem:
-    """How the land of one scene is parcelled.
-
-    Parameters
-    ----------
-    block : how many fields wide a block is
-    surveyed : one direction for the whole scene
-    stretch : length of a typical field over its width; long strips where it is large
-    pivot : share of the blocks watered by centre pivots
-    terrace_m : rise from terrace to terrace on sloping blocks [m]; 0: no terraces
-    """
-
-    block: float
-    surveyed: bool
-    stretch: float
-    pivot: float
-    terrace_m: float
+    row: Tensor
 
 
 def draw_field_system(climate: Climate, key: SceneKey) -> FieldSystem:
-    """Draw one scene's way of farming: pivots where dry, terraces where warm and wet, strips anywhere."""
+    """Draw one scene's way of farming."""
+    practice = PRACTICE[climate.kind]
     rng = key.at("field", "system").rng()
-    block, survey, stretch, pivot, terrace, rise = rng.random(6)
-    dry = climate.moisture < 0.45 and climate.field_m > 120 and pivot < 0.6
-    steep = climate.moisture > 0.5 and climate.warmth > 0.5 and terrace < 0.5
-    return FieldSystem(
-        block=2.5 + 3.5 * block,
-        surveyed=bool(survey < 0.3) or dry,
-        stretch=1.2 + 7.0 * stretch**3,
-        pivot=0.3 + 0.6 * pivot if dry else 0.0,
-        terrace_m=1.5 + 2.5 * rise if steep else 0.0,
-    )
+    name = rng.choice(list(practice), p=[share / sum(practice.values()) for share in practice.values()])
+    rice = key.at("field", "paddy").rng().random() < RICE.get(climate.kind, 0.0)
+    return SYSTEMS[str(name)].varied(key.at("field", "system", "numbers"), rice)
 
 
-def lay_blocks(climates: Sequence[Climate], points: Points, keys: Sequence[SceneKey]) -> Cells:
-    """Blocks of fields that share a direction and an owner's habits; farmsteads stand where they meet."""
+def lay_blocks(climates: Sequence[Climate], points: Points, keys: Sequence[SceneKey]) -> Blocks:
+    """Cut N scenes into blocks: bent cells, or the squares of a survey."""
     device = points.y_m.device
     word = words([k.at("field").word() for k in keys], device)
     systems = [draw_field_system(c, k) for c, k in zip(climates, keys, strict=True)]
     block_m = per_scene([c.field_m * s.block for c, s in zip(climates, systems, strict=True)], device)
-    bent = warp(points, block_m * 1.2, hashed(word, 1), block_m * 0.10)
-    return voronoi(bent, block_m, hashed(word, 2))
-
-
-def cut_parcels(
-    climates: Sequence[Climate], terrain: Terrain, blocks: Cells, farmed: Tensor, keys: Sequence[SceneKey]
-) -> Fields:
-    """Cut the farmed cells (N, H, W) of every block into parcels."""
-    device = farmed.device
-    cells = Places.where(farmed)
-    scene = cells.scene
-    systems = [draw_field_system(c, k) for c, k in zip(climates, keys, strict=True)]
-
-    def number(values: Sequence[float]) -> Tensor:
-        return per_scene(values, device).to(torch.float32)[scene]
-
-    word = words([k.at("field").word() for k in keys], device)[scene]
-    block, block_edge = cells.of(blocks.identity), cells.of(blocks.edge_m)
-    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
-    x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])
-    surveyed = number([float(s.surveyed) for s in systems]) > 0
-    own, one = turn(block, 1), turn(hashed(word, 3), 2)
-    sin, cos = (torch.where(surveyed, b, a) for a, b in zip(own, one, strict=True))
-    along_m, across_m = x * cos + y * sin, y * cos - x * sin
-
-    side = number([c.field_m for c in climates])
-    short = side * (0.6 + 0.8 * uniform(block, 3))
-    long = short * number([s.stretch for s in systems]) * (0.7 + 0.6 * uniform(block, 4))
-    short = short / torch.where(long > 3 * short, 2.0, 1.0)
-    # terraces: rows follow the contour lines instead of a direction
-    rise = number([s.terrace_m for s in systems])
-    slope = cells.of(terrain.slope)
-    terraced = (rise > 0) & (slope > 0.04) & (uniform(block, 5) < 0.7)
-    high = cells.of(terrain.elevation_m) / rise.clamp(min=0.1)
-    u, v = torch.where(terraced, high, along_m / long), across_m / short
-    row, du, _ = partition(u, hashed(block, 5), 0.6)
-    column, dv, _ = partition(v, hashed(block, 6, row), 0.6)
-    du = du * torch.where(terraced, rise / slope.clamp(min=0.01), long)
-    edge = torch.minimum(torch.minimum(du, dv * short), block_edge)
-    parcel = hashed(block, row, column)
-    idle = terraced & (du < 1.0)
-    # pivots: circles in the squares of a survey, some cut into sectors
-    square = 2.2 * side
-    p, q = along_m / square, across_m / square
-    ring, spoke = torch.floor(p), torch.floor(q)
-    py, px = p - ring - 0.5, q - spoke - 0.5
-    name = hashed(word, 9, ring.to(torch.int64), spoke.to(torch.int64))
-    pivoted = uniform(name, 1) < number([s.pivot for s in systems])
-    reach = (0.47 - torch.sqrt(py * py + px * px)) * square
-    half = (uniform(name, 2) < 0.35) & (py > 0)
-    parcel = torch.where(pivoted, hashed(name, half.to(torch.int64)), parcel)
-    edge = torch.where(pivoted, reach.abs(), edge)
-    idle = torch.where(pivoted, reach < 0, idle)
-    # rows run along the field, along the contour on terraces, round the middle of a pivot
-    row = torch.atan2(sin, cos)
-    contour = torch.atan2(cells.of(terrain.rise_x), -cells.of(terrain.rise_y))
-    row = torch.where(terraced, contour, row)
-    row = torch.where(pivoted, row + torch.atan2(px, py) + 0.5 * math.pi, row)
-    plane = cells.onto(row, 0.0)
-    return Fields(cells.onto(parcel | (1 << 33), 0), cells.onto(edge, 1e6), cells.onto(idle, False), plane)
+    bent = warp(points, block_m * 1.2, hashed(word, 1), block_m * per_scene([0.1 * s.bend for s in systems], device))
+    sin, cos = (v.to(torch.float64)[:, None, None] for v in turn(hashed(word, 3), 2))
+    turned = Points(bent.y_m * cos - bent.x_m * sin, bent.x_m * cos + bent.y_m * sin, points.cell_m)
+    jitter = per_scene([s.jitter for s in systems], device).to(torch.float32)[:, None]
+    cells = voronoi(turned, block_m, hashed(word, 2), jitter)
+    y, x = bent.y_m.to(torch.float32), bent.x_m.to(torch.float32)
+    return Blocks(cells.identity, cells.edge_m, cells.junction_m, cells.junction, y, x)
 
 
 def choose_farmed(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, blocks: Cells) -> Tensor:
-    """(N, H, W) bool: flat, warm, drained ground, farmed in whole blocks where people chose to."""
+    """(N, H, W) bool: flat, warm, moist ground, farmed in whole blocks where people chose to.
+
+    A larger share only adds ground.
+    """
     device = terrain.slope.device
     quantile = [NormalDist().inv_cdf(min(max(c.farmland * c.arable**0.15, 1e-6), 1 - 1e-6)) for c in climates]
-    will = 0.45 * habitat.region + 0.35 * habitat.patch + 2.2 * (uniform(blocks.identity, 14) - 0.5)
-    will = will / math.sqrt(0.45**2 + 0.35**2 + 2.2**2 / 12)
+    look = (terrain.far or terrain).wetness.flatten(1).sort(1).values
+    middle, high = (look[:, int(share * look.shape[1])][:, None, None] for share in (0.5, 0.84))
+    fertile = ((terrain.wetness - middle) / (high - middle + 0.03)).clamp(-1.5, 1.5)
+    will = 0.4 * habitat.region + 0.25 * habitat.patch - 0.7 * fertile + 2.2 * (uniform(blocks.identity, 14) - 0.5)
+    will = will / math.sqrt(0.4**2 + 0.25**2 + 0.7**2 + 2.2**2 / 12)
     steep = ((terrain.slope - 0.10) * 10).clamp(min=0) + ((9.0 - habitat.summer_c) * 0.8).clamp(min=0)
     return will + steep < planes(quantile, device)
 
 
-def choose_crops(climates: Sequence[Climate], blocks: Cells, fields: Fields, keys: Sequence[SceneKey]) -> Tensor:
-    """(N, H, W) class of each parcel: shares differ by climate, season, scene and block."""
-    device = fields.parcel.device
+def farm(
+    climates: Sequence[Climate],
+    terrain: Terrain,
+    habitat: Habitat,
+    blocks: Blocks,
+    free: Tensor,
+    keys: Sequence[SceneKey],
+    dice: Tensor,
+    tree: Tensor,
+    years: Sequence[int],
+) -> Fields:
+    """Farm N scenes.
+
+    Parameters
+    ----------
+    climates, keys, years : one a scene; years since the first
+    terrain, habitat, blocks : the ground
+    free : (N, H, W) bool, where one can farm
+    dice : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
+    tree : (N, 1, 1) class of the trees that people plant
+    """
+    device, at = dice.device, TERRAFICTA.index
+    farmed = choose_farmed(climates, terrain, habitat, blocks) & free
+    cells = Places.where(farmed)
+    systems = [draw_field_system(c, k) for c, k in zip(climates, keys, strict=True)]
+
+    def number(values: Sequence[float]) -> Tensor:
+        return per_scene(values, device).to(torch.float32)[cells.scene]
+
+    slope, moisture = cells.of(terrain.slope), cells.of(habitat.moisture)
+    low = (slope < 0.03) & (cells.of(terrain.above_river_m) < 8.0)
+    paddy = (low | (number([s.terrace_m for s in systems]) > 0)) & (number([float(s.rice) for s in systems]) > 0)
+    paddy &= cells.of(habitat.summer_c) > 16.0
+    parcels = cut_parcels(systems, climates, terrain, blocks, cells, keys, paddy)
+    block, cell = cells.of(blocks.identity), number(terrain.cell_m.tolist())
+    cover = _uses(climates, keys, cells.scene, block, parcels.name, paddy, years)
+    own = torch.ones_like(paddy)
+
+    def lay(where: Tensor, what: Tensor | str) -> None:
+        nonlocal cover, own
+        cover = torch.where(where, at(what) if isinstance(what, str) else what, cover).to(torch.uint8)
+        own = own & ~where
+
+    wild = torch.where(moisture < 0.35, at("bare_soil"), at("grassland"))
+    throw = cells.of(dice)
+    lay(parcels.idle, wild)
+    lay((cover == at("paddy")) & covered(parcels.edge_m, 0.45, cell, throw), "grassland")
+    hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, 15))
+    hedge = torch.where(uniform(parcels.strip, 16) < number([s.hedged for s in systems]), hedge, 0.0)
+    hedge = torch.where((cover == at("paddy")) | (moisture < 0.2), 0.0, hedge)
+    scrub = torch.where(cells.of(habitat.grain) > -0.3, tree.flatten()[cells.scene], at("shrubland"))
+    lay(covered(parcels.edge_m, hedge, cell, throw), scrub)
+    used = uniform(cells.of(blocks.junction), 16) < 0.7
+    track = covered(cells.of(blocks.edge_m), number([s.track_m for s in systems]), cell, throw) & used
+    lay(track, "road")
+    name = torch.where(own, parcels.name | (1 << 33), torch.where(track, block | (1 << 35), 0))
+    return Fields(farmed, cells.onto(cover, 0), cells.onto(name, 0), cells.onto(parcels.row, 0.0))
+
+
+def _uses(
+    climates: Sequence[Climate],
+    keys: Sequence[SceneKey],
+    scene: Tensor,
+    block: Tensor,
+    parcel: Tensor,
+    paddy: Tensor,
+    years: Sequence[int],
+) -> Tensor:
+    """(M,) uint8 class of each parcel: shares differ by climate, scene and block; fallow moves from year to year."""
     shares = []
     for climate, key in zip(climates, keys, strict=True):
-        rng = key.at("field", "crops").rng()
-        pasture = 0.9 * max(0.0, min(1.0, climate.moisture * 1.2 - climate.warmth * 0.5 + 0.1)) * rng.random()
-        orchard = 0.9 * max(0.0, climate.warmth - 0.3) * rng.random() ** 2
-        fallow = (0.1 + 0.5 * climate.winter) * rng.random() + 0.15 * (climate.moisture < 0.35)
-        crop = 0.35 + rng.random()
-        total = pasture + orchard + fallow + crop
-        shares.append([pasture / total, (pasture + orchard) / total, (pasture + orchard + fallow) / total])
-    habit = uniform(blocks.identity, 11)
-    pick = uniform(fields.parcel, 12)
-    pick = torch.where(uniform(fields.parcel, 13) < 0.3, habit, pick)
-    first, second, third = (planes([s[k] for s in shares], device) for k in range(3))
+        taste = 2.0 * key.at("field", "uses").rng().random(3) ** 1.5
+        asked = [float(t) * usual for t, usual in zip(taste, USES[climate.kind], strict=True)]
+        whole = max(1.0, sum(asked) / 0.9)
+        shares.append([share / whole for share in asked])
+    pasture, orchard, fallow = torch.tensor(shares, device=parcel.device)[scene].unbind(1)
     at = TERRAFICTA.index
-    kind = torch.where(pick < third, at("fallow"), at("cropland"))
-    kind = torch.where(pick < second, at("orchard"), kind)
-    return torch.where(pick < first, at("pasture"), kind).to(torch.uint8)
+    year = torch.tensor(list(years), device=parcel.device)[scene]
+    habit, own = uniform(block, 11), uniform(parcel, 12)
+    lasting = torch.where(uniform(parcel, 13) < 0.4, habit, own)
+    resting = uniform(hashed(parcel, year), 14) < fallow / (1 - pasture - orchard)
+    use = torch.where(paddy, at("paddy"), at("cropland"))
+    use = torch.where(resting, at("fallow"), use)
+    use = torch.where((lasting < pasture + orchard) & ~paddy, at("orchard"), use)
+    return torch.where((lasting < pasture) & ~paddy, at("pasture"), use).to(torch.uint8)
 
 
 def sow(

@@ -134,6 +134,12 @@ def turn(h: Tensor, draw: int = 0) -> tuple[Tensor, Tensor]:
     return table[:, 0][step], table[:, 1][step]
 
 
+def heading(h: Tensor, draw: int = 0) -> Tensor:
+    """The direction of `turn` as an angle [rad], float32."""
+    step = mix(h + 0x2C1B3C6D * (draw + 1)) & 255
+    return (step.to(torch.float32) + 0.5) * (2 * math.pi / 256)
+
+
 def per_scene(values: Sequence[float], device: torch.device | str = "cpu") -> Tensor:
     """(N,) float64 from one number a scene."""
     return torch.tensor(list(values), dtype=torch.float64, device=device)
@@ -355,7 +361,7 @@ class Cells:
     junction: Tensor
 
 
-def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float = 0.9) -> Cells:
+def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Tensor = 0.9) -> Cells:
     """Voronoi cells with one site in every lattice square.
 
     Parameters
@@ -363,7 +369,7 @@ def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float = 0.9
     points : N scenes; rotate or stretch them first for cells with a grain
     spacing_m : (N,) typical cell size [m]
     word : (N,) int64
-    jitter : 0: squares; 1: as random as a lattice allows
+    jitter : 0: squares; 1: as random as a lattice allows; one, or (N, 1)
 
     Error: sites further than one square away are not looked at, which for jitter 0.9 misplaces an edge in fewer than
     1 place in 1000.

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate, draw_climate
-from synth.scene.field import choose_crops, choose_farmed, cut_parcels, lay_blocks, sow
+from synth.scene.field import Blocks, farm, lay_blocks, sow
 from synth.scene.fire import burn
-from synth.scene.fractal import Cells, Window, covered, hashed, planes, uniform, words
+from synth.scene.fractal import Window, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
 from synth.scene.settlement import Settlement, settle
 from synth.scene.share import favour_classes
@@ -135,15 +135,13 @@ def _compose(
     habitat: Habitat,
     water: Water,
     wild: Tensor,
-    blocks: Cells,
+    blocks: Blocks,
     town: Settlement,
     keys: Sequence[SceneKey],
     dice: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
     device, at = terrain.slope.device, TERRAFICTA.index
-    style = [[float(v) for v in k.at("cover", "style").rng().random(4)] for k in keys]
-    cell = terrain.cell_m.to(torch.float32)[:, None, None]
     cover = wild
 
     def lay(where: Tensor, what: Tensor | str) -> None:
@@ -155,16 +153,9 @@ def _compose(
     for name in UNTILLED:
         untilled |= wild == at(name)
     taken = untilled | water.shore | water.open_water | town.inside
-    farmed = choose_farmed(climates, terrain, habitat, blocks) & ~taken
-    fields = cut_parcels(climates, terrain, blocks, farmed, keys)
-    lay(farmed, choose_crops(climates, blocks, fields, keys))
-    lay(farmed & fields.idle, torch.where(habitat.moisture < 0.35, at("bare_soil"), at("grassland")))
-    hedge = planes([5.0 * s[0] if s[0] > 0.5 else 0.0 for s in style], device) * uniform(blocks.identity, 15)
-    hedged = farmed & covered(fields.edge_m, hedge, cell, dice)
     tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
-    lay(hedged, torch.where(habitat.grain > -0.3, tree, at("shrubland")))
-    track = planes([1.2 + 2.0 * s[1] for s in style], device)
-    tracks = farmed & covered(blocks.edge_m, track, cell, dice) & (uniform(blocks.junction, 16) < 0.7)
+    fields = farm(climates, terrain, habitat, blocks, ~taken, keys, dice, tree, [0] * len(keys))
+    lay(fields.inside, fields.cover)
 
     # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
     garden = 0.45 * town.garden + 0.55 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
@@ -178,9 +169,8 @@ def _compose(
     lay(water.shore, "sand")
     lay(water.open_water, "water")
     bridge = town.main_road & water.river
-    road = ((town.road | tracks) & ~water.open_water) | bridge
+    road = (town.road & ~water.open_water) | bridge
     lay(road, "road")
 
-    parcel = torch.where(farmed & ~hedged & ~fields.idle, fields.parcel, 0)
-    parcel = torch.where(town.inside | road, town.lot, parcel)
-    return cover, torch.where(tracks & road, blocks.identity | (1 << 35), parcel), fields.row_rad
+    parcel = torch.where(town.inside | road, town.lot, fields.parcel)
+    return cover, parcel, fields.row
