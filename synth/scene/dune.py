@@ -45,7 +45,7 @@ class Dunes:
 def draw_dunes(key: SceneKey) -> Dunes:
     """Draw the dune field of one scene: height follows from spacing, give or take a third."""
     kind, blows, spacing, tall = key.at("terrain", "dunes").rng().random(4)
-    spacing_m = 60.0 * 12.0**spacing
+    spacing_m = 80.0 * 8.0**spacing
     height = TALL * spacing_m**POWER * 1.35 ** (2 * tall - 1)
     return Dunes(KINDS[int(3 * kind)], 360.0 * blows, spacing_m, height)
 

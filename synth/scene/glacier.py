@@ -75,7 +75,7 @@ def carve_troughs(forms: Sequence[Landform], drainage: Drainage, keys: Sequence[
     device, receiver = drainage.elevation_m.device, drainage.receiver[rows]
     top = drainage.elevation_m[rows].flatten(1)
     own = torch.arange(top.shape[1], device=device)
-    main = drainage.area_km2[rows].flatten(1) >= TROUGH_KM2
+    main = (drainage.area_km2[rows].flatten(1) >= TROUGH_KM2) | drainage.valley[rows]
     drop = (top - top.gather(1, receiver)).clamp(min=0.0)
     above = climb(torch.where(main, own, receiver), torch.where(main, 0.0, drop))
     depth = [forms[n].relief_m * g.trough for n, g in zip(rows, ice, strict=True)]

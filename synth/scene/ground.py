@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from synth.scene.drainage import Drainage, climb
-from synth.scene.fractal import Points, Window, fbm, gradient_noise, hashed, warp, words
-from synth.scene.landform import Landform
+from synth.scene.dune import heap_dunes
+from synth.scene.fractal import Points, Window, fbm, gradient_noise, hashed, per_scene, uniform, words
+from synth.scene.glacier import dig_kettles, kettle_level, scour
+from synth.scene.karst import dissolve
+from synth.scene.landform import Landform, Relief
 from synth.scene.river_system import CHANNEL_KM2
 from synth.spec.key import SceneKey
 
@@ -19,6 +22,8 @@ FAR_M = 1e6
 WIDTH_M = 2.5
 """bankfull width of a river with a catchment of 1 km2 [m]; it grows with the square root of the catchment.
 Source: L. Leopold, T. Maddock 1953, USGS Professional Paper 252 (exponent 0.5 of discharge)."""
+SHAPERS = {"dunes": heap_dunes, "glacial": scour, "karst": dissolve}
+"""what works on the ground beside rivers, by style"""
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,15 @@ def near_nodes(points: Points, drainage: Drainage) -> Near:
     """Find the nearest node that has eight neighbours."""
     nodes = drainage.elevation_m.shape[1]
     step = drainage.spacing_m[:, None, None]
-    rows, columns = (
-        (m - c[:, None, None]) / step + 0.5 * (nodes - 1)
-        for m, c in zip((points.y_m, points.x_m), drainage.centre_m.unbind(1), strict=True)
+    rows, columns = points.y_m / step, points.x_m / step
+    first_y, first_x = drainage.first.to(torch.float64)[:, :, None, None].unbind(1)
+    row, column = (
+        torch.minimum(torch.maximum(torch.floor(v + 0.5), first + 1), first + nodes - 2)
+        for v, first in ((rows, first_y), (columns, first_x))
     )
-    row, column = (torch.floor(v + 0.5).clamp(1, nodes - 2) for v in (rows, columns))
     ty, tx = ((v - w).to(torch.float32).flatten(1) for v, w in ((rows, row), (columns, column)))
-    return Near((row.to(torch.int64) * nodes + column.to(torch.int64)).flatten(1), ty, tx)
+    row, column = (row - first_y).to(torch.int64), (column - first_x).to(torch.int64)
+    return Near((row * nodes + column).flatten(1), ty, tx)
 
 
 def smoothed(near: Near, nodes: int, *tables: Tensor) -> list[Tensor]:
@@ -73,10 +80,16 @@ def smoothed(near: Near, nodes: int, *tables: Tensor) -> list[Tensor]:
     return totals
 
 
-def _cut_channels(near: Near, drainage: Drainage, height: Tensor, uplift: Tensor) -> tuple[Tensor, ...]:
+def feeds_channel(drainage: Drainage, thirst: Sequence[float]) -> Tensor:
+    """(N, R*R) bool: the nodes that a channel runs through; `thirst` times fewer where the ground swallows brooks."""
+    least = CHANNEL_KM2 * per_scene(thirst, drainage.spacing_m.device).to(torch.float32)[:, None]
+    return (drainage.area_km2.flatten(1) >= least) | drainage.valley
+
+
+def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor, uplift: Tensor) -> tuple[Tensor, ...]:
     """Lower the ground (N, P) to the level of each reach around it, over a floodplain that is wider on flat land.
 
-    Returns height, and distance, width and level of the nearest channel.
+    `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel.
     """
     nodes = drainage.elevation_m.shape[1]
     metres = drainage.spacing_m.to(torch.float32)[:, None]
@@ -85,7 +98,6 @@ def _cut_channels(near: Near, drainage: Drainage, height: Tensor, uplift: Tensor
     fall = top.gather(1, receiver) - top
     broad = torch.minimum(WIDTH_M * torch.sqrt(drainage.area_km2.flatten(1)), 0.8 * metres)
     widen = torch.minimum(broad.gather(1, receiver), 2 * broad) - broad
-    channel = drainage.area_km2.flatten(1) >= CHANNEL_KM2
     broad = torch.where(channel, broad, -1.0)
     way_y = (receiver // nodes - own // nodes).to(torch.float32)
     way_x = (receiver % nodes - own % nodes).to(torch.float32)
@@ -116,20 +128,21 @@ def _cut_channels(near: Near, drainage: Drainage, height: Tensor, uplift: Tensor
     return torch.where(inside, level, cut), nearest, width, level
 
 
-def raise_ground(at: Window, forms: Sequence[Landform], drainage: Drainage, keys: Sequence[SceneKey]) -> Ground:
+def raise_ground(
+    at: Window, bent: Points, forms: Sequence[Landform], drainage: Drainage, keys: Sequence[SceneKey]
+) -> Ground:
     """Raise the ground around the rivers.
 
-    Rivers and divides wander (domain warp); hillsides get detail in proportion to how steep they are; beside a
-    channel the ground sinks to the river's level.
+    Rivers and divides wander (`bent`: the places among the nodes); hillsides get detail in proportion to how steep
+    they are; beside a channel the ground sinks to the river's level.
     """
     device = at.cell_m.device
     word = words([k.at("terrain", "ground").word() for k in keys], device)
     step, nodes = drainage.spacing_m, drainage.elevation_m.shape[1]
-    bent = warp(at, 5.0 * step, hashed(word, 1), 0.42 * step, octaves=3)
     near = near_nodes(bent, drainage)
     height, receiver = drainage.elevation_m.flatten(1), drainage.receiver
     drop = (height - height.gather(1, receiver)).clamp(min=0.0)
-    channel = drainage.area_km2.flatten(1) >= CHANNEL_KM2
+    channel = feeds_channel(drainage, [f.thirst for f in forms])
     own = torch.arange(height.shape[1], device=device)
     hand = climb(torch.where(channel, own, receiver), torch.where(channel, 0.0, drop))
     smooth, above, steep, uplift = smoothed(near, nodes, height, hand, drop, drainage.uplift.flatten(1))
@@ -140,6 +153,37 @@ def raise_ground(at: Window, forms: Sequence[Landform], drainage: Drainage, keys
     fine = fbm(at, 0.5 * step, hashed(word, 3), 8, hurst)
     broad = fbm(at, 6.0 * step, hashed(word, 4), 3, hurst)
     rough = steep * (0.20 * gully + 0.10 * broad + 0.04 * fine).flatten(1)
-    cut, bank, width, level = _cut_channels(near, drainage, smooth + rough, uplift)
+    shaped = _shape(at, near, forms, drainage, keys, smooth + rough, rough, steep, uplift, above)
+    cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
     above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
     return Ground(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, near.node)))
+
+
+def _shape(
+    at: Window,
+    near: Near,
+    forms: Sequence[Landform],
+    drainage: Drainage,
+    keys: Sequence[SceneKey],
+    height: Tensor,
+    rough: Tensor,
+    drop: Tensor,
+    uplift: Tensor,
+    above: Tensor,
+) -> Tensor:
+    """Ground (N, P) after wind, ice and solution have worked on the scenes that have their style."""
+    metres = drainage.spacing_m.to(torch.float32)[:, None]
+    fields = (v.reshape(at.shape) for v in (height, rough, drop / metres, uplift, above))
+    whole = Relief(at, list(forms), list(keys), *fields)
+    shaped = height.clone()
+    for style, work in SHAPERS.items():
+        rows, part = whole.part(style)
+        if rows:
+            shaped[rows] = work(part).flatten(1)
+    rows, part = whole.part("glacial")
+    if rows:
+        node = near.node[rows]
+        level = kettle_level(drainage, rows, part.keys).gather(1, node)
+        size = uniform(drainage.place[rows].gather(1, node), 22)
+        shaped[rows] = dig_kettles(shaped[rows], level, near.ty[rows], near.tx[rows], size, metres[rows])
+    return shaped

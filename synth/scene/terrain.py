@@ -12,6 +12,7 @@ from torch import Tensor
 
 from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, per_scene
+from synth.scene.glacier import carve_troughs
 from synth.scene.ground import Ground, raise_ground
 from synth.scene.landform import Landform, draw_landform
 from synth.scene.river_system import grow_drainage, node_spacing, wander
@@ -119,7 +120,8 @@ def grow_terrain(
     look = fovea(forms, device)
     spacing = node_spacing(forms, padded)
     places, far_places = (wander(at, spacing, keys) for at in (padded, look))
-    drainage, far_drainage = grow_drainage(forms, (places, far_places), spacing, keys)
+    grown = grow_drainage(forms, (places, far_places), spacing, keys)
+    drainage, far_drainage = (carve_troughs(forms, part, keys) for part in grown)
     ground = raise_ground(padded, places, forms, drainage, keys)
     raised = ground.elevation_m
     twice = (2 * cell).to(torch.float32)[:, None, None]
