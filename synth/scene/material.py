@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import hashed, uniform, words
-from synth.scene.matter import VARIANTS, draw_matter
+from synth.scene.fractal import Places, Window, hashed, uniform, words
+from synth.scene.matter import ROWED, SOWN, VARIANTS, Matter, draw_matter
+from synth.scene.texture import ROWS_SEEN_M, grain, planted
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 from synth.spec.recipe import MaterialRecipe
@@ -22,6 +24,8 @@ WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
 MEAN_OF_SCENES = 48
 """a class mean is taken over so many scenes of a seed of its own"""
 MEAN_SEED = 20_170_304
+RED_NM, NEAR_INFRARED_NM = 665.0, 842.0
+"""nominal bands of the NDVI: Sentinel-2's B04 and B08"""
 GRAIN = {
     "needleleaf_forest": 0.08, "evergreen_forest": 0.06, "deciduous_forest": 0.06, "mangrove": 0.04, "plantation": 0.05,
     "shrubland": 0.06, "grassland": 0.04, "moss_lichen": 0.05, "pasture": 0.03, "wetland": 0.05, "cropland": 0.03,
@@ -31,10 +35,12 @@ GRAIN = {
 """standard deviation of the fine texture, relative to reflectance; chosen, not measured"""
 OF_ONE_PIECE = ("building", "road")
 """classes whose objects are of one material: no drift towards the neighbouring variant within a parcel"""
+DRIFT = 1.2
+"""variants that vigour 0 and 1 lie apart within one object"""
 
 
 class Cover(Protocol):
-    """What is asked of a land cover: class, object and condition of each fine cell, all (N, H', W')."""
+    """What is asked of a land cover: class, object, condition, crop and rows of each fine cell, all (N, H', W')."""
 
     @property
     def cover(self) -> Tensor: ...
@@ -42,6 +48,12 @@ class Cover(Protocol):
     def parcel(self) -> Tensor: ...
     @property
     def vigour(self) -> Tensor: ...
+    @property
+    def crop(self) -> Tensor: ...
+    @property
+    def row(self) -> Tensor: ...
+    @property
+    def window(self) -> Window: ...
 
 
 @dataclass(frozen=True)
@@ -51,37 +63,54 @@ class PaletteBands:
     Parameters
     ----------
     reflectance : (N, K, V, B)
+    below : (N, R, V, B) of the ground between the plants of the classes `ROWED`
+    matter : the rest of what N scenes are made of
     word : (N,) int64, seed of each scene's texture
     variability : 0..1
     """
 
     reflectance: Tensor
+    below: Tensor
+    matter: Matter
     word: Tensor
     variability: float
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The spectra of N scenes.
+    """What N scenes are made of, and how it looks.
 
     Parameters
     ----------
     spectra : (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
+    lai : (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
+    matter : as it was drawn, with the full spread
     wavelength_nm : (L,) [nm]
     word : (N,) int64, seed of each scene's texture
     variability : 0..1
     """
 
     spectra: Tensor
+    lai: Tensor
+    matter: Matter
     wavelength_nm: Tensor
     word: Tensor
     variability: float
 
     def seen_by(self, sensor: Sensor) -> PaletteBands:
-        """Averaged over the bands of a sensor; reflectance (N, K, V, B)."""
-        weights = sensor.band_weights(self.wavelength_nm).to(self.spectra.device, torch.float64)
-        reflectance = (self.spectra.double() @ weights.T).float()
-        return PaletteBands(reflectance, self.word, self.variability)
+        """Averaged over the bands of a sensor."""
+        return self._through(sensor.band_weights(self.wavelength_nm))
+
+    def at_nm(self, *wavelength_nm: float) -> PaletteBands:
+        """At single wavelengths [nm], between two of its own in proportion."""
+        own = self.wavelength_nm.cpu().double().numpy()
+        rows = [[np.interp(wanted, own, unit) for unit in np.eye(len(own))] for wanted in wavelength_nm]
+        return self._through(torch.as_tensor(np.array(rows)))
+
+    def _through(self, weights: Tensor) -> PaletteBands:
+        weights = weights.to(self.spectra.device, torch.float64).T
+        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.matter.below))
+        return PaletteBands(seen, below, self.matter, self.word, self.variability)
 
 
 def draw_palette(
@@ -90,13 +119,14 @@ def draw_palette(
     facts: Sequence[Mapping[str, Any]] | None = None,
     device: torch.device | str = "cpu",
 ) -> Palette:
-    """The spectra of every class in N scenes: first what a scene shares, then the spread within it.
+    """What every class is made of in N scenes: first what a scene shares, then the spread within it.
 
     Parameters
     ----------
     recipe : variability 0 gives every variant of a class its mean spectrum, exactly
     keys : of the N scenes
-    facts : of the N scenes; `season`, `warmth` and `moisture` (0..1) are used where present, drawn where not
+    facts : of the N scenes; `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where
+        present, drawn or inferred where not. Only the season moves with time: soils, roofs and species stay
     device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
 
     Examples
@@ -106,59 +136,50 @@ def draw_palette(
     (1, 24, 16, 211)
     """
     wavelength = WAVELENGTH_NM.to(device)
-    facts = facts if facts is not None else [{}] * len(keys)
-    spectra = _class_means().to(device)[None, :, None].expand(len(keys), -1, VARIANTS, -1)
-    if recipe.variability > 0:
-        drawn = draw_matter(list(keys), list(facts), wavelength).spectra
-        spectra = spectra + recipe.variability * (drawn - spectra)
+    matter = draw_matter(list(keys), list(facts if facts is not None else [{}] * len(keys)), wavelength)
+    spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
+    spectra = spectra + recipe.variability * (matter.spectra - spectra)
+    lai = lai + recipe.variability * (matter.lai - lai)
     word = words([key.at("material", "texture").word() for key in keys], device)
-    return Palette(spectra.float(), wavelength.float(), word, recipe.variability)
+    return Palette(spectra.float(), lai.float(), matter, wavelength.float(), word, recipe.variability)
 
 
 @lru_cache
-def _class_means() -> Tensor:
-    """(K, L) float64: mean over scenes of every season, warmth and moisture."""
+def _class_means() -> tuple[Tensor, Tensor]:
+    """(K, L) reflectance and (K,) leaf area, float64: means over scenes of every season, warmth and moisture."""
     keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
-    return draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM).spectra.mean((0, 2))
+    matter = draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM)
+    return matter.spectra.mean((0, 2)), matter.lai.mean((0, 2))
+
+
+# --- what lies where ------------------------------------------------------------------------------------------------
 
 
 def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
     """Reflectance of the ground (N, B, H', W').
 
     Natural ground blends two neighbouring variants along its vigour. An object takes the variant that its identity
-    hashes to, and drifts a little towards the next with vigour, unless it is of one piece. Fine texture lies over both.
+    hashes to, a field one of its crop's, and both drift a little with vigour, unless they are of one piece. Rows of
+    plants and fine texture lie over that.
     """
-    scenes, classes, variants, count = bands.reflectance.shape
-    device = bands.reflectance.device
-    kind = cover.cover.long()
-    scene = torch.arange(scenes, device=device)[:, None, None]
-    place = _variant_place(cover, kind, bands.word[:, None, None], variants)
-    first = place.floor().clamp(0, variants - 2)
-    weight = (place - first).to(bands.reflectance.dtype)
-    row = ((scene * classes + kind) * variants + first.long()).flatten()
-    table = bands.reflectance.reshape(-1, count).T.contiguous()
-    shape = (count, *kind.shape)
-    low = table.index_select(1, row).view(shape)
-    high = table.index_select(1, row + 1).view(shape)
-    out = low.add_((high.sub_(low)).mul_(weight))
+    place = _variant_place(cover, bands.matter, bands.word)
+    out = _read(bands.reflectance, cover, place)
     if bands.variability > 0:
-        out = out.mul_(1 + bands.variability * _texture(kind, bands.word))
+        out = _with_rows(out, cover, bands, place)
+        roughness = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
+        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.word))
     return out.transpose(0, 1).contiguous()
 
 
-def _variant_place(cover: Cover, kind: Tensor, word: Tensor, variants: int) -> Tensor:
-    """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
-    along = cover.vigour.clamp(0, 1) * (variants - 1)
-    own = _own_variant(cover, word, variants)
-    whole = torch.tensor([name in OF_ONE_PIECE for name in TERRAFICTA.classes], device=kind.device)[kind]
-    drift = torch.where(whole, 0.0, 1.2 * (cover.vigour - 0.5))
-    return torch.where(cover.parcel == 0, along, (own + drift).clamp(0, variants - 1))
+def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
+    """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
+    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.matter, palette.word))[0]
 
 
-def _own_variant(cover: Cover, word: Tensor, variants: int) -> Tensor:
-    """The variant that the identity of each cell's object hashes to, (N, H', W') float32."""
-    identity = hashed(word, cover.parcel & 0xFFFFFFFF, cover.parcel >> 32)
-    return (uniform(identity) * variants).floor()
+def ndvi(cover: Cover, palette: Palette) -> Tensor:
+    """Normalised difference vegetation index of the ground (N, H', W') at its nominal wavelengths, before any light."""
+    red, infrared = boa_reflectance(cover, palette.at_nm(RED_NM, NEAR_INFRARED_NM)).unbind(1)
+    return (infrared - red) / (infrared + red).clamp(min=1e-6)
 
 
 def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
@@ -166,18 +187,75 @@ def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
 
     Codes mean the same throughout a scene, and another thing in the next.
     """
-    variants = bands.reflectance.shape[2]
-    code = 1 + cover.cover.long() * variants + _own_variant(cover, bands.word[:, None, None], variants).long()
-    return torch.where(cover.parcel == 0, 0, code)
+    objects = Places.where(cover.parcel != 0)
+    own, _, _ = _own_variant(cover, objects, bands.matter, bands.word)
+    code = 1 + objects.of(cover.cover).long() * VARIANTS + own.long()
+    return objects.onto(code, 0)
 
 
-def _texture(kind: Tensor, word: Tensor) -> Tensor:
-    """Relative deviations (N, H', W'): what is finer than a few cells."""
-    y = (torch.arange(kind.shape[1], device=kind.device) - kind.shape[1] // 2)[None, :, None]
-    x = (torch.arange(kind.shape[2], device=kind.device) - kind.shape[2] // 2)[None, None]
-    speck = uniform(hashed(word[:, None, None], y, x)) - 0.5
-    row = speck + speck.roll(1, 1) + speck.roll(-1, 1)
-    patch = row + row.roll(1, 2) + row.roll(-1, 2)
-    grain = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=kind.device)[kind]
-    # a uniform number has the variance 1/12, the sum of nine 9/12: half of the variance each
-    return grain * (speck * 6**0.5 + patch * (6**0.5 / 3))
+def _read(table: Tensor, cover: Cover, place: Tensor) -> Tensor:
+    """(C, N, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
+    first = place.floor().clamp(0, VARIANTS - 2)
+    row = _table_row(cover.cover, len(TERRAFICTA)) * VARIANTS + first.long()
+    weight = (place - first).to(table.dtype)
+    columns = table.flatten(0, 2).T.contiguous()
+    shape = (len(columns), *place.shape)
+    low = columns.index_select(1, row.flatten()).view(shape)
+    high = columns.index_select(1, row.flatten() + 1).view(shape)
+    return low.add_((high.sub_(low)).mul_(weight))
+
+
+def _table_row(kind: Tensor, classes: int) -> Tensor:
+    """(N, H', W') row of scene and class in a table of N x `classes` rows."""
+    return torch.arange(len(kind), device=kind.device)[:, None, None] * classes + kind.long()
+
+
+def _variant_place(cover: Cover, matter: Matter, word: Tensor) -> Tensor:
+    """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
+    place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
+    objects = Places.where(cover.parcel != 0)
+    own, first, last = _own_variant(cover, objects, matter, word)
+    whole = torch.tensor([name in OF_ONE_PIECE for name in TERRAFICTA.classes], device=own.device)
+    drift = torch.where(whole[objects.of(cover.cover).long()], 0.0, DRIFT * (objects.of(cover.vigour) - 0.5))
+    place = place.to(torch.float32).contiguous()
+    place.view(-1)[objects.at] = torch.minimum(torch.maximum(own + drift, first), last)
+    return place
+
+
+def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The variant (M,) float32 that the identity of each cell's object hashes to; first and last it may drift to.
+
+    Fields take any place between two variants of their crop, all else a whole one.
+    """
+    scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
+    parcel = objects.of(cover.parcel)
+    identity = hashed(word[scene], parcel & 0xFFFFFFFF, parcel >> 32)
+    any_group = (uniform(identity) * matter.groups[scene, kind]).long()
+    group = torch.where(crop > 0, matter.group_of[scene, crop], any_group)
+    first, last = matter.runs[scene, kind, group].to(torch.float32).unbind(1)
+    sown = torch.tensor([name in SOWN for name in TERRAFICTA.classes], device=kind.device)[kind]
+    dice = uniform(identity, 1)
+    own = torch.where(sown, first + dice * (last - first), first + (dice * (last - first + 1)).floor())
+    return torch.minimum(own, last), first, last
+
+
+def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) -> Tensor:
+    """Plants drawn together into rows where cells are fine enough: the mean stays, gaps show what lies below."""
+    cell_m = cover.window.cell_m
+    if not bool((cell_m <= ROWS_SEEN_M).any()):
+        return out
+    rank = torch.tensor([ROWED.index(n) if n in ROWED else -1 for n in TERRAFICTA.classes], device=out.device)
+    kind = rank[cover.cover.long()]
+    cells = Places.where((kind >= 0) & (cover.parcel != 0) & (cell_m <= ROWS_SEEN_M)[:, None, None])
+    variant = cells.of(place).floor().clamp(max=VARIANTS - 1).long()
+    at = (cells.scene * len(ROWED) + cells.of(kind)) * VARIANTS + variant
+    closure = bands.matter.closure.flatten()[at]
+    spacing = bands.matter.spacing_m.flatten(0, 2)[at]
+    y_m = cells.of(cover.window.y_m[:, :, None])
+    x_m = cells.of(cover.window.x_m[:, None, :])
+    hidden, mean = planted(y_m, x_m, cells.of(cover.row), spacing, closure, cell_m[cells.scene])
+    surplus = torch.where(spacing[:, 0] > 0, bands.variability * (hidden / mean - 1), 0.0).to(out.dtype)
+    flat = out.flatten(1)
+    seen = flat[:, cells.at]
+    flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
+    return flat.view_as(out)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from synth.scene.crop import Crop, draw_crops
 from synth.scene.inland_water import WaterBody, water_reflectance
-from synth.scene.phenology import SOWN, at_season, draw_calendar
+from synth.scene.phenology import at_season
 from synth.scene.snow import snow_reflectance
 from synth.scene.solid import absorber_shapes, draw_abundance, solid_reflectance, wetted
 from synth.scene.trait import Setting, Traits, draw_kinds, draw_traits, kin
@@ -25,11 +27,21 @@ TRAITS = (
     "under", "flood", "dead",
 )  # fmt: skip
 SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
-GROUPS = {"plantation": 2, "orchard": 2, "cropland": 4, "paddy": 4}
-"""how many kinds of plants or crops share the variants of a class; one where nothing is said"""
+SOWN = ("cropland", "paddy")
+KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
+"""how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
+EVEN = 0.4
+"""spread of vigour among the fields of one crop over that among wild plants: people see to it"""
 WILD_FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove")
 DEAD_VARIANTS = 2
 """of a wild forest: dead or defoliated, dying"""
+ROWED = ("plantation", "cropland", "orchard")
+"""classes that stand in rows wide enough to be seen"""
+ROWS_M = {
+    "pine": (2.8, 0.0), "eucalyptus": (3.0, 0.0), "rubber": (6.5, 0.0), "oil_palm": (8.0, 9.0),
+    "orchard": (4.5, 3.5), "olive": (7.0, 7.0), "vineyard": (2.2, 0.0),
+}  # fmt: skip
+"""distance between rows, and between the trees of a row [m] (0: they touch); common planting distances, chosen"""
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
 ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
 ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
@@ -47,33 +59,74 @@ class Matter:
     Parameters
     ----------
     spectra : (N, K, V, L) float64 reflectance
+    below : (N, R, V, L) float64 reflectance of the ground between the plants of the R classes `ROWED`
     lai : (N, K, V) green leaf area index, 0 where nothing grows [m2 m-2]
-    closure : (N, K, V) share of the ground that plants hide from above
-    groups : (K,) int64, how many kinds share the variants of a class, in equal runs
+    closure : (N, R, V) share of the ground that plants hide from above
+    spacing_m : (N, R, V, 2) between rows, and along them [m]; 0: not seen
+    runs : (N, K, G, 2) int64, first and last variant of each group of plants of a class
+    groups : (N, K) int64, how many groups it has
+    group_of : (N, C + 1) int64, group that each crop of the scene's list is, by its number in `LandCover.crop`
     """
 
     spectra: Tensor
+    below: Tensor
     lai: Tensor
     closure: Tensor
+    spacing_m: Tensor
+    runs: Tensor
     groups: Tensor
+    group_of: Tensor
 
 
 def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wavelength_nm: Tensor) -> Matter:
-    """What every class is made of in N scenes; all chance but the weather's is the same at every season."""
-    keys = [key.at("material") for key in keys]
-    settings = [Setting.of(fact, key) for fact, key in zip(facts, keys, strict=True)]
-    solids = _draw_solids(keys, settings, wavelength_nm)
-    water = _draw_water(keys, settings, solids["soil"], wavelength_nm)
-    spectra, lai, closure = _draw_vegetation(keys, settings, solids, water, wavelength_nm)
+    """What every class is made of in N scenes; all chance is the same at every season."""
+    own = [key.at("material") for key in keys]
+    settings = [Setting.of(fact, key) for fact, key in zip(facts, own, strict=True)]
+    crops = [_sown_crops(setting, key) for setting, key in zip(settings, keys, strict=True)]
+    solids = _draw_solids(own, settings, wavelength_nm)
+    water = _draw_water(own, settings, solids["soil"], wavelength_nm)
+    stands = [
+        [_draw_stand(name, key.at(name), setting, sown.get(name, [])) for name in VEGETATED]
+        for key, setting, sown in zip(own, settings, crops, strict=True)
+    ]
+    spectra, below, lai, closure = _light_plants(own, stands, solids, water, wavelength_nm)
     spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "quarry", "building", "road")}
-    spectra |= {"water": water, "snow": _draw_snow(keys, settings, solids["rock"], wavelength_nm)}
-    bare = torch.zeros_like(water[..., 0])
+    spectra |= {"water": water, "snow": _draw_snow(own, settings, solids["rock"], wavelength_nm)}
+    nothing = torch.zeros_like(water[..., 0])
+    spacing = [[stand[VEGETATED.index(name)].spacing_m for name in ROWED] for stand in stands]
     return Matter(
         torch.stack([spectra[name] for name in TERRAFICTA.classes], 1),
-        torch.stack([lai.get(name, bare) for name in TERRAFICTA.classes], 1),
-        torch.stack([closure.get(name, bare) for name in TERRAFICTA.classes], 1),
-        torch.tensor([GROUPS.get(name, 1) for name in TERRAFICTA.classes], device=wavelength_nm.device),
+        torch.stack([below[name] for name in ROWED], 1),
+        torch.stack([lai.get(name, nothing) for name in TERRAFICTA.classes], 1),
+        torch.stack([closure[name] for name in ROWED], 1),
+        torch.as_tensor(np.array(spacing)).to(wavelength_nm),
+        *(part.to(wavelength_nm.device) for part in _share_out(stands, crops)),
     )
+
+
+def _sown_crops(setting: Setting, key: SceneKey) -> dict[str, list[tuple[int, Crop]]]:
+    """{sown class: [(its number in `LandCover.crop`, crop)]}; rice of the Mediterranean where a climate lists none."""
+    crops = draw_crops(setting, key)
+    sown = {name: [(n, c) for n, c in enumerate(crops, 1) if c.cover == name] for name in SOWN}
+    foreign = draw_crops(replace(setting, kind="mediterranean"), key)
+    return {name: own or [(0, c) for c in foreign if c.cover == name] for name, own in sown.items()}
+
+
+def _share_out(stands: list[list[Stand]], crops: list[dict[str, list[tuple[int, Crop]]]]) -> tuple[Tensor, ...]:
+    """`runs`, `groups` and `group_of` of a `Matter`."""
+    most = max(len(stand.runs) for scene in stands for stand in scene)
+    runs = np.tile([0, VARIANTS - 1], (len(stands), len(TERRAFICTA), most, 1))
+    groups = np.ones((len(stands), len(TERRAFICTA)), dtype=np.int64)
+    group_of = np.zeros((len(stands), 1 + max(number for sown in crops for own in sown.values() for number, _ in own)))
+    for scene, (row, sown) in enumerate(zip(stands, crops, strict=True)):
+        for name, stand in zip(VEGETATED, row, strict=True):
+            groups[scene, TERRAFICTA.index(name)] = len(stand.runs)
+            runs[scene, TERRAFICTA.index(name), : len(stand.runs)] = stand.runs
+        for own in sown.values():
+            for group, (number, _) in enumerate(own):
+                group_of[scene, number] = group
+    runs[:, [TERRAFICTA.index(name) for name in WILD_FORESTS], :, 0] = DEAD_VARIANTS  # planted trees are alive
+    return torch.as_tensor(runs), torch.as_tensor(groups), torch.as_tensor(group_of).long()
 
 
 def _stacked(rows: list[dict[str, np.ndarray]], like: Tensor) -> dict[str, Tensor]:
@@ -140,51 +193,68 @@ def _assorted(
 # --- vegetation, water, snow ----------------------------------------------------------------------------------------
 
 
-def _draw_vegetation(
-    keys: list[SceneKey], settings: list[Setting], solids: dict[str, Tensor], water: Tensor, wavelength_nm: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-    """{class: (N, V, L)} reflectance of the plant-covered classes, their leaf area and closure {class: (N, V)}."""
-    rows = [
-        _draw_plants(name, key.at(name), setting)
-        for name in VEGETATED
-        for key, setting in zip(keys, settings, strict=True)
-    ]
-    fresh = torch.tensor([key.at("fire").rng().random() for key in keys]).to(water)[:, None, None]
+@dataclass(frozen=True)
+class Stand:
+    """The plants of one class in one scene.
+
+    Parameters
+    ----------
+    traits : {trait: (V,)}, its groups one after the other, each from the barest to the lushest
+    runs : first and last variant of each group
+    spacing_m : (V, 2) as in `Matter`
+    """
+
+    traits: Traits
+    runs: list[tuple[int, int]]
+    spacing_m: np.ndarray
+
+
+def _draw_stand(cover: str, key: SceneKey, setting: Setting, sown: list[tuple[int, Crop]]) -> Stand:
+    kinds = [cover] * len(sown) if sown else draw_kinds(cover, key, setting, KINDS_AT_ONCE.get(cover, 1))
+    ends = [VARIANTS * number // len(kinds) for number in range(len(kinds) + 1)]
+    parts, spacing = [], []
+    for number, head in enumerate(kinds):
+        crop = sown[number][1] if sown else None
+        own = key.at(head, crop.name if crop else number)
+        count = ends[number + 1] - ends[number]
+        vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
+        traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
+        parts.append(_whole(at_season(head, traits, setting, own.at("season"), crop)))
+        spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
+    plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
+    runs = [(first, after - 1) for first, after in pairwise(ends)]
+    return Stand(_dying(plants) if cover in WILD_FORESTS else plants, runs, np.array(spacing))
+
+
+def _light_plants(
+    keys: list[SceneKey],
+    stands: list[list[Stand]],
+    solids: dict[str, Tensor],
+    water: Tensor,
+    wavelength_nm: Tensor,
+) -> tuple[dict[str, Tensor], ...]:
+    """{class: (N, V, L)} reflectance of plants and of what lies below, {class: (N, V)} leaf area and closure."""
+    traits = _stacked([row[number].traits for number in range(len(VEGETATED)) for row in stands], water)
+    ash = torch.tensor([key.at("fire").rng().random() for key in keys]).to(water)[:, None, None]
     solids = solids | {
-        "scorched": solids["char"] + 0.2 * fresh**2 * (solids["ash"] - solids["char"]),
+        "scorched": solids["char"] + 0.2 * ash**2 * (solids["ash"] - solids["char"]),
         "charred": 0.35 * solids["bark"],
     }
-    below = {"mangrove": "mud", "wetland": "mud", "paddy": "mud"}
-    strewn = {"moss_lichen": "lichen", "burnt": "scorched"}
-    stems = {"burnt": "charred"}
 
-    def parts(names: dict[str, str], usual: str) -> Tensor:
+    def parts(names: Mapping[str, str], usual: str) -> Tensor:
         return torch.stack([solids[names.get(name, usual)] for name in VEGETATED]).flatten(0, 2)
 
-    traits = _stacked(rows, water)
+    soil = parts(dict.fromkeys(("mangrove", "wetland", "paddy"), "mud"), "soil")
+    litter, bark = parts({"moss_lichen": "lichen", "burnt": "scorched"}, "litter"), parts({"burnt": "charred"}, "bark")
     flood = water.repeat(len(VEGETATED), 1, 1).flatten(0, 1)
-    spectra = vegetation_reflectance(
-        traits, parts(below, "soil"), parts(strewn, "litter"), parts(stems, "bark"), flood, wavelength_nm
-    )
+    seen, below = vegetation_reflectance(traits, soil, litter, bark, flood, wavelength_nm)
+    # plants drawn together to their closure must not be darker than black
+    least = 1.1 * (1 - (seen / below).amin(1))
+    closure = torch.maximum(plant_cover(traits), least).clamp(0.02, 0.98)
     shape = (len(VEGETATED), len(keys), VARIANTS)
-    whole = (spectra.view(*shape, -1), leaf_area(traits).view(shape), plant_cover(traits).view(shape))
-    by_class, lai, closure = (dict(zip(VEGETATED, part, strict=True)) for part in whole)
-    return by_class, lai, closure
-
-
-def _draw_plants(cover: str, key: SceneKey, setting: Setting) -> Traits:
-    """Every trait (V,) of a class in one scene: its kinds one after the other, each from the barest to the lushest."""
-    groups = GROUPS.get(cover, 1)
-    parts = []
-    for number, head in enumerate(draw_kinds(cover, key, setting, groups)):
-        own = key.at(head, number)
-        count = VARIANTS // groups
-        vigour = 2 * (np.arange(count) + 0.5) / count - 1
-        traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
-        calendar = draw_calendar(cover, setting, own.at("calendar")) if cover in SOWN else None
-        parts.append(_whole(at_season(head, traits, setting, own.at("season"), calendar)))
-    plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
-    return _dying(plants) if cover in WILD_FORESTS else plants
+    whole = (seen.view(*shape, -1), below.view(*shape, -1), leaf_area(traits).view(shape),
+             closure.view(shape))  # fmt: skip
+    return tuple(dict(zip(VEGETATED, part, strict=True)) for part in whole)
 
 
 def _whole(traits: Traits) -> Traits:

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synth.scene.crop import Crop, stage
 from synth.scene.trait import Setting, Traits
 from synth.spec.biome import BIOMES
 from synth.spec.key import SceneKey
+
+FIELD_SPREAD = 0.01
+"""standard deviation of the calendars of the fields of one crop: four days, chosen"""
+LUSH = 4.5
+"""leaf area index of a crop at which the leaf area of vegetation.yaml holds as it stands"""
+LEY = 0.7
+"""leaf area index of a perennial just cut or just resting"""
 
 
 @dataclass(frozen=True)
@@ -51,51 +59,18 @@ RHYTHMS = {
 }
 
 
-@dataclass(frozen=True)
-class Calendar:
-    """When a crop does what, in shares of the growing cycle from its sowing on; all increase.
-
-    Parameters
-    ----------
-    sowing : share of the cycle at which it is sown or planted; < 0: in the autumn before
-    emergence, peak, ripeness, harvest : after sowing
-    height : leaf area at its peak over that of a lush field, 0..1
-    """
-
-    sowing: float
-    emergence: float
-    peak: float
-    ripeness: float
-    harvest: float
-    height: float
-
-
-def draw_calendar(cover: str, setting: Setting, key: SceneKey) -> Calendar:
-    """A crop of the scene; some are sown in autumn, paddies where it is always warm at any time."""
-    rng = key.rng()
-    chance, when, long, height = rng.random(4)
-    if cover == "paddy":
-        sowing = when if setting.warmth > 0.8 else 0.2 + 0.12 * when
-        return Calendar(sowing, 0.01, 0.2 + 0.05 * long, 0.31 + 0.06 * long, 0.36 + 0.07 * long, 0.8 + 0.2 * height)
-    autumn = chance < 0.35
-    sowing = -0.3 + 0.15 * when if autumn else 0.05 + 0.35 * when
-    length = 0.35 + 0.25 * long + 0.3 * autumn
-    return Calendar(sowing, 0.05, 0.45 * length, 0.85 * length, length, 0.5 + 0.5 * height)
-
-
-def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, calendar: Calendar | None = None) -> Traits:
+def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, crop: Crop | None = None) -> Traits:
     """The traits of a kind of plants (V,) at their time of year.
 
     Parameters
     ----------
     head : of vegetation.yaml
     traits : at their best
-    calendar : of the crop, where it is one
+    crop : whose calendar it keeps, if it is sown
     """
-    jitter = key.rng().standard_normal(len(traits["lai"]))
-    if calendar is not None:
-        return _sown(traits, calendar, setting.season, key, flooded=head == "paddy")
-    return HABITS[head](traits, setting, jitter)
+    if crop is not None:
+        return _sown(traits, crop, setting.season, key)
+    return HABITS[head](traits, setting, key.rng().standard_normal(len(traits["lai"])))
 
 
 def _between(season: np.ndarray, rise: float, fall: float, width: float) -> np.ndarray:
@@ -179,34 +154,26 @@ def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Trai
     return at
 
 
-def _sown(traits: Traits, calendar: Calendar, season: float, key: SceneKey, flooded: bool) -> Traits:
-    """Fields of one crop: sown, grown, ripe, stubble; some a little early, some late."""
-    rng = key.at("fields").rng()
+def _sown(traits: Traits, crop: Crop, season: float, key: SceneKey) -> Traits:
+    """Fields of one crop: sown, grown, ripe, stubble; some a few days early, some late."""
+    rng = key.rng()
     count = len(traits["lai"])
-    age = (season - calendar.sowing - 0.02 * rng.standard_normal(count)) % 1.0
-    standing = age < calendar.harvest
-    grown = np.clip((age - calendar.emergence) / (calendar.peak - calendar.emergence), 0, 1) ** 1.6 * standing
-    turning = calendar.peak + 0.4 * (calendar.ripeness - calendar.peak)
-    ripe = np.clip((age - turning) / (calendar.ripeness - turning), 0, 1) * standing
-    stubble = np.clip(1 - (age - calendar.harvest) / 0.25, 0, 1) * ~standing
+    now = stage(crop, (season + FIELD_SPREAD * rng.standard_normal(count)) % 1.0)
     kept = rng.uniform(0.2, 0.9, count)
-    weeds = rng.uniform(0.0, 0.06, count)
-    # paddies stand under water from puddling until the grain fills
-    water = 0.97 * np.maximum(standing * np.clip((turning - age) / 0.05, 0, 1), age > 0.97) if flooded else 0 * age
+    weeds = rng.uniform(0.0, 0.06, count) + LEY * crop.perennial * (now.green < 0.3)
     return {
         **traits,
-        "lai": traits["lai"] * calendar.height * grown + weeds,
-        "cab": traits["cab"] * (1 - 0.85 * ripe),
-        "car": traits["car"] * (1 - 0.4 * ripe),
-        "cw": traits["cw"] * (1 - 0.75 * ripe),
-        "cbrown": traits["cbrown"] + 0.6 * ripe,
-        "dead": 0.9 * ripe**1.5,
-        "litter": traits["litter"] + (1 - traits["litter"]) * stubble * kept,
-        "flood": water,
+        "lai": traits["lai"] * crop.lai / LUSH * now.green + weeds,
+        "cab": traits["cab"] * (1 - 0.85 * now.ripe),
+        "car": traits["car"] * (1 - 0.4 * now.ripe),
+        "cw": traits["cw"] * (1 - 0.75 * now.ripe),
+        "cbrown": traits["cbrown"] + 0.6 * now.ripe,
+        "dead": 0.9 * now.ripe**1.5,
+        "litter": traits["litter"] + (1 - traits["litter"]) * now.stubble * kept,
+        "flood": 0.97 * now.flooded,
     }
 
 
-SOWN = ("cropland", "paddy")
 HABITS = {
     **dict.fromkeys(
         ("needleleaf_forest", "evergreen_forest", "mangrove", "pine", "eucalyptus", "oil_palm", "olive", "moss_lichen",

@@ -21,8 +21,8 @@ SUN_ZENITH_DEG = 35.0
 
 def vegetation_reflectance(
     traits: Mapping[str, Tensor], soil: Tensor, litter: Tensor, bark: Tensor, water: Tensor, wavelength_nm: Tensor
-) -> Tensor:
-    """Reflectance of plant-covered ground, seen from above.
+) -> tuple[Tensor, Tensor]:
+    """Reflectance of plant-covered ground seen from above, and of what lies below its upper layer.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def vegetation_reflectance(
 
     Returns
     -------
-    (S, L): an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI `under` over
-    soil, litter and standing water
+    (S, L) twice: an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI `under`
+    over soil, litter and standing water; and those without the upper layer
     """
 
     def share(name: str) -> Tensor:
@@ -59,7 +59,7 @@ def vegetation_reflectance(
     leaf_r, leaf_t = leaf_r * escape, leaf_t * escape
     plant_r, plant_t = leaf_r + share("wood") * (bark - leaf_r), leaf_t * (1 - share("wood"))
     above = _layer(plant_r, plant_t, below, traits["lai"], traits["slope"], traits["hotspot"])
-    return below + share("crown") * (above - below)
+    return below + share("crown") * (above - below), below
 
 
 def clumped(albedo: Tensor, recollision: Tensor) -> Tensor:
