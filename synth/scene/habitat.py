@@ -77,11 +77,12 @@ def _leaves(climates: Sequence[Climate], habitat: Habitat) -> dict[str, Tensor]:
     dry_winter = planes([c.dry_winter for c in climates], device)
     mixed, soils = 0.35 * habitat.stand, 0.3 * habitat.region
     needle = (13.5 - warm) * 0.22 + leaning + 0.3 * dry_summer - (warm - 21.0).clamp(min=0) * 0.5 + mixed
-    rainforest = torch.minimum((warm - 20.0) * 0.3, (wet - 0.62) * 5.0 - 0.9 * dry_winter)
+    mild = planes([max(0.5 - c.seasons, 0.0) for c in climates], device)  # no winter: cloud forest up the mountains
+    rainforest = torch.minimum((warm - 20.0 + 24.0 * mild) * 0.3, (wet - 0.62) * 5.0 - 0.9 * dry_winter)
     laurel = torch.minimum((warm - 15.5) * 0.3, (wet - 0.97) * 10.0)
     oak = torch.minimum((warm - 14.0) * 0.3, 1.6 * dry_summer - 0.7)
     evergreen = torch.maximum(torch.maximum(rainforest, laurel), oak).clamp(max=1.5) - mixed + soils
-    deciduous = 0.25 - (10.5 - warm).clamp(min=0) * 0.3 - ((wet - 0.85) * (warm - 20.0)).clamp(min=0) - soils
+    deciduous = 0.25 - (10.5 - warm).clamp(min=0) * 0.3 - ((wet - 0.85) * (warm - 20.0)).clamp(min=0) - mild - soils
     best = torch.maximum(torch.maximum(needle, evergreen), deciduous)
     return {
         "needleleaf_forest": needle - best,
@@ -126,7 +127,7 @@ def suitability(
     yield "rock", bedrock + 0.4 * habitat.stand
     yield "wetland", 2.7 + 4.0 * _boggy(climates, terrain, habitat, water)
     line = planes([c.snow_c for c in climates], device)
-    yield "snow", 3.0 + 2.0 * (line - warm - 0.5 * habitat.stand - 1.5 * (slope - 0.6).clamp(min=0))
+    yield "snow", 2.6 + 4.0 * (line - warm - 0.4 * habitat.stand - 1.5 * (slope - 0.6).clamp(min=0))
     # fire takes what has fuel: not deserts, ice, cliffs
     fuel = torch.minimum(torch.minimum((wet - 0.15) * 40.0, (warm - 3.0) * 4.0), (0.9 - slope) * 10.0)
     yield "burnt", 3.0 + torch.minimum(4.0 * fire.front, fuel)

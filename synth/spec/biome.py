@@ -89,21 +89,21 @@ SNOWY = ("tundra", "boreal", "temperate", "steppe")
 """climates that carry the snow where a share of it is asked for"""
 _LEAVES = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 BIOMES = {
-    "tundra": Biome("ET", (0.0, 0.11), (0.2, 0.9), (0.0, 0.1), 0.5, (62.0, 76.0), 0.03, ("moss_lichen",)),
-    "boreal": Biome("Dfc Dwc", (0.13, 0.36), (0.4, 0.95), (0.0, 0.2), 0.5, (50.0, 68.0), 0.25,
+    "tundra": Biome("ET", (0.0, 0.11), (0.2, 0.9), (0.0, 0.1), 0.5, (62.0, 76.0), 0.05, ("moss_lichen",)),
+    "boreal": Biome("Dfc Dwc", (0.13, 0.36), (0.4, 0.95), (0.0, 0.2), 0.5, (50.0, 68.0), 0.3,
                     ("needleleaf_forest", "deciduous_forest", "moss_lichen")),
-    "temperate": Biome("Cfb Cfa Dfb Dfa", (0.34, 0.66), (0.45, 0.96), (0.0, 0.3), 0.55, (36.0, 58.0), 0.06,
+    "temperate": Biome("Cfb Cfa Dfb Dfa", (0.34, 0.66), (0.45, 0.96), (0.0, 0.3), 0.55, (36.0, 58.0), 0.1,
                        (*_LEAVES, "moss_lichen")),
     "mediterranean": Biome("Csa Csb", (0.55, 0.78), (0.28, 0.55), (0.6, 1.0), 0.6, (30.0, 44.0), 0.35, _LEAVES),
-    "steppe": Biome("BSk BSh", (0.2, 0.8), (0.16, 0.42), (0.3, 0.8), 0.85, (20.0, 52.0), 0.2,
+    "steppe": Biome("BSk BSh", (0.2, 0.8), (0.16, 0.42), (0.3, 0.8), 0.85, (20.0, 52.0), 0.25,
                     (*_LEAVES, "moss_lichen")),
-    "desert": Biome("BWk BWh", (0.2, 1.0), (0.0, 0.18), (0.8, 1.0), 0.5, (12.0, 45.0), 0.03,
+    "desert": Biome("BWk BWh", (0.2, 1.0), (0.0, 0.18), (0.8, 1.0), 0.5, (12.0, 45.0), 0.05,
                     ("evergreen_forest", "deciduous_forest", "mangrove")),
-    "savanna": Biome("Aw BSh", (0.76, 1.0), (0.28, 0.6), (0.6, 1.0), 0.0, (5.0, 22.0), 0.5,
+    "savanna": Biome("Aw BSh", (0.76, 1.0), (0.28, 0.6), (0.6, 1.0), 0.0, (5.0, 22.0), 0.6,
                      ("evergreen_forest", "deciduous_forest", "mangrove")),
-    "monsoon": Biome("Am Aw Cwa", (0.7, 1.0), (0.5, 0.82), (0.4, 0.9), 0.0, (5.0, 28.0), 0.25,
+    "monsoon": Biome("Am Aw Cwa", (0.7, 1.0), (0.5, 0.82), (0.4, 0.9), 0.0, (5.0, 28.0), 0.3,
                      (*_LEAVES, "mangrove")),
-    "rainforest": Biome("Af Am", (0.8, 1.0), (0.76, 1.0), (0.0, 0.25), 0.0, (0.0, 14.0), 0.08,
+    "rainforest": Biome("Af Am", (0.8, 1.0), (0.76, 1.0), (0.0, 0.25), 0.0, (0.0, 14.0), 0.15,
                         ("evergreen_forest", "deciduous_forest", "mangrove")),
 }  # fmt: skip
 """by name; between them they cover what land there is, with some overlap"""
