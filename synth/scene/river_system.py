@@ -25,7 +25,7 @@ LARGEST = 4
 """lands along the side of a window; one that is larger has its nodes twice as far apart, and is another world"""
 MARGIN_NODES = 3
 """nodes around a place that its ground may depend on: 3 x 3, where each leads to, and where rivers join"""
-WANDER_NODES = 8.0
+WANDER_NODES = 12.0
 """standard deviation of the way that valleys stray from the lattice"""
 TALL = 7.0
 """height of a land worn down under uplift 1 (99th percentile), in units of uplift"""
@@ -58,7 +58,7 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
     turn = [0.5 * torch.pi * (k.at("terrain", "turn").rng().random() - 0.5) for k in keys]
     angle = per_scene(turn, at.y_m.device)[:, None, None]
     reach = (WANDER_NODES * spacing).to(torch.float32)[:, None, None]
-    dy, dx = (fbm(at, 96.0 * spacing, hashed(word, side), 6, 1.15) * reach for side in (0, 1))
+    dy, dx = (fbm(at, 128.0 * spacing, hashed(word, side), 7, 1.15) * reach for side in (0, 1))
     places = at.points().moved(dy, dx)
     sine, cosine = torch.sin(angle), torch.cos(angle)
     return Points(cosine * places.y_m - sine * places.x_m, sine * places.y_m + cosine * places.x_m, at.cell_m)
