@@ -33,7 +33,7 @@ class Glacier:
     Parameters
     ----------
     exponent : b of the cross-section of troughs, y = a x^b
-    trough : depth of the troughs as a share of the relief
+    trough : depth of the troughs where mountains rise most, as a share of the relief
     flow_deg : direction in which the ice sheet moved, from south over east [deg]
     drumlin_m : height of drumlins [m]
     kettles : share of the low ground's nodes that hold a kettle
@@ -53,7 +53,7 @@ def draw_glacier(key: SceneKey) -> Glacier:
     doi:10.1130/0016-7606(1992)104<1364:NMOTDO>2.3.CO;2.
     """
     exponent, trough, flow, drumlin, kettles = (float(v) for v in key.at("terrain", "glacier").rng().random(5))
-    return Glacier(1.6 + 0.8 * exponent, 0.2 + 0.25 * trough, 360.0 * flow, 28.0 * drumlin, 0.25 * kettles * kettles)
+    return Glacier(1.6 + 0.8 * exponent, 0.35 + 0.35 * trough, 360.0 * flow, 28.0 * drumlin, 0.25 * kettles * kettles)
 
 
 def trough(above_m: Tensor, depth_m: Tensor, exponent: Tensor) -> Tensor:
@@ -78,10 +78,13 @@ def carve_troughs(forms: Sequence[Landform], drainage: Drainage, keys: Sequence[
     main = (drainage.area_km2[rows].flatten(1) >= TROUGH_KM2) | drainage.valley[rows]
     drop = (top - top.gather(1, receiver)).clamp(min=0.0)
     above = climb(torch.where(main, own, receiver), torch.where(main, 0.0, drop))
-    depth = [forms[n].relief_m * g.trough for n, g in zip(rows, ice, strict=True)]
+    depth = [forms[n].relief_m * min(forms[n].tableland, 1.0) * g.trough for n, g in zip(rows, ice, strict=True)]
     depth_m, exponent = (per_scene(v, device).to(torch.float32)[:, None] for v in (depth, [g.exponent for g in ice]))
+    carved = trough(above, depth_m * drainage.uplift[rows].flatten(1).clamp(min=0.02), exponent)
+    drop = (carved - carved.gather(1, receiver)).clamp(min=0.0)  # depth differs from place to place: no step upwards
+    carved = climb(torch.where(main, own, receiver), torch.where(main, 0.0, drop))
     elevation = drainage.elevation_m.clone()
-    elevation[rows] = (top - above + trough(above, depth_m, exponent)).reshape(elevation[rows].shape)
+    elevation[rows] = (top - above + carved).reshape(elevation[rows].shape)
     return replace(drainage, elevation_m=elevation)
 
 
