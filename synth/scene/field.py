@@ -33,14 +33,14 @@ from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 
 SYSTEMS: dict[str, FieldSystem] = {
-    "patchwork": FieldSystem(block=3.5, jitter=0.9, bend=0.5, stretch=1.8, hedge_m=0.7, hedged=0.4, track_m=2.0),
-    "strips": FieldSystem(block=4.5, jitter=0.9, bend=0.6, stretch=7.0, track_m=1.6),
-    "bocage": FieldSystem(block=2.6, jitter=0.95, bend=0.9, stretch=1.4, hedge_m=2.8, hedged=0.9, track_m=1.8),
-    "long_lots": FieldSystem(block=6.0, jitter=0.3, stretch=11.0, surveyed=True, hedge_m=1.0, hedged=0.3, track_m=2.5),
-    "prairie": FieldSystem(block=2.4, jitter=0.0, stretch=1.5, surveyed=True, track_m=2.8, broad=1.5),
-    "pivots": FieldSystem(block=4.0, jitter=0.0, stretch=1.3, surveyed=True, track_m=2.2, pivot=0.65),
-    "mosaic": FieldSystem(block=3.2, jitter=1.0, bend=1.0, stretch=1.6, hedge_m=0.9, hedged=0.35, track_m=0.9),
-    "terraces": FieldSystem(block=4.0, jitter=0.9, bend=0.7, stretch=2.0, hedge_m=0.6, hedged=0.2, track_m=1.2,
+    "patchwork": FieldSystem(180, block=3.5, jitter=0.9, bend=0.5, stretch=1.8, hedge_m=0.7, hedged=0.4, track_m=2.0),
+    "strips": FieldSystem(140, block=4.5, jitter=0.9, bend=0.6, stretch=7.0, track_m=1.6),
+    "bocage": FieldSystem(110, block=2.6, jitter=0.95, bend=0.9, stretch=1.4, hedge_m=2.8, hedged=0.9, track_m=1.8),
+    "long_lots": FieldSystem(170, block=6.0, jitter=0.3, stretch=11.0, surveyed=True, hedge_m=1.0, hedged=0.3, track_m=2.5),
+    "prairie": FieldSystem(420, block=2.4, jitter=0.0, stretch=1.5, surveyed=True, track_m=2.8),
+    "pivots": FieldSystem(330, block=4.0, jitter=0.0, stretch=1.3, surveyed=True, track_m=2.2, pivot=0.65),
+    "mosaic": FieldSystem(55, block=3.2, jitter=1.0, bend=1.0, stretch=1.6, hedge_m=0.9, hedged=0.35, track_m=0.9),
+    "terraces": FieldSystem(60, block=4.0, jitter=0.9, bend=0.7, stretch=2.0, hedge_m=0.6, hedged=0.2, track_m=1.2,
                             terrace_m=2.5),
 }  # fmt: skip
 """by name; numbers chosen. Forms after Vink and others in J. Meynier 1970, Les paysages agraires: openfield with
@@ -86,10 +86,13 @@ class Fields:
 
 
 def draw_field_system(climate: Climate, key: SceneKey) -> FieldSystem:
-    """Draw one scene's way of farming."""
-    practice = PRACTICE[climate.kind]
+    """Draw one scene's way of farming: of its climate, and rather one that goes with the size of its fields."""
+    fit = {
+        name: share / (1 + 3 * math.log(climate.field_m / SYSTEMS[name].usual_m) ** 2)
+        for name, share in PRACTICE[climate.kind].items()
+    }
     rng = key.at("field", "system").rng()
-    name = rng.choice(list(practice), p=[share / sum(practice.values()) for share in practice.values()])
+    name = rng.choice(list(fit), p=[share / sum(fit.values()) for share in fit.values()])
     rice = key.at("field", "paddy").rng().random() < RICE.get(climate.kind, 0.0)
     return SYSTEMS[str(name)].varied(key.at("field", "system", "numbers"), rice)
 

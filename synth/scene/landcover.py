@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate, draw_climate
+from synth.scene.corridor import clear_swaths, dig_canals
 from synth.scene.field import Blocks, farm, lay_blocks, sow
 from synth.scene.fire import burn
+from synth.scene.forestry import FORESTS, among, fell, plant
 from synth.scene.fractal import Window, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
+from synth.scene.quarry import dig
 from synth.scene.settlement import Settlement, settle
 from synth.scene.share import favour_classes
 from synth.scene.terrain import Terrain
@@ -23,7 +26,9 @@ from synth.spec.legend import TERRAFICTA, Legend
 from synth.spec.recipe import CoverRecipe
 from synth.spec.refusal import Refusal
 
-CROWNS = {"needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4}
+CROWNS = {
+    "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,
+}  # fmt: skip
 """height of the crowns of each kind of forest, over that of a broadleaved one"""
 UNTILLED = ("wetland", "mangrove", "snow")
 """wild ground that is not ploughed"""
@@ -153,9 +158,20 @@ def _compose(
     for name in UNTILLED:
         untilled |= wild == at(name)
     taken = untilled | water.shore | water.open_water | town.inside
+    free = ~(water.shore | water.open_water | town.inside)
+    pits = dig(climates, terrain, habitat, free, keys)
+    dug = pits.pit | pits.lake | pits.heap
+    stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
+    cover = stands.cover
     tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
-    fields = farm(climates, terrain, habitat, blocks, ~taken, keys, dice, tree, [0] * len(keys))
+    fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, [0] * len(keys))
     lay(fields.inside, fields.cover)
+    swath = clear_swaths(climates, terrain, among(cover, FORESTS), keys, dice)
+    lay(swath, torch.where(habitat.grain > 0.2, at("shrubland"), at("grassland")))
+    lay(pits.pit, "quarry")
+    lay(pits.heap, "bare_soil")
+    canal = dig_canals(climates, terrain, free & ~dug, keys, dice)
+    lay(canal | pits.lake, "water")
 
     # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
     garden = 0.45 * town.garden + 0.55 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
@@ -172,5 +188,6 @@ def _compose(
     road = (town.road & ~water.open_water) | bridge
     lay(road, "road")
 
-    parcel = torch.where(town.inside | road, town.lot, fields.parcel)
-    return cover, parcel, fields.row
+    parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
+    parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
+    return cover, parcel, torch.where(fields.inside, fields.row, stands.row)

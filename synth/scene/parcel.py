@@ -26,6 +26,7 @@ class FieldSystem:
 
     Parameters
     ----------
+    usual_m : side of its fields where nothing else is asked for [m]
     block : how many fields wide a block is
     jitter : 0: square blocks; 1: blocks of any shape
     bend : 0: straight edges; 1: edges that wind
@@ -34,12 +35,12 @@ class FieldSystem:
     hedge_m : half the width of a hedge [m]
     hedged : share of the fields that have one
     track_m : half the width of the tracks between blocks [m]
-    broad : times the size of field that the scene asks for
     pivot : share of the squares watered by centre pivots
     terrace_m : rise from terrace to terrace on sloping blocks [m]; 0: no terraces
     rice : wet lowland is under rice
     """
 
+    usual_m: float
     block: float
     jitter: float
     stretch: float
@@ -48,7 +49,6 @@ class FieldSystem:
     hedge_m: float = 0.0
     hedged: float = 0.0
     track_m: float = 1.5
-    broad: float = 1.0
     pivot: float = 0.0
     terrace_m: float = 0.0
     rice: bool = False
@@ -134,7 +134,7 @@ def cut_parcels(
     y, x = cells.of(blocks.y_m), cells.of(blocks.x_m)
     along_m, across_m = x * cos + y * sin, y * cos - x * sin
 
-    asked = number([c.field_m * s.broad for c, s in zip(climates, systems, strict=True)])
+    asked = number([c.field_m for c in climates])
     side = torch.where(paddy, (0.5 * asked).clamp(*PADDY_M), asked)
     short = side * (0.55 + 0.7 * uniform(block, 3))
     stretch = 1 + (number([s.stretch for s in systems]) - 1) * (0.5 + uniform(block, 4))

@@ -133,10 +133,20 @@ class CoverRecipe(Recipe):
     """share of the ground under lakes and rivers"""
     farmland: ShareSpan = (0.0, 0.75)
     """share of the arable ground that is farmed"""
-    field_m: SizeSpan = (60.0, 500.0)
-    """side of a typical field [m], drawn log-uniformly"""
+    field_m: SizeSpan = (30.0, 500.0)
+    """side of a typical field [m], drawn log-uniformly, but rather small in the tropics"""
     settlement: ShareSpan = (0.0, 0.25)
     """share of the ground in settlements"""
+    plantation: ShareSpan = (0.0, 0.35)
+    """share of the ground fit for trees, and not farmed, that is planted with them in rows"""
+    clearcut: ShareSpan = (0.0, 0.3)
+    """share of the forest that was felled in the last decades"""
+    quarry: ShareSpan = (0.0, 0.03)
+    """share of the ground dug up in quarries and open-cast mines, up to about 0.1"""
+    canal: ShareSpan = (0.0, 0.6)
+    """share of the possible canals of farmed lowland that were dug"""
+    power_line: ShareSpan = (0.0, 0.7)
+    """share of the possible power lines that were built, as swaths through forest"""
     shares: dict[str, float] = {}
     """share of the natural ground that a class has in the mean of a corpus; classes not named have what grows there"""
 
