@@ -83,5 +83,8 @@ def planted(
     wheel, gauge = WHEELS_M
     boom, tyre = TRACKS_M * one, wheel / TRACKS_M * one
     tracks = strips(across, boom, tyre, cell_m) + strips(across + gauge, boom, tyre, cell_m)
+    mean = torch.where(close, 1 - 2 * tyre, closure.double())
     cover = torch.where(close, 1 - tracks, torch.where(trees, rows * crowns, rows))
-    return cover, torch.where(close, 1 - 2 * tyre, closure.double())
+    # rows fade out where they are narrower than two to three cells
+    seen = torch.where(close, one, (between / cell_m - 2).clamp(0, 1))
+    return mean + seen * (cover - mean), mean

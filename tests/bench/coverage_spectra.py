@@ -25,11 +25,14 @@ MEASURED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" /
 GROUPS: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
     "soil": (("bare/soil", "soil", "bare/dirt"), ["bare_soil"]),
     "sand": (("bare/sand",), ["sand"]),
-    "gravel": (("bare/gravel",), ["rock", "sand"]),
-    "mineral": (("usgs/mineral", "mineral", "usgs/soil_mixture"), ["rock", "sand", "bare_soil"]),
+    "gravel": (("bare/gravel",), ["rock", "sand", "quarry"]),
+    "mineral": (("usgs/mineral", "mineral", "usgs/soil_mixture"), ["rock", "quarry", "sand", "bare_soil"]),
     "plants": (("usgs/vegetation",), VEGETATED),
+    "conifers": (("usgs/vegetation Gray-Pine", "usgs/vegetation Lodgepole-Pine"), ["needleleaf_forest", "plantation"]),
+    "lichen": (("usgs/vegetation Lichen",), ["moss_lichen"]),
+    "dry grass": (("usgs/vegetation Grass_Golden_Dry", "usgs/vegetation Grass_dry"), ["grassland", "fallow"]),
     "dry plants": (("npv/litter", "npv/bark", "npv/wood"), VEGETATED),
-    "char": (("burn/char",), [*VEGETATED, "bare_soil"]),
+    "char": (("burn/char",), ["burnt"]),
     "snow": (("snow_mixture", "usgs/snow_ice_water"), ["snow"]),
     "asphalt, road": (("urban/asphalt", "urban/road", "urban/parking_lot"), ["road"]),
     "concrete": (("urban/sidewalk", "urban/driveway", "urban/bridge"), ["road", "building"]),
@@ -40,6 +43,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {
     "artificial": (("usgs/artificial", "usgs/coating/liquid"), ["building", "road"]),
     "mixtures": (("ecostress_mixture",), list(TERRAFICTA.classes)),
 }
+"""{group: (kinds of measured spectra, or kind and how the name begins; the classes they belong to)}"""
 BAD_NM = ((1790.0, 1970.0), (2440.0, 2600.0))
 """where field spectra are noise: water vapour, and the end of the detector"""
 
@@ -64,7 +68,8 @@ def nearest(of: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def main(path: Path, scenes: int) -> None:
     """Print the table."""
     with np.load(path, allow_pickle=False) as file:
-        wavelength, reflectance, klass = file["wavelength_nm"], file["reflectance"].astype(np.float64), file["klass"]
+        wavelength, reflectance = file["wavelength_nm"], file["reflectance"].astype(np.float64)
+        label = np.char.add(np.char.add(file["klass"], " "), file["name"])
     palette = draw_palette(MaterialRecipe(), [SceneKey(11, index) for index in range(scenes)])
     good = usable(wavelength)
     here = usable(palette.wavelength_nm.numpy())
@@ -74,9 +79,12 @@ def main(path: Path, scenes: int) -> None:
         f"{'group':14s} {'measured':>8s} {'model':>7s}   measured to model: angle deg   RMSE       model to measured:"
     )
     for name, (names, classes) in GROUPS.items():
-        rows = reflectance[np.isin(klass, names)][:, good]
+        belongs = np.any([np.char.startswith(label, name) for name in names], axis=0)
+        rows = reflectance[belongs][:, good]
+        known = np.isfinite(rows).mean(0) > 0.5
+        rows = rows[:, known]
         rows = rows[np.isfinite(rows).all(1) & (rows.min(1) > -0.02)]
-        ours = model[:, [TERRAFICTA.index(c) for c in classes]].reshape(-1, model.shape[-1])
+        ours = model[:, [TERRAFICTA.index(c) for c in classes]].reshape(-1, model.shape[-1])[:, known]
         ours = ours[:: max(1, len(ours) // 20000)]
         cells = []
         for angle, rmse in (nearest(rows, ours), nearest(ours, rows)):
