@@ -105,7 +105,7 @@ def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:
     enters, table = 0.2 + 0.6 * rng.random(), rng.random()
     tableland = 0.15 + 1.6 * table if table < 0.3 else 9.0
     styles = recipe.styles
-    style = styles[int(len(styles) * key.at("terrain", "style").rng().random())]
+    style = styles[int(len(styles) * key.at("terrain", "style").rng().random())] if relief > 0 else "fluvial"
     if style == "dunes":  # sand comes to rest on plains
         relief, contrast, tableland = 0.25 * relief, max(contrast, 0.75), 9.0
     return Landform(relief, landform, hurst, contrast, side, inflow, enters, tableland, style)

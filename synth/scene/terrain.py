@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synth.scene.coast import lower_rivers, sea_level, shape_coast
 from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, per_scene
 from synth.scene.glacier import carve_troughs
@@ -122,13 +123,16 @@ def grow_terrain(
     places, far_places = (wander(at, spacing, keys) for at in (padded, look))
     grown = grow_drainage(forms, (places, far_places), spacing, keys)
     drainage, far_drainage = (carve_troughs(forms, part, keys) for part in grown)
-    ground = raise_ground(padded, places, forms, drainage, keys)
+    seen = raise_ground(look, far_places, forms, far_drainage, keys)
+    sea = sea_level(forms, seen, keys)
+    seen = shape_coast(look, forms, seen, sea, keys)
+    ground = shape_coast(padded, forms, raise_ground(padded, places, forms, drainage, keys), sea, keys)
+    drainage, far_drainage = (lower_rivers(forms, part, sea) for part in (drainage, far_drainage))
     raised = ground.elevation_m
     twice = (2 * cell).to(torch.float32)[:, None, None]
     rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
     rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
     facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst, "style": f.style} for f in forms]
-    seen = raise_ground(look, far_places, forms, far_drainage, keys)
     axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
     rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
     reference_m = seen.elevation_m.flatten(1)

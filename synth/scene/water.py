@@ -1,4 +1,4 @@
-"""Water: standing in the low ground and behind dams, flowing in the channels, and what lies beside it."""
+"""Water: the sea, lakes in the low ground, in hollows and behind dams, rivers, and what lies beside them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate
+from synth.scene.coast import draw_coast
 from synth.scene.drainage import first_below
 from synth.scene.fractal import covered, fbm, hashed, per_scene, planes, uniform, words
+from synth.scene.glacier import NO_LEVEL_M, kettle_level
 from synth.scene.ground import FAR_M
 from synth.scene.river_system import CHANNEL_KM2
 from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
 
-RUNNING_WIDTH_M = 0.8
-"""channels narrower than this carry no water that could be seen [m]"""
+RUNNING_WIDTH_M = (0.8, 2.6)
+"""channels narrower than this carry no water that could be seen [m]: in mountains, and on plains, which are drained"""
+DAMS = {"glacial": 0.2, "karst": 0.0}
+"""how many dams a valley has, per share of water asked for; moraines in glacial land, and 0.05 elsewhere"""
+DRY_BED = 0.2
+"""below this moisture rivers run only after rain: their beds are sand"""
+FLAT = 0.06
+"""slope up to which mud and sand stay on a shore"""
 
 
 @dataclass(frozen=True)
@@ -44,19 +52,91 @@ class Water:
     tidal: Tensor
 
 
-def _dam(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Tensor:
-    """(N, H, W) level of the lake that the ground would drown in; -1e9 where no dam or moraine lies downstream."""
-    device, drainage = word.device, terrain.drainage
-    n, nodes = drainage.elevation_m.shape[:2]
-    own = torch.arange(nodes * nodes, device=device)
+def _held(
+    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor, keep: Tensor
+) -> Tensor:
+    """(N, H, W) level of the water that a dam, a moraine or a kettle holds; `NO_LEVEL_M` where nothing does.
+
+    `keep` (N, 1): share of the kettles that hold water.
+    """
+    device, drainage, styles = word.device, terrain.drainage, [f["style"] for f in terrain.facts]
+    top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
+    own = torch.arange(top.shape[1], device=device)
     dice = uniform(hashed(word[:, None], drainage.place, 7), 1)
-    height = 2.0 + 25.0 * uniform(hashed(word[:, None], drainage.place, 8), 1) ** 3
-    area = drainage.area_km2.flatten(1)
-    rate = per_scene([0.03 * c.water for c in climates], device).to(torch.float32)[:, None]
+    height = 3.0 + 25.0 * uniform(hashed(word[:, None], drainage.place, 8), 1) ** 2
+    rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
+    rate = per_scene(rates, device).to(torch.float32)[:, None]
     dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate) & ~drainage.valley
     below = first_below(torch.where(drainage.valley, own, drainage.receiver), dam)
-    crest = (drainage.elevation_m.flatten(1) + height).gather(1, below.clamp(min=0))
-    return torch.where(below >= 0, crest, -1e9).gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
+    level = torch.where(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
+    rows = [n for n, style in enumerate(styles) if style == "glacial"]
+    if rows:
+        kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
+        kept = uniform(drainage.place[rows], 23) < keep[rows]
+        level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
+    return level.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
+
+
+@dataclass(frozen=True)
+class _Channel:
+    """Channels (N, H, W): breadth of a texture along them, distance to their middle and half of their width [m]."""
+
+    breadth: Tensor
+    middle_m: Tensor
+    half_m: Tensor
+
+
+def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor) -> _Channel:
+    """How wide the water runs: with the rain, wider and narrower along the way, much wider where the tide comes in."""
+    device = word.device
+    breadth = fbm(terrain.window, per_scene([400.0] * len(keys), device), hashed(word, 1), 4)
+    runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
+    width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
+    high = planes([0.5 * t for t in _tides(terrain, keys)], device)
+    width = width * (1 + 3 * (1 - terrain.river_level_m / (high + 1e-3)).clamp(0.0, 1.0) * (high > 0))
+    hills, plains = RUNNING_WIDTH_M
+    runs = (terrain.river_m < FAR_M) & (width > plains + (hills - plains) * terrain.uplift)
+    runs &= planes([float(c.water > 0) for c in climates], device) > 0
+    return _Channel(breadth, terrain.river_m + 0.5 * terrain.river_width_m, torch.where(runs, 0.5 * width, 0.0))
+
+
+def _tides(terrain: Terrain, keys: Sequence[SceneKey]) -> list[float]:
+    """From low to high tide [m], one a scene; 0 inland."""
+    return [draw_coast(k).tide_m if f["style"] == "coast" else 0.0 for f, k in zip(terrain.facts, keys, strict=True)]
+
+
+def _levels(
+    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor
+) -> tuple[list[float], list[bool], Tensor]:
+    """Level of the low ground's lake, or of the sea at low tide; whether it is the sea; share (N, 1) of full kettles.
+
+    Set on the look from afar, so that all water together, rivers included, has the share of the ground that was asked
+    for. A sea is as large as its coast is: it is there by the chance that gives the right share in the mean.
+    """
+    far = terrain.far or terrain
+    every = torch.ones(len(keys), 1, device=word.device)
+    asked = per_scene([c.water for c in climates], word.device).to(torch.float32)[:, None]
+    height = far.elevation_m
+    ponds = (height < _held(climates, far, keys, word, every)).flatten(1).to(torch.float32).mean(1, keepdim=True)
+    keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0)
+    channel = _channels(climates, far, keys, word)
+    cell = far.cell_m.to(torch.float32)[:, None, None]
+    over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
+    wet = ((over - torch.maximum(channel.middle_m - 0.5 * cell, -channel.half_m)) / cell).clamp(0.0, 1.0)
+    wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], word.device)
+    wet = torch.where(height < _held(climates, far, keys, word, keep), 1.0, wet).flatten(1)
+    ranked, order = height.flatten(1).sort(1)
+    flooded = torch.cumsum((1 - wet).gather(1, order).to(torch.float64), 1)
+    missing = wet.shape[1] * asked[:, 0].to(torch.float64) - wet.to(torch.float64).sum(1)
+    levels, salt = [], []
+    for n, tide in enumerate(_tides(terrain, keys)):
+        under = float((ranked[n] < -0.5 * tide).to(torch.float32).mean()) if tide else 0.0
+        sea = under > 0 and float(keys[n].at("water", "sea").rng().random()) * under < climates[n].water
+        last = int(torch.searchsorted(flooded[n], missing[n].clamp(min=0.0)))
+        lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if missing[n] > 0 and not tide else NO_LEVEL_M
+        levels.append(-0.5 * tide if sea else lake)
+        salt.append(sea)
+    return levels, salt, keep
 
 
 def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], dice: Tensor) -> Water:
@@ -68,36 +148,41 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     terrain : the ground
     dice : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
     """
-    device = terrain.slope.device
+    device, ground = terrain.slope.device, terrain.elevation_m
     word = words([k.at("water").word() for k in keys], device)
-    ranked = terrain.reference_m.sort(1).values
-    rank = [min(int(0.65 * c.water * ranked.shape[1]), ranked.shape[1] - 1) for c in climates]
-    level = torch.stack([ranked[n, r] for n, r in enumerate(rank)])[:, None, None]
-    any_water = planes([float(c.water > 0) for c in climates], device) > 0
-    level = torch.where(any_water, level, -1e9)
-    level = torch.maximum(level, torch.where(any_water, _dam(climates, terrain, word), -1e9))
-    above = terrain.elevation_m - level
-    lake = above < 0
+    levels, salt, keep = _levels(climates, terrain, keys, word)
+    any_water, salty = (
+        planes(v, device) > 0 for v in ([float(c.water > 0) for c in climates], [float(s) for s in salt])
+    )
+    held = torch.where(any_water, _held(climates, terrain, keys, word, keep), NO_LEVEL_M)
+    level = torch.maximum(planes(levels, device), held)
+    lake = ground < level
+    sea = salty & lake & (held <= ground)
+    high = planes([0.5 * t for t in _tides(terrain, keys)], device)
+    tidal = salty & ~lake & (ground < high) & (terrain.slope < FLAT)
 
-    rng = [k.at("water", "river").rng().random(3) for k in keys]
-    breadth = fbm(terrain.window, per_scene([400.0] * len(keys), device), hashed(word, 1), 4)
-    runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
-    width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
+    channel = _channels(climates, terrain, keys, word)
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
-    middle = terrain.river_m + 0.5 * terrain.river_width_m
-    channel = (terrain.river_m < FAR_M) & any_water
-    half = torch.where(channel & (width > RUNNING_WIDTH_M), 0.5 * width, 0.0)
-    bed = covered(middle, half, cell, dice)
-    wet = planes([float(c.moisture > 0.2) for c in climates], device) > 0
+    bed = covered(channel.middle_m, channel.half_m, cell, dice)
+    wet = planes([float(c.moisture > DRY_BED) for c in climates], device) > 0
     river = bed & wet
+    rng = [k.at("water", "river").rng().random(3) for k in keys]
     tall = [min(4.0, 0.02 * f["relief_m"]) * (r[0] > 0.5) * r[2] for r, f in zip(rng, terrain.facts, strict=True)]
-    beach = planes(tall, device) * (0.5 + breadth).clamp(min=0)
-    sandy = breadth > planes([1.2 - 1.2 * r[1] for r in rng], device)
-    bar = channel & sandy & (middle < 0.5 * width + 0.3 * terrain.river_width_m)
-    shore = ((above >= 0) & (above < beach) & (terrain.slope < 0.15)) | bar | (bed & ~wet)
+    tall = [1.0 + 2.0 * r[2] if s else t for r, t, s in zip(rng, tall, salt, strict=True)]
+    beach = planes(tall, device) * (0.5 + channel.breadth).clamp(min=0)
+    above = ground - torch.where(salty & (held <= ground), high, level)
+    sandy = channel.breadth > planes([1.2 - 1.2 * r[1] for r in rng], device)
+    bar = (channel.half_m > 0) & sandy & (channel.middle_m < channel.half_m + 0.3 * terrain.river_width_m)
+    shore = ((above >= 0) & (above < beach) & (terrain.slope < 2 * FLAT)) | bar | (bed & ~wet)
     open_water = lake | river
-    over_river = torch.where(channel & wet, (terrain.elevation_m - terrain.river_level_m).clamp(min=0.0), 1e9)
-    surface = torch.where(lake, level, terrain.elevation_m)
-    none = torch.zeros_like(open_water)
-    above = torch.minimum(above, over_river)
-    return Water(open_water, river & ~lake, above, shore & ~open_water, surface, sea=none, tidal=none)
+    running = (terrain.river_m < FAR_M) & any_water & wet
+    over_river = torch.where(running, (ground - terrain.river_level_m).clamp(min=0.0), -NO_LEVEL_M)
+    return Water(
+        open_water,
+        river & ~lake,
+        torch.minimum(above, over_river),
+        shore & ~open_water & ~tidal,
+        torch.where(lake, level, ground),
+        sea,
+        tidal & ~open_water,
+    )
