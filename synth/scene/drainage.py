@@ -96,7 +96,7 @@ def fill_depressions(height: Tensor, outlet: Tensor, step: float = FILL_STEP) ->
 def steepest(height: Tensor, outlet: Tensor, bias: Tensor | None = None) -> Tensor:
     """(N, R*R) int64: the receiver of each node, its steepest neighbour below; itself where it is an outlet.
 
-    `bias` (N, R, R) int64 random words: slopes are weighed by 0.75..1.25, so that rivers do not run along the grid.
+    `bias` (N, R, R) int64 random words: slopes are weighed by 0.5..1.5, so that rivers do not run along the grid.
     """
     n, rows, columns = height.shape
     own = torch.arange(rows * columns, device=height.device).reshape(1, rows, columns).expand(n, -1, -1)
@@ -104,7 +104,7 @@ def steepest(height: Tensor, outlet: Tensor, bias: Tensor | None = None) -> Tens
     for number, (dy, dx) in enumerate(EIGHT):
         fall = (height - shifted(height, dy, dx, 1e9)) * (1.0 if 0 in (dy, dx) else 1 / math.sqrt(2))
         if bias is not None:
-            fall = fall * (0.75 + 0.5 / 16 * ((bias >> (4 * (number % 7))) & 15).to(height.dtype))
+            fall = fall * (0.5 + 1.0 / 16 * ((bias >> (4 * (number % 7))) & 15).to(height.dtype))
         better = fall > best
         best = torch.where(better, fall, best)
         receiver = torch.where(better, own + (dy * columns + dx), receiver)

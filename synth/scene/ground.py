@@ -152,7 +152,7 @@ def raise_ground(
     gully = first * (0.8 + 0.5 * second) - 0.9  # creases that join: V-shaped side valleys between round spurs
     fine = fbm(at, 0.5 * step, hashed(word, 3), 8, hurst)
     broad = fbm(at, 6.0 * step, hashed(word, 4), 3, hurst)
-    rough = steep * (0.20 * gully + 0.10 * broad + 0.04 * fine).flatten(1)
+    rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
     shaped = _shape(at, near, forms, drainage, keys, smooth + rough, rough, steep, uplift, above)
     cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
     above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)

@@ -25,7 +25,7 @@ LARGEST = 4
 """lands along the side of a window; one that is larger has its nodes twice as far apart, and is another world"""
 MARGIN_NODES = 3
 """nodes around a place that its ground may depend on: 3 x 3, where each leads to, and where rivers join"""
-WANDER_NODES = 12.0
+WANDER_NODES = 10.0
 """standard deviation of the way that valleys stray from the lattice"""
 TALL = 7.0
 """height of a land worn down under uplift 1 (99th percentile), in units of uplift"""
@@ -53,12 +53,20 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
     """Where the places of a window lie in the frame of the nodes: turned, and bent on all scales down to a node.
 
     The turn, 45 degrees at most to either side, and the bend, of many nodes, hide the lattice of the great valleys.
+    The bend is smooth, so that it shears no landform, with a wiggle as wide as a reach.
     """
     word = words([k.at("terrain", "wander").word() for k in keys], at.y_m.device)
     turn = [0.5 * torch.pi * (k.at("terrain", "turn").rng().random() - 0.5) for k in keys]
     angle = per_scene(turn, at.y_m.device)[:, None, None]
     reach = (WANDER_NODES * spacing).to(torch.float32)[:, None, None]
-    dy, dx = (fbm(at, 128.0 * spacing, hashed(word, side), 7, 1.15) * reach for side in (0, 1))
+    dy, dx = (
+        reach
+        * (
+            fbm(at, 160.0 * spacing, hashed(word, side), 4, 1.5)
+            + 0.03 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 2)
+        )
+        for side in (0, 1)
+    )
     places = at.points().moved(dy, dx)
     sine, cosine = torch.sin(angle), torch.cos(angle)
     return Points(cosine * places.y_m - sine * places.x_m, sine * places.y_m + cosine * places.x_m, at.cell_m)
@@ -126,7 +134,7 @@ def _wear_lands(
             height = rough[coarse] + 0.5 * dome[:, None] * dome
         else:
             bumps = fbm(at, 4 * every * step, hashed(seed, 3, side), 2, 0.8)[coarse]
-            height = _finer(height) + (0.3 * uplift[coarse] + 0.12) * bumps
+            height = _finer(height) + (uplift[coarse] + 0.12) * bumps
         outlet = rim.expand_as(height)
         height = torch.where(outlet, base[coarse], height)
         inflow = torch.zeros_like(height, dtype=torch.int64).flatten(1)

@@ -56,9 +56,9 @@ def _spectrum(height: Plane) -> float:
     power = np.abs(np.fft.fft2(flat * np.hanning(size)[:, None] * np.hanning(size))) ** 2
     wave = np.fft.fftfreq(size)
     ring = np.round(np.hypot(wave[:, None], wave) * size).astype(int).ravel()
-    mean = np.bincount(ring, power.ravel()) / np.bincount(ring)
+    mean = np.bincount(ring, power.ravel()) / np.maximum(np.bincount(ring), 1)
     k = np.arange(3, size // 4)
-    return -float(np.polyfit(np.log(k), np.log(mean[k] + 1e-12), 1)[0])
+    return -float(np.polyfit(np.log(k), np.log(np.asarray(mean)[k] + 1e-12), 1)[0])
 
 
 def _upstream(receiver: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
