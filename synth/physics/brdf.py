@@ -21,13 +21,14 @@ _VOLUMETRIC = (0.0372 / 0.0774, 0.0580 / 0.1306, 0.0574 / 0.1690, 0.1535 / 0.309
 _GEOMETRIC = (0.0079 / 0.0774, 0.0178 / 0.1306, 0.0227 / 0.1690, 0.0330 / 0.3093, 0.0453 / 0.3430, 0.0387 / 0.2658)
 
 # Strength of (volumetric, geometric) by class relative to average land: closed crowns scatter in volume, open ones and
-# roughness cast shadows, water and smooth artificial surfaces do neither. Judgement, not measurement.
+# roughness cast shadows, water and smooth artificial surfaces do neither; lichens scatter back (I. Solheim 2000).
+# Judgement, not measurement.
 _STRENGTH = {
     "needleleaf_forest": (1.0, 1.7), "evergreen_forest": (1.2, 1.4), "deciduous_forest": (1.2, 1.3),
     "mangrove": (1.1, 1.2), "plantation": (1.1, 1.5), "shrubland": (1.0, 1.3), "grassland": (1.1, 0.8),
-    "moss_lichen": (0.6, 0.6), "pasture": (1.1, 0.7), "wetland": (0.8, 0.7), "cropland": (1.2, 0.8),
-    "paddy": (0.9, 0.6), "fallow": (0.6, 0.9), "orchard": (1.0, 1.5), "park": (1.1, 0.7), "bare_soil": (0.5, 0.9),
-    "sand": (0.4, 0.6), "rock": (0.4, 1.2), "burnt": (0.4, 0.9), "quarry": (0.4, 1.0), "snow": (0.1, 0.1),
+    "moss_lichen": (0.6, 0.9), "pasture": (1.1, 0.7), "wetland": (0.8, 0.7), "cropland": (1.2, 0.8),
+    "paddy": (1.0, 0.5), "fallow": (0.6, 0.9), "orchard": (1.0, 1.5), "park": (1.1, 1.0), "bare_soil": (0.5, 0.9),
+    "sand": (0.4, 0.6), "rock": (0.4, 1.2), "burnt": (0.4, 1.1), "quarry": (0.4, 1.0), "snow": (0.1, 0.1),
     "water": (0.0, 0.0), "building": (0.1, 0.6), "road": (0.3, 0.3),
 }  # fmt: skip
 

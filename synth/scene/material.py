@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.fractal import Places, Window, hashed, uniform, words
-from synth.scene.matter import ROWED, SOWN, VARIANTS, Matter, draw_matter
+from synth.scene.matter import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS, Matter, draw_matter
 from synth.scene.texture import ROWS_SEEN_M, grain, planted
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
@@ -37,6 +37,8 @@ OF_ONE_PIECE = ("building", "road")
 """classes whose objects are of one material: no drift towards the neighbouring variant within a parcel"""
 DRIFT = 1.2
 """variants that vigour 0 and 1 lie apart within one object"""
+DYING = 0.1
+"""vigour below which the trees of an object die too; 0: all dead"""
 
 
 class Cover(Protocol):
@@ -215,11 +217,19 @@ def _variant_place(cover: Cover, matter: Matter, word: Tensor) -> Tensor:
     place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
     objects = Places.where(cover.parcel != 0)
     own, first, last = _own_variant(cover, objects, matter, word)
-    whole = torch.tensor([name in OF_ONE_PIECE for name in TERRAFICTA.classes], device=own.device)
-    drift = torch.where(whole[objects.of(cover.cover).long()], 0.0, DRIFT * (objects.of(cover.vigour) - 0.5))
+    kind, vigour = objects.of(cover.cover).long(), objects.of(cover.vigour).clamp(0, 1)
+    drift = torch.where(_is(OF_ONE_PIECE, kind), 0.0, DRIFT * (vigour - 0.5))
+    alive = torch.minimum(torch.maximum(own + drift, first), last)
+    dead = first - DEAD_VARIANTS
+    dying = dead + (alive - dead) * (vigour / DYING).clamp(max=1)
     place = place.to(torch.float32).contiguous()
-    place.view(-1)[objects.at] = torch.minimum(torch.maximum(own + drift, first), last)
+    place.view(-1)[objects.at] = torch.where(_is(FORESTS, kind), dying, alive)
     return place
+
+
+def _is(names: Sequence[str], kind: Tensor) -> Tensor:
+    """Whether classes (int64) are among some by name."""
+    return torch.tensor([name in names for name in TERRAFICTA.classes], device=kind.device)[kind]
 
 
 def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -233,9 +243,8 @@ def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) ->
     any_group = (uniform(identity) * matter.groups[scene, kind]).long()
     group = torch.where(crop > 0, matter.group_of[scene, crop], any_group)
     first, last = matter.runs[scene, kind, group].to(torch.float32).unbind(1)
-    sown = torch.tensor([name in SOWN for name in TERRAFICTA.classes], device=kind.device)[kind]
     dice = uniform(identity, 1)
-    own = torch.where(sown, first + dice * (last - first), first + (dice * (last - first + 1)).floor())
+    own = torch.where(_is(SOWN, kind), first + dice * (last - first), first + (dice * (last - first + 1)).floor())
     return torch.minimum(own, last), first, last
 
 

@@ -32,9 +32,9 @@ KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
 """how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
 EVEN = 0.4
 """spread of vigour among the fields of one crop over that among wild plants: people see to it"""
-WILD_FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove")
+FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
 DEAD_VARIANTS = 2
-"""of a wild forest: dead or defoliated, dying"""
+"""at the barest end of each kind of forest: dead or defoliated, dying"""
 ROWED = ("plantation", "cropland", "orchard")
 """classes that stand in rows wide enough to be seen"""
 ROWS_M = {
@@ -63,7 +63,7 @@ class Matter:
     lai : (N, K, V) green leaf area index, 0 where nothing grows [m2 m-2]
     closure : (N, R, V) share of the ground that plants hide from above
     spacing_m : (N, R, V, 2) between rows, and along them [m]; 0: not seen
-    runs : (N, K, G, 2) int64, first and last variant of each group of plants of a class
+    runs : (N, K, G, 2) int64, first and last variant of each group of plants of a class, without dying ones
     groups : (N, K) int64, how many groups it has
     group_of : (N, C + 1) int64, group that each crop of the scene's list is, by its number in `LandCover.crop`
     """
@@ -125,7 +125,7 @@ def _share_out(stands: list[list[Stand]], crops: list[dict[str, list[tuple[int, 
         for own in sown.values():
             for group, (number, _) in enumerate(own):
                 group_of[scene, number] = group
-    runs[:, [TERRAFICTA.index(name) for name in WILD_FORESTS], :, 0] = DEAD_VARIANTS  # planted trees are alive
+    runs[:, [TERRAFICTA.index(name) for name in FORESTS], :, 0] += DEAD_VARIANTS
     return torch.as_tensor(runs), torch.as_tensor(groups), torch.as_tensor(group_of).long()
 
 
@@ -157,7 +157,7 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
         for name in NATURAL_SOLIDS:
             drawn[name].append(draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None))
         drawn["bare_soil"].append(draw_abundance("soil", key.at("soil"), VARIANTS, lean))
-        drawn["quarry"].append(_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.8, lean))
+        drawn["quarry"].append(_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.15, lean))
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))
         drawn["road"].append(_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean))
         rng = key.at("damp").rng()
@@ -219,11 +219,12 @@ def _draw_stand(cover: str, key: SceneKey, setting: Setting, sown: list[tuple[in
         count = ends[number + 1] - ends[number]
         vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
         traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
-        parts.append(_whole(at_season(head, traits, setting, own.at("season"), crop)))
+        traits = _whole(at_season(head, traits, setting, own.at("season"), crop))
+        parts.append(_dying(traits) if cover in FORESTS else traits)
         spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
     plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
     runs = [(first, after - 1) for first, after in pairwise(ends)]
-    return Stand(_dying(plants) if cover in WILD_FORESTS else plants, runs, np.array(spacing))
+    return Stand(plants, runs, np.array(spacing))
 
 
 def _light_plants(
@@ -271,7 +272,7 @@ def _ordered(traits: Traits) -> Traits:
 
 def _dying(traits: Traits) -> Traits:
     """The barest variants of a forest without their leaves: grey stems, brown needles, little below."""
-    death = np.clip(1 - np.arange(VARIANTS) / (DEAD_VARIANTS - 0.2), 0, 1)
+    death = np.clip(1 - np.arange(len(traits["lai"])) / (DEAD_VARIANTS - 0.2), 0, 1)
     return traits | {
         "lai": traits["lai"] * (1 - 0.5 * death),
         "wood": traits["wood"] + (0.65 - traits["wood"]).clip(0) * death,

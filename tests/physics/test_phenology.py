@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.material import Palette, draw_palette
-from synth.scene.trait import Setting, nearest_climate
+from synth.scene.trait import Setting, draw_kinds, nearest_climate
 from synth.spec.biome import BIOMES
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
@@ -68,6 +68,18 @@ def test_a_rainforest_hardly_has_a_year() -> None:
 def test_evergreens_stay_green(kind: str) -> None:
     for name in ("evergreen_forest",) if kind == "savanna" else ("evergreen_forest", "mangrove"):
         assert ndvi(kind, name, 0.0) == pytest.approx(ndvi(kind, name, 0.5), abs=0.12)
+
+
+def test_larch_sheds_its_needles_and_spruce_does_not() -> None:
+    facts = [{"kind": "boreal", "season": s, "warmth": 0.25, "moisture": 0.6} for s in (0.5, 0.02)]
+    keys = [SceneKey(9, i) for i in range(16)]
+    larch = [draw_kinds("needleleaf_forest", k.at("material", "needleleaf_forest"), Setting.of(facts[0], k), 1)
+             == ["larch"] for k in keys]  # fmt: skip
+    summer, winter = (index(draw_palette(MaterialRecipe(), keys, [f] * 16), "needleleaf_forest") for f in facts)
+    lost = (summer - winter)[:, 6:].mean(1)
+    assert 2 <= sum(larch) <= 14
+    assert lost[torch.tensor(larch)].min() > 0.15
+    assert lost[~torch.tensor(larch)].max() < 0.1
 
 
 def test_watered_lawns_outlive_the_dry_season() -> None:
