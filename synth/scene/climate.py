@@ -126,7 +126,7 @@ def draw_climate(recipe: CoverRecipe, key: SceneKey) -> Climate:
         drought=between("drought", biome.drought),
         water=between("water", recipe.water),
         farmland=between("farmland", recipe.farmland, 0.8),
-        settlement=between("settlement", recipe.settlement, 1.7),
+        settlement=between("settlement", recipe.settlement, 2.4),
         field_m=math.exp(field_low + (field_high - field_low) * chance("field_m") ** SMALLHOLDERS.get(kind, 1.0)),
         conifer=2.0 * chance("conifer") - 1.0,
         plantation=between("plantation", recipe.plantation, 2.5),

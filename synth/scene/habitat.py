@@ -13,7 +13,7 @@ from synth.scene.fire import Fire
 from synth.scene.fractal import fbm, hashed, per_scene, planes
 from synth.scene.terrain import Terrain
 from synth.scene.water import Water
-from synth.spec.biome import BIOMES, LAPSE_K_M, TREELINE_C
+from synth.spec.biome import LAPSE_K_M, TREELINE_C
 from synth.spec.legend import TERRAFICTA
 
 MANGROVE_C = 20.0
@@ -120,19 +120,20 @@ def suitability(
     yield "shrubland", 1.1 * maquis + 0.8 * krummholz + 0.9 * semidesert - 0.15 + 0.3 * habitat.stand - 0.3 * cold
     yield "moss_lichen", (6.2 - warm) * 0.5 + 0.1 - ((2.0 - warm) * 0.8).clamp(min=0) - 0.2 * habitat.stand
     arid, frost = (0.13 - wet) * 9.0, (2.0 - warm) * 0.6
-    yield "bare_soil", torch.maximum(arid + 0.5, frost + 0.5) - 0.2 * habitat.stand
+    tidal = torch.where(water.tidal, 7.0, 0.0)  # mud, salt marsh, mangroves
+    yield "bare_soil", torch.maximum(arid + 0.5, frost + 0.5) - 0.2 * habitat.stand + tidal
     dunes = planes([1.2 * float(f.get("style") == "dunes") for f in terrain.facts], device)
     yield "sand", (arid + 0.2 + 0.6 * habitat.region + dunes).clamp(max=1.8 + dunes) - 6.0 * slope
     bedrock = torch.maximum(torch.maximum((slope - 0.75) * 5.0, arid - 0.1 + 3.0 * (slope - 0.2)), frost + slope - 0.1)
     yield "rock", bedrock + 0.4 * habitat.stand
-    yield "wetland", 2.7 + 4.0 * _boggy(climates, terrain, habitat, water)
+    bog = 2.7 + 4.0 * _boggy(climates, terrain, habitat, water)
+    yield "wetland", torch.where(water.tidal, 7.2 + 0.6 * habitat.patch - 0.4 * arid.clamp(min=0), bog)
     line = planes([c.snow_c for c in climates], device)
     yield "snow", 2.6 + 4.0 * (line - warm - 0.4 * habitat.stand - 1.5 * (slope - 0.6).clamp(min=0))
     # fire takes what has fuel: not deserts, ice, cliffs
     fuel = torch.minimum(torch.minimum((wet - 0.15) * 40.0, (warm - 3.0) * 4.0), (0.9 - slope) * 10.0)
     yield "burnt", 3.0 + torch.minimum(4.0 * fire.front, fuel)
-    hot = planes([5.0 if "mangrove" in BIOMES[c.kind].grows else -99.0 for c in climates], device)
-    yield "mangrove", torch.where(water.tidal & (warm > MANGROVE_C), hot - water.above_m.clamp(min=0), -99.0)
+    yield "mangrove", torch.where(water.tidal & (warm > MANGROVE_C), 7.8 + 0.4 * habitat.stand, -99.0)
 
 
 def _boggy(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, water: Water) -> Tensor:

@@ -111,7 +111,7 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     habitat = find_habitat(climates, terrain, word)
     water = fill_water(climates, terrain, keys, dice)
     blocks = lay_blocks(climates, points, keys)
-    town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore), dice)
+    town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore | water.tidal), dice)
     favour = favour_classes(recipe, climates, terrain, keys, word)
     fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
     wild = natural_cover(climates, terrain, habitat, water, fire, favour)
@@ -157,8 +157,8 @@ def _compose(
     untilled = torch.zeros_like(water.shore)
     for name in UNTILLED:
         untilled |= wild == at(name)
-    taken = untilled | water.shore | water.open_water | town.inside
-    free = ~(water.shore | water.open_water | town.inside)
+    free = ~(water.shore | water.open_water | water.tidal | town.inside)
+    taken = untilled | ~free
     pits = dig(climates, terrain, habitat, free, keys)
     dug = pits.pit | pits.lake | pits.heap
     stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
@@ -174,7 +174,7 @@ def _compose(
     lay(canal | pits.lake, "water")
 
     # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
-    garden = 0.45 * town.garden + 0.55 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
+    garden = 0.3 * town.garden + 0.7 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
     yard = torch.where(garden < 0.8, at("road"), at("bare_soil"))
     yard = torch.where(garden < 0.6, tree, yard)
     yard = torch.where(garden < 0.45, at("pasture"), yard)

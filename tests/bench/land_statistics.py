@@ -29,7 +29,7 @@ from finetune.tileset import Tileset, read_tileset
 from synth.render import render
 from synth.spec.crosswalk import crosswalk_to
 from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Crosswalk, Legend
+from synth.spec.legend import TERRAFICTA, Crosswalk
 from synth.spec.recipe import read_scene_recipe
 from synth.spec.refusal import Refusal
 from synth.spec.sensor import Sensor
@@ -42,6 +42,15 @@ NEAR_NM = 70.0
 DENSE = 0.9
 """labels are dense where this share of the window has one"""
 LEAST_PATCH_PX = 4
+TREES = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "orchard")
+BARE = ("bare_soil", "sand", "rock", "quarry", "fallow", "snow", "burnt")
+RULES: dict[str, tuple[dict[str, tuple[str, ...]], str]] = {
+    "water-a": ({"water": ("water",)}, "land"),
+    "dubai-a": ({"building": ("building",), "road": ("road",), "water": ("water",), "land": BARE}, "vegetation"),
+    "slovenia": ({"forest": TREES, "shrubland": ("shrubland",), "artificial_surface": ("building", "road", "quarry")},
+                 "grassland"),
+}  # fmt: skip
+"""classes of a tileset with dense labels, from ours; and where all others go"""
 
 
 @dataclass
@@ -124,15 +133,11 @@ def legend_of(tileset: Tileset) -> Crosswalk | None:
     """From our legend to that of a tileset with dense labels."""
     if tileset.name == "worldcover-a":
         return crosswalk_to("worldcover")
-    if tileset.name == "water-a":
-        target = Legend("water-a", ("land", "water"), ("#c8b48c", "#0064c8"))
-        return Crosswalk.from_names(TERRAFICTA, target, {c: "water" if c == "water" else "land" for c in TERRAFICTA.classes})  # fmt: skip
-    if tileset.name == "dubai-a":
-        bare = ("bare_soil", "sand", "rock", "quarry", "fallow", "snow", "burnt")
-        to = {c: c if c in ("building", "road", "water") else "land" if c in bare else "vegetation"
-              for c in TERRAFICTA.classes}  # fmt: skip
-        return Crosswalk.from_names(TERRAFICTA, tileset.legend, to)
-    return None
+    if tileset.name not in RULES:
+        return None
+    named, rest = RULES[tileset.name]
+    to = {c: next((goal for goal, classes in named.items() if c in classes), rest) for c in TERRAFICTA.classes}
+    return Crosswalk.from_names(TERRAFICTA, tileset.legend, to)
 
 
 def compare(folder: Path, scenes: int) -> tuple[str, Figures, Figures]:
@@ -144,11 +149,13 @@ def compare(folder: Path, scenes: int) -> tuple[str, Figures, Figures]:
     taken = [w for n in range(0, len(tileset), step) for w in windows(tileset[n], size)]
     for tile in taken[:: max(1, len(taken) // (4 * scenes))]:
         measure(tile, real, None)
-    recipe = read_scene_recipe("atlas", [f"size_px={size}", f"gsd_m=[{tileset.gsd_m},{tileset.gsd_m}]"])
+    recipe = read_scene_recipe(
+        "atlas", [f"size_px={size}", f"gsd_m=[{tileset.gsd_m},{tileset.gsd_m}]", "instrument.quantise=false"]
+    )
     keys = [SceneKey(77, i) for i in range(scenes)]
     crosswalk = legend_of(tileset) if real.edges else None
     for tile in render(recipe, keys, tileset.sensor):
-        measure(tile, fictional, crosswalk or None)
+        measure(tile, fictional, crosswalk)
     return f"{tileset.name} {tileset.gsd_m:g} m {size} px", real, fictional
 
 
@@ -180,8 +187,9 @@ def main(folder: Path, scenes: int, names: list[str]) -> None:
             print(f"{title:28s} {land:5s}" + "".join("       -" if np.isnan(v) else f"{v:8.2f}" for v in cells))
     for land, rows in table.items():
         spread = [np.array(v)[~np.isnan(v)] for v in zip(*rows, strict=True)]
-        cells = [f"{v.min():.1f}..{v.max():.1f}" if len(v) else "-" for v in spread]
-        print(f"{'least..most':28s} {land:5s}" + "".join(f"{c:>11s}" for c in cells))
+        for end, of in (("least", np.min), ("most", np.max)):
+            cells = ["       -" if not len(v) else f"{of(v):8.2f}" for v in spread]
+            print(f"{end + ' of all tilesets':28s} {land:5s}" + "".join(cells))
 
 
 if __name__ == "__main__":
