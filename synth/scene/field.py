@@ -32,11 +32,14 @@ from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 
+BLOCK_M = 420.0
+"""least width of a block, however small its fields: farmsteads stand at its corners [m]"""
 SYSTEMS: dict[str, FieldSystem] = {
     "patchwork": FieldSystem(180, block=3.5, jitter=0.9, bend=0.5, stretch=1.8, hedge_m=0.7, hedged=0.4, track_m=2.0),
     "strips": FieldSystem(140, block=4.5, jitter=0.9, bend=0.6, stretch=7.0, track_m=1.6),
     "bocage": FieldSystem(110, block=2.6, jitter=0.95, bend=0.9, stretch=1.4, hedge_m=2.8, hedged=0.9, track_m=1.8),
-    "long_lots": FieldSystem(170, block=6.0, jitter=0.3, stretch=11.0, surveyed=True, hedge_m=1.0, hedged=0.3, track_m=2.5),
+    "long_lots": FieldSystem(170, block=6.0, jitter=0.3, stretch=11.0, surveyed=True, hedge_m=1.0, hedged=0.3,
+                             track_m=2.5),
     "prairie": FieldSystem(420, block=2.4, jitter=0.0, stretch=1.5, surveyed=True, track_m=2.8),
     "pivots": FieldSystem(330, block=4.0, jitter=0.0, stretch=1.3, surveyed=True, track_m=2.2, pivot=0.65),
     "mosaic": FieldSystem(55, block=3.2, jitter=1.0, bend=1.0, stretch=1.6, hedge_m=0.9, hedged=0.35, track_m=0.9),
@@ -102,7 +105,7 @@ def lay_blocks(climates: Sequence[Climate], points: Points, keys: Sequence[Scene
     device = points.y_m.device
     word = words([k.at("field").word() for k in keys], device)
     systems = [draw_field_system(c, k) for c, k in zip(climates, keys, strict=True)]
-    block_m = per_scene([c.field_m * s.block for c, s in zip(climates, systems, strict=True)], device)
+    block_m = per_scene([max(c.field_m * s.block, BLOCK_M) for c, s in zip(climates, systems, strict=True)], device)
     bent = warp(points, block_m * 1.2, hashed(word, 1), block_m * per_scene([0.1 * s.bend for s in systems], device))
     sin, cos = (v.to(torch.float64)[:, None, None] for v in turn(hashed(word, 3), 2))
     turned = Points(bent.y_m * cos - bent.x_m * sin, bent.x_m * cos + bent.y_m * sin, points.cell_m)

@@ -57,9 +57,10 @@ def _axes(
 
 def among(cover: Tensor, names: Sequence[str]) -> Tensor:
     """(N, H, W) bool: where the class is one of these."""
-    table = torch.zeros(len(TERRAFICTA), dtype=torch.bool, device=cover.device)
-    table[[TERRAFICTA.index(name) for name in names]] = True
-    return table[cover.long()]
+    chosen = torch.zeros_like(cover, dtype=torch.bool)
+    for name in names:
+        chosen |= cover == TERRAFICTA.index(name)
+    return chosen
 
 
 def fell(climates: Sequence[Climate], terrain: Terrain, cover: Tensor, keys: Sequence[SceneKey]) -> Stands:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.scene.climate import Climate
-from synth.scene.fractal import hashed, planes, uniform, words
+from synth.scene.fractal import Places, hashed, per_scene, uniform, words
 from synth.scene.habitat import Habitat
 from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
@@ -57,35 +57,61 @@ def dig(
     device = free.device
     word = words([k.at("quarry").word() for k in keys], device)
     # a share of the squares is worked, with areas spread evenly up to the largest: their mean is half of that
-    active = [min(1.0, c.quarry * 2 / (math.pi * WIDEST * WIDEST)) for c in climates]
-    chance = planes(active, device)
-    moist = planes([float(c.moisture > 0.3) for c in climates], device) > 0
-    bench = torch.zeros_like(terrain.node)
-    deepest, lake = torch.full_like(terrain.slope, -1.0), torch.zeros_like(free)
-    if not any(active):
-        return Quarries(lake, lake, lake, bench)
-    ragged = 1 + 0.12 * habitat.stand.clamp(-2.0, 2.0)
+    rate = [min(1.0, c.quarry / (math.pi * WIDEST * WIDEST)) for c in climates]
+    chance = per_scene(rate, device).to(torch.float32)
+    cells = Places.where(free & _worked(terrain, word, chance))
+    scene, bench = cells.scene, torch.zeros_like(cells.at)
+    deepest, lake = torch.full_like(bench, -1.0, dtype=torch.float32), torch.zeros_like(bench, dtype=torch.bool)
+    ragged, moist = 1 + 0.12 * cells.of(habitat.stand).clamp(-2.0, 2.0), cells.of(habitat.moisture) > 0.3
     for tier, spacing_m in enumerate(SITES_M):
         seed = hashed(word, tier)
-        y, fy = _square(terrain.window.y_m, spacing_m, seed, 1)
-        x, fx = _square(terrain.window.x_m, spacing_m, seed, 2)
-        name = hashed(hashed(seed[:, None], y)[:, :, None], x[:, None, :])
-        dy = fy[:, :, None] - (0.38 + 0.24 * uniform(name, 1))
-        dx = fx[:, None, :] - (0.38 + 0.24 * uniform(name, 2))
-        worked = (1 - uniform(name, 3) / (0.5 * chance).clamp(min=1e-9)).clamp(min=0.0)
-        radius = WIDEST * torch.sqrt(worked) * ragged
+        (y, fy), (x, fx) = (_axis(m, spacing_m, seed, side) for side, m in enumerate(_axes(terrain)))
+        name = hashed(hashed(seed[scene], cells.of(y[:, :, None])), cells.of(x[:, None, :]))
+        dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(name, 1))
+        dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(name, 2))
+        radius = WIDEST * torch.sqrt(_area(name, chance[scene])) * ragged
         inner = 1 - torch.sqrt(dy * dy + dx * dx) / radius.clamp(min=1e-6)  # 1 in the middle, 0 at the rim
         steps = 3.0 + 4.0 * uniform(name, 4)
         step = hashed(name, torch.floor(inner.clamp(min=-1.0) * steps).to(torch.int64)) | (1 << 37)
         bench = torch.where(inner > deepest, step, bench)
         lake |= (inner > 0.62) & (uniform(name, 5) < 0.5) & moist
         deepest = torch.maximum(deepest, inner)
-    pit, heap = (deepest > 0) & free, (deepest <= 0) & (deepest > -HEAP) & free
-    return Quarries(pit & ~lake, pit & lake, heap, torch.where(pit | heap, bench, 0))
+    pit, heap = deepest > 0, (deepest <= 0) & (deepest > -HEAP)
+    return Quarries(
+        pit=cells.onto(pit & ~lake, False),
+        lake=cells.onto(pit & lake, False),
+        heap=cells.onto(heap, False),
+        bench=cells.onto(torch.where(pit | heap, bench, 0), 0),
+    )
 
 
-def _square(m: Tensor, spacing_m: float, seed: Tensor, side: int) -> tuple[Tensor, Tensor]:
+def _axes(terrain: Terrain) -> tuple[Tensor, Tensor]:
+    return terrain.window.y_m, terrain.window.x_m
+
+
+def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """Number (N, H) of the square along an axis, and the way into it (float32, 0..1)."""
     along = m / spacing_m + uniform(seed, side).to(torch.float64)[:, None]
     number = torch.floor(along)
     return number.to(torch.int64), (along - number).to(torch.float32)
+
+
+def _area(name: Tensor, chance: Tensor) -> Tensor:
+    """Area of a pit over the largest; 0: no pit. A share `chance` of the squares has one; more widens all."""
+    return (1 - uniform(name, 3) / chance.clamp(min=1e-9)).clamp(min=0.0)
+
+
+def _worked(terrain: Terrain, word: Tensor, chance: Tensor) -> Tensor:
+    """(N, H, W) bool: squares in which there is a pit."""
+    any_pit = torch.zeros_like(terrain.slope, dtype=torch.bool)
+    for tier, spacing_m in enumerate(SITES_M):
+        seed = hashed(word, tier)
+        (y, _), (x, _) = (_axis(m, spacing_m, seed, side) for side, m in enumerate(_axes(terrain)))
+        y, x = y - y[:, :1], x - x[:, :1]
+        rows, columns = (torch.arange(int(v.max()) + 1, device=word.device) for v in (y, x))
+        first_y, first_x = (_axis(m[:, :1], spacing_m, seed, side)[0] for side, m in enumerate(_axes(terrain)))
+        name = hashed(hashed(seed[:, None], first_y + rows)[:, :, None], (first_x + columns)[:, None, :])
+        worked = _area(name, chance[:, None, None]) > 0
+        scene = torch.arange(len(word), device=word.device)[:, None, None]
+        any_pit |= worked[scene, y[:, :, None], x[:, None, :]]
+    return any_pit
