@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from synth.scene.fractal import Places, Window, hashed, uniform, words
-from synth.scene.matter import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS, Matter, draw_matter
+from synth.scene.matter import Matter, draw_matter
+from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
 from synth.scene.texture import ROWS_SEEN_M, grain, planted
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA

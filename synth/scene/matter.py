@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.crop import Crop, draw_crops
 from synth.scene.inland_water import WaterBody, water_reflectance
-from synth.scene.phenology import at_season
+from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS, Plants, Sown, draw_plants, sown_crops
 from synth.scene.snow import snow_reflectance
 from synth.scene.solid import absorber_shapes, draw_abundance, solid_reflectance, wetted
-from synth.scene.trait import Setting, Traits, draw_kinds, draw_traits, kin
+from synth.scene.trait import Setting, kin
 from synth.scene.vegetation import VEGETATED, leaf_area, plant_cover, vegetation_reflectance
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 
-VARIANTS = 16
-TRAITS = (
-    "n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "slope", "hotspot", "wood", "clump", "crown", "litter",
-    "under", "flood", "dead",
-)  # fmt: skip
-SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
-SOWN = ("cropland", "paddy")
-KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
-"""how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
-EVEN = 0.4
-"""spread of vigour among the fields of one crop over that among wild plants: people see to it"""
-FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
-DEAD_VARIANTS = 2
-"""at the barest end of each kind of forest: dead or defoliated, dying"""
-ROWED = ("plantation", "cropland", "orchard")
-"""classes that stand in rows wide enough to be seen"""
-ROWS_M = {
-    "pine": (2.8, 0.0), "eucalyptus": (3.0, 0.0), "rubber": (6.5, 0.0), "oil_palm": (8.0, 9.0),
-    "orchard": (4.5, 3.5), "olive": (7.0, 7.0), "vineyard": (2.2, 0.0),
-}  # fmt: skip
-"""distance between rows, and between the trees of a row [m] (0: they touch); common planting distances, chosen"""
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
 ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
 ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
@@ -82,16 +59,20 @@ def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wa
     """What every class is made of in N scenes; all chance is the same at every season."""
     own = [key.at("material") for key in keys]
     settings = [Setting.of(fact, key) for fact, key in zip(facts, own, strict=True)]
-    crops = [_sown_crops(setting, key) for setting, key in zip(settings, keys, strict=True)]
+    crops = [sown_crops(setting, key) for setting, key in zip(settings, keys, strict=True)]
     solids = _draw_solids(own, settings, wavelength_nm)
     water = _draw_water(own, settings, solids["soil"], wavelength_nm)
     stands = [
-        [_draw_stand(name, key.at(name), setting, sown.get(name, [])) for name in VEGETATED]
+        [draw_plants(name, key.at(name), setting, sown.get(name, [])) for name in VEGETATED]
         for key, setting, sown in zip(own, settings, crops, strict=True)
     ]
     spectra, below, lai, closure = _light_plants(own, stands, solids, water, wavelength_nm)
-    spectra |= {name: solids[name] for name in ("bare_soil", "sand", "rock", "quarry", "building", "road")}
-    spectra |= {"water": water, "snow": _draw_snow(own, settings, solids["rock"], wavelength_nm)}
+    spectra |= {name: solids[name] for name in ("sand", "rock", "quarry", "building", "road")}
+    spectra |= {
+        "bare_soil": solids["soil"],
+        "water": water,
+        "snow": _draw_snow(own, settings, solids["rock"], wavelength_nm),
+    }
     nothing = torch.zeros_like(water[..., 0])
     spacing = [[stand[VEGETATED.index(name)].spacing_m for name in ROWED] for stand in stands]
     return Matter(
@@ -104,15 +85,7 @@ def draw_matter(keys: Sequence[SceneKey], facts: Sequence[Mapping[str, Any]], wa
     )
 
 
-def _sown_crops(setting: Setting, key: SceneKey) -> dict[str, list[tuple[int, Crop]]]:
-    """{sown class: [(its number in `LandCover.crop`, crop)]}; rice of the Mediterranean where a climate lists none."""
-    crops = draw_crops(setting, key)
-    sown = {name: [(n, c) for n, c in enumerate(crops, 1) if c.cover == name] for name in SOWN}
-    foreign = draw_crops(replace(setting, kind="mediterranean"), key)
-    return {name: own or [(0, c) for c in foreign if c.cover == name] for name, own in sown.items()}
-
-
-def _share_out(stands: list[list[Stand]], crops: list[dict[str, list[tuple[int, Crop]]]]) -> tuple[Tensor, ...]:
+def _share_out(stands: list[list[Plants]], crops: list[Sown]) -> tuple[Tensor, ...]:
     """`runs`, `groups` and `group_of` of a `Matter`."""
     most = max(len(stand.runs) for scene in stands for stand in scene)
     runs = np.tile([0, VARIANTS - 1], (len(stands), len(TERRAFICTA), most, 1))
@@ -148,15 +121,12 @@ def _soil_lean(setting: Setting) -> dict[str, float]:
 
 def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: Tensor) -> dict[str, Tensor]:
     """{what: (N, V, L)}: natural solids, moist soils, roofs and roads."""
-    drawn: dict[str, list[np.ndarray]] = {
-        name: [] for name in (*NATURAL_SOLIDS, "bare_soil", "quarry", "building", "road")
-    }
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in (*NATURAL_SOLIDS, "quarry", "building", "road")}
     film, wet = [], []
     for key, setting in zip(keys, settings, strict=True):
         lean = _soil_lean(setting)
         for name in NATURAL_SOLIDS:
             drawn[name].append(draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None))
-        drawn["bare_soil"].append(draw_abundance("soil", key.at("soil"), VARIANTS, lean))
         drawn["quarry"].append(_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.15, lean))
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))
         drawn["road"].append(_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean))
@@ -172,7 +142,7 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
     }
     film_cm, share = (torch.as_tensor(np.concatenate(rows)).to(shapes) for rows in (film, wet))
     dry = out["soil"].flatten(0, 1)
-    for name, damp in (("soil", 1.0), ("bare_soil", 1.0), ("sand", 0.5)):
+    for name, damp in (("soil", 1.0), ("sand", 0.5)):
         out[name] = wetted(out[name].flatten(0, 1), film_cm, damp * share, wavelength_nm).view(shape)
     out["mud"] = wetted(dry, film_cm + 0.05, torch.full_like(share, 0.95), wavelength_nm).view(shape)
     return out
@@ -193,43 +163,9 @@ def _assorted(
 # --- vegetation, water, snow ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Stand:
-    """The plants of one class in one scene.
-
-    Parameters
-    ----------
-    traits : {trait: (V,)}, its groups one after the other, each from the barest to the lushest
-    runs : first and last variant of each group
-    spacing_m : (V, 2) as in `Matter`
-    """
-
-    traits: Traits
-    runs: list[tuple[int, int]]
-    spacing_m: np.ndarray
-
-
-def _draw_stand(cover: str, key: SceneKey, setting: Setting, sown: list[tuple[int, Crop]]) -> Stand:
-    kinds = [cover] * len(sown) if sown else draw_kinds(cover, key, setting, KINDS_AT_ONCE.get(cover, 1))
-    ends = [VARIANTS * number // len(kinds) for number in range(len(kinds) + 1)]
-    parts, spacing = [], []
-    for number, head in enumerate(kinds):
-        crop = sown[number][1] if sown else None
-        own = key.at(head, crop.name if crop else number)
-        count = ends[number + 1] - ends[number]
-        vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
-        traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
-        traits = _whole(at_season(head, traits, setting, own.at("season"), crop))
-        parts.append(_dying(traits) if cover in FORESTS else traits)
-        spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
-    plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
-    runs = [(first, after - 1) for first, after in pairwise(ends)]
-    return Stand(plants, runs, np.array(spacing))
-
-
 def _light_plants(
     keys: list[SceneKey],
-    stands: list[list[Stand]],
+    stands: list[list[Plants]],
     solids: dict[str, Tensor],
     water: Tensor,
     wavelength_nm: Tensor,
@@ -256,31 +192,6 @@ def _light_plants(
     whole = (seen.view(*shape, -1), below.view(*shape, -1), leaf_area(traits).view(shape),
              closure.view(shape))  # fmt: skip
     return tuple(dict(zip(VEGETATED, part, strict=True)) for part in whole)
-
-
-def _whole(traits: Traits) -> Traits:
-    """Every trait, 0 where a kind of plants has none, bounded."""
-    zero = np.zeros(len(traits["lai"]))
-    return {name: np.clip(traits.get(name, zero), 0, 1 if name in SHARES else None) for name in TRAITS}
-
-
-def _ordered(traits: Traits) -> Traits:
-    """From the barest to the greenest, whatever the season then does to them: a parcel keeps its plants all year."""
-    order = np.argsort(traits["crown"] * (1 - np.exp(-0.6 * traits["lai"] * (1 - traits["dead"]))), kind="stable")
-    return {name: values[order] for name, values in traits.items()}
-
-
-def _dying(traits: Traits) -> Traits:
-    """The barest variants of a forest without their leaves: grey stems, brown needles, little below."""
-    death = np.clip(1 - np.arange(len(traits["lai"])) / (DEAD_VARIANTS - 0.2), 0, 1)
-    return traits | {
-        "lai": traits["lai"] * (1 - 0.5 * death),
-        "wood": traits["wood"] + (0.65 - traits["wood"]).clip(0) * death,
-        "dead": traits["dead"] + (0.97 - traits["dead"]) * death,
-        "cbrown": traits["cbrown"] + 0.5 * death,
-        "under": traits["under"] * (1 - 0.8 * death),
-        "litter": traits["litter"] + (0.8 - traits["litter"]).clip(0) * death * (traits["flood"] == 0),
-    }
 
 
 def _draw_water(keys: list[SceneKey], settings: list[Setting], soil: Tensor, wavelength_nm: Tensor) -> Tensor:

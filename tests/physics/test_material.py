@@ -19,7 +19,7 @@ from synth.scene.material import (
     material_code,
     ndvi,
 )
-from synth.scene.matter import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
+from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
 from synth.scene.snow import ice_reflectance, snow_reflectance
 from synth.scene.solid import absorber_shapes, absorbers, draw_abundance, solid_reflectance, wetted
 from synth.scene.texture import strips
