@@ -1,0 +1,73 @@
+"""Coasts: a level sea that hangs together, mud between the tides, heights measured from it."""
+
+import torch
+from scipy import ndimage
+
+from synth.scene.climate import draw_climate
+from synth.scene.coast import draw_coast, worn
+from synth.scene.terrain import Terrain, grow_terrain
+from synth.scene.water import FLAT, Water, fill_water
+from synth.spec.key import SceneKey
+from synth.spec.recipe import CoverRecipe, TerrainRecipe
+
+KEYS = [SceneKey(12, i) for i in range(12)]
+
+
+def _coast(water: float = 0.4, cell_m: float = 40.0) -> tuple[Terrain, Water]:
+    recipe = TerrainRecipe(styles=("coast",), relief_m=(60.0, 600.0))
+    terrain = grow_terrain(recipe, KEYS, 96, 96, torch.full((len(KEYS),), cell_m))
+    climates = [draw_climate(CoverRecipe(water=(water, water)), key) for key in KEYS]
+    return terrain, fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+
+
+def test_flattening_keeps_who_stands_above_whom() -> None:
+    height = torch.linspace(-50.0, 50.0, 4001)
+    after = worn(height)
+    assert bool((after.diff() >= 0).all())
+    assert torch.equal(after.sign(), height.sign())
+    assert float((after - height).abs().max()) < 1.2
+
+
+def test_the_sea_is_level_and_lies_below_the_tides() -> None:
+    terrain, water = _coast()
+    seen = 0
+    for n, key in enumerate(KEYS):
+        low = -0.5 * draw_coast(key).tide_m
+        sea = water.sea[n]
+        if bool(sea.any()):
+            seen += 1
+            assert torch.allclose(water.surface_m[n][sea], torch.tensor(low))
+            assert bool((terrain.elevation_m[n][sea] < low).all())
+    assert seen > 6
+    assert bool((water.open_water | ~water.sea).all())
+
+
+def test_mud_lies_between_the_tides_and_is_flat() -> None:
+    terrain, water = _coast()
+    assert bool(water.tidal.any())
+    high = torch.tensor([0.5 * draw_coast(k).tide_m for k in KEYS])[:, None, None].expand_as(terrain.slope)
+    height, mud = terrain.elevation_m, water.tidal
+    assert bool((height[mud] < high[mud]).all()) and bool((height[mud] >= -high[mud]).all())
+    assert bool((terrain.slope[mud] < FLAT).all())
+    assert not bool((mud & (water.open_water | water.shore)).any())
+
+
+def test_the_sea_hangs_together() -> None:
+    """What does not leave the window is a lagoon, and lagoons are small."""
+    _, water = _coast()
+    for n in range(len(KEYS)):
+        sea = (water.sea[n] | water.tidal[n]).numpy()
+        if sea.mean() > 0.05:
+            pieces, count = ndimage.label(sea, ndimage.generate_binary_structure(2, 2))
+            rim = set(pieces[[0, -1]].flatten()) | set(pieces[:, [0, -1]].flatten())
+            lagoons = [piece for piece in range(1, count + 1) if piece not in rim]
+            assert ndimage.sum_labels(sea, pieces, lagoons).sum() < 0.15 * sea.sum()
+
+
+def test_without_water_no_sea_and_inland_no_sea() -> None:
+    _, dry = _coast(0.0)
+    assert not bool(dry.sea.any() | dry.tidal.any() | dry.open_water.any())
+    terrain = grow_terrain(TerrainRecipe(styles=("fluvial",)), KEYS, 48, 48, torch.full((12,), 20.0))
+    climates = [draw_climate(CoverRecipe(water=(0.3, 0.3)), key) for key in KEYS]
+    water = fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+    assert bool(water.open_water.any()) and not bool(water.sea.any() | water.tidal.any())

@@ -1,0 +1,58 @@
+"""Water: as much as was asked for, level where it stands, nowhere where there is none."""
+
+import torch
+
+from synth.scene.climate import draw_climate
+from synth.scene.terrain import Terrain, grow_terrain
+from synth.scene.water import Water, fill_water
+from synth.spec.key import SceneKey
+from synth.spec.recipe import STYLES, CoverRecipe, TerrainRecipe
+
+KEYS = [SceneKey(9, i) for i in range(60)]
+
+
+def _filled(water: tuple[float, float], cell_m: float = 40.0, size: int = 64) -> tuple[Terrain, Water, float]:
+    terrain = grow_terrain(TerrainRecipe(styles=STYLES), KEYS, size, size, torch.full((len(KEYS),), cell_m))
+    climates = [draw_climate(CoverRecipe(water=water), key) for key in KEYS]
+    dice = torch.rand(terrain.slope.shape, generator=torch.Generator().manual_seed(3))
+    asked = sum(c.water for c in climates) / len(climates)
+    return terrain, fill_water(climates, terrain, KEYS, dice), asked
+
+
+def test_the_mean_share_is_what_was_asked_for() -> None:
+    for span in ((0.0, 0.25), (0.3, 0.3)):
+        _, water, asked = _filled(span)
+        got = float((water.open_water | water.tidal).float().mean())
+        assert 0.6 * asked < got < 1.4 * asked
+
+
+def test_no_water_asked_for_no_water() -> None:
+    terrain, water, _ = _filled((0.0, 0.0), size=32)
+    assert not bool(water.open_water.any())
+    assert torch.equal(water.surface_m, terrain.elevation_m)
+
+
+def test_lakes_are_level_and_cover_their_ground() -> None:
+    terrain, water, _ = _filled((0.05, 0.25))
+    lake = water.open_water & ~water.river
+    assert bool((water.surface_m[lake] > terrain.elevation_m[lake]).all())
+    dry = ~lake
+    assert torch.equal(water.surface_m[dry], terrain.elevation_m[dry])
+    side = lake[:, :, 1:] & lake[:, :, :-1]
+    level = (water.surface_m[:, :, 1:] == water.surface_m[:, :, :-1])[side]
+    assert float(level.float().mean()) > 0.99
+
+
+def test_layers_do_not_overlap() -> None:
+    _, water, _ = _filled((0.1, 0.25))
+    assert not bool((water.shore & water.open_water).any())
+    assert not bool((water.tidal & water.open_water).any())
+    assert bool((water.open_water | ~water.river).all())
+
+
+def test_water_does_not_depend_on_the_cells() -> None:
+    shares = []
+    for cell, size in ((15.0, 128), (60.0, 32)):
+        _, water, _ = _filled((0.1, 0.2), cell, size)
+        shares.append(water.open_water.float().mean((1, 2)))
+    assert abs(float(shares[0].mean() - shares[1].mean())) < 0.15 * float(shares[0].mean())
