@@ -7,6 +7,7 @@ lands that it touches, so windows of one world agree on every node.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from synth.scene.drainage import Drainage, climb, round_hills, step_length, wear_down
 from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, planes, words
 from synth.scene.landform import Landform
-from synth.scene.valley import SIDE, Valleys, gather_rivers, lay_valleys, on_line
+from synth.scene.valley import HALF, SIDE, Valleys, gather_rivers, lay_valleys
 from synth.spec.key import SceneKey
 
 LEVELS = ((16, 4), (32, 3), (64, 3))
@@ -72,14 +73,70 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
     return Points(cosine * places.y_m - sine * places.x_m, sine * places.y_m + cosine * places.x_m, at.cell_m)
 
 
-def _blocks(places: Points, spacing: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """First land (N, 2) and number of lands (N, 2) along (y, x) that the places (N, H, W) touch."""
-    ends = []
-    for m, at in zip((places.y_m, places.x_m), phase.unbind(1), strict=True):
-        for extreme, margin in ((m.amin((1, 2)), -MARGIN_NODES), (m.amax((1, 2)), MARGIN_NODES)):
-            ends.append((torch.floor(extreme / spacing + 0.5).to(torch.int64) + at + margin) // SIDE)
-    first, last = torch.stack(ends[0::2], 1), torch.stack(ends[1::2], 1)
-    return first, last - first + 1
+@dataclass(frozen=True)
+class _Block:
+    """The lands that a look at N worlds touches, on one grid of nodes, `lands` lands high and wide.
+
+    Parameters
+    ----------
+    first : (N, 2) int64 corner of the lattice (y, x) at its first node
+    lands : along its side
+    land : (N, L+1, L, 2) int64 the lands (y, x) that lie in it, column by column of the lattice
+    touched : (N, L+1, L) bool, those that the look depends on
+    """
+
+    first: Tensor
+    lands: int
+    land: Tensor
+    touched: Tensor
+
+    @classmethod
+    def around(cls, places: Points, spacing: Tensor, phase: Tensor) -> _Block:
+        """The block of the places (N, H, W)."""
+        ends = []
+        for m, at in zip((places.y_m, places.x_m), phase.unbind(1), strict=True):
+            for extreme, margin in ((m.amin((1, 2)), -MARGIN_NODES), (m.amax((1, 2)), MARGIN_NODES)):
+                ends.append(torch.floor(extreme / spacing + 0.5).to(torch.int64) + at + margin)
+        top, bottom, left, right = ends
+        first = torch.stack([top // HALF - 1, left // SIDE], 1)
+        tall, wide = bottom // HALF + 2 - first[:, 0], right // SIDE + 1 - first[:, 1]
+        lands = int(torch.maximum((tall + 1) // 2, wide).max())
+        column = first[:, 1:] + torch.arange(lands, device=first.device)
+        shift = HALF * (column % 2)
+        row = (HALF * first[:, :1] - shift)[:, None] // SIDE + torch.arange(lands + 1, device=first.device)[:, None]
+        column = column[:, None].expand_as(row)
+        start, shift = SIDE * row, shift[:, None]
+        across = (start + shift <= bottom[:, None, None]) & (start + shift + SIDE > top[:, None, None])
+        return cls(first, lands, torch.stack([row, column], 3), across & (column <= (right // SIDE)[:, None, None]))
+
+    @property
+    def nodes(self) -> int:
+        """Along its side."""
+        return SIDE * self.lands + 1
+
+    def corner(self) -> Tensor:
+        """(N, L+1, L, 2) int64: where in the block each land's first node lies."""
+        return _first_node(self.land) - (self.first * self.first.new_tensor([HALF, SIDE]))[:, None, None]
+
+    def where(self, which: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, R*R) int64: where its nodes lie among the worn lands, and bool: whether that land is touched.
+
+        A line's node is taken from the land after it. which : (N, L+1, L) the number of each of its lands.
+        """
+        node = torch.arange(self.nodes, device=which.device)
+        column = (node // SIDE).clamp(max=self.lands - 1)
+        start = self.corner()[:, 0, :, 0]  # (N, L) where the first land of each column starts, at a node <= 0
+        down = node[:, None] - start[:, None, column]  # (N, R, R)
+        row = (down // SIDE).clamp(max=self.lands)
+        at = (row * self.lands + column).flatten(1)
+        inside = ((down - SIDE * row) * (SIDE + 1) + node - SIDE * column).flatten(1)
+        return which.flatten(1).gather(1, at) * (SIDE + 1) ** 2 + inside, self.touched.flatten(1).gather(1, at)
+
+
+def _first_node(land: Tensor) -> Tensor:
+    """(..., 2) int64 first node of lands (y, x), counted on the lattice: odd columns lie half a land further."""
+    row, column = land.unbind(-1)
+    return torch.stack([SIDE * row + HALF * (column % 2), SIDE * column], -1)
 
 
 def _finer(height: Tensor) -> Tensor:
@@ -111,7 +168,7 @@ def _wear_lands(
     landforms = [forms[n] for n in scene.tolist()]
     step, seed = spacing[scene], word[scene]
     landform = per_scene([f.landform_m for f in landforms], device)
-    number = land[:, 1:] * SIDE - phase[scene]
+    number = _first_node(land[:, 1:]) - phase[scene]
     along = torch.arange(SIDE + 1, device=device)
     rows, columns = number[:, :1] + along, number[:, 1:] + along
     at = Window(rows.to(torch.float64) * step[:, None], columns.to(torch.float64) * step[:, None], 0.25 * step)
@@ -155,57 +212,40 @@ def _wear_lands(
     return height, receiver, area, high * share + 0.5 * (1 - share)
 
 
-def _assembled(parts: Tensor, which: Tensor, lands: int) -> Tensor:
-    """(N, R, R) grid from lands (M, S, S), `which` (N, L, L) of them; a line's node is taken from the land after it."""
-    whole = parts[which.flatten()].unflatten(0, which.shape)  # (N, L, L, S, S)
-    inner = whole[..., :-1, :-1].transpose(2, 3).reshape(len(which), lands * SIDE, lands * SIDE)
-    right = whole[:, :, -1, :-1, -1].reshape(len(which), lands * SIDE, 1)
-    bottom = whole[:, -1, :, -1, :-1].reshape(len(which), 1, lands * SIDE)
-    corner = whole[:, -1, -1, -1:, -1:]
-    return torch.cat([torch.cat([inner, right], 2), torch.cat([bottom, corner], 2)], 1)
-
-
-def _block(
-    first: Tensor, which: Tensor, worn: tuple[Tensor, ...], valleys: Valleys, spacing: Tensor, phase: Tensor
-) -> Drainage:
+def _assembled(block: _Block, which: Tensor, worn: tuple[Tensor, ...], valleys: Valleys, spacing: Tensor, phase: Tensor
+               ) -> Drainage:  # fmt: skip
     """Put the worn lands of N blocks together, and let their rivers flow into those of the great valleys."""
-    lands = which.shape[1]
-    nodes = SIDE * lands + 1
+    nodes, side = block.nodes, SIDE + 1
+    device = spacing.device
     parts, local, area, uplift = worn
-    own = torch.arange(nodes * nodes, device=first.device).reshape(nodes, nodes)
-    side = torch.arange((SIDE + 1) ** 2, device=first.device)
-    way = (local // (SIDE + 1) - side // (SIDE + 1)) * nodes + local % (SIDE + 1) - side % (SIDE + 1)
-    line = on_line(nodes, first.device)
-    receiver = torch.where(line.flatten(), valleys.receiver, (own + _assembled(_square(way), which, lands)).flatten(1))
-    # a line's node gathers what both lands (four at a corner) send to it
-    places = own.unfold(0, SIDE + 1, SIDE).unfold(1, SIDE + 1, SIDE).flatten()
-    sent = (area - 1)[which.flatten()].reshape(len(which), -1)
-    sent = torch.ones_like(valleys.source).scatter_add(1, places.expand_as(sent), sent)
-    rivers = gather_rivers(valleys, torch.where(line.flatten(), sent, 0)).reshape(-1, nodes, nodes)
-    catchment = torch.where(line, rivers, _assembled(_square(area), which, lands))
-    square_km = (spacing.to(torch.float32) ** 2 * 1e-6)[:, None, None]
-    area_km2 = catchment.to(torch.float32) * square_km
-    area_km2 = torch.where(line, area_km2.clamp(min=CHANNEL_KM2), area_km2)
-    number = first * SIDE - phase
-    at = torch.arange(nodes, device=first.device)
-    place = hashed(
-        hashed(torch.ones_like(number[:, :1]), number[:, :1] + at)[:, :, None], (number[:, 1:] + at)[:, None, :]
-    )
+    where, known = block.where(which)
+    own = torch.arange(nodes * nodes, device=device)
+    ring = torch.arange(side * side, device=device)
+    way = (local // side - ring // side) * nodes + local % side - ring % side
+    receiver = torch.where(valleys.line, valleys.receiver, own + torch.where(known, way.flatten()[where], 0))
+    # a line's node gathers what the lands around it send to it; the spare place is for lands that count for nothing
+    start = (block.corner() * block.first.new_tensor([nodes, 1])).sum(3).flatten(1)
+    places = start[:, :, None] + (ring // side * nodes + ring % side)
+    places = torch.where(block.touched.flatten(1)[:, :, None], places, nodes * nodes).flatten(1)
+    sent = (area - 1)[which.flatten()].reshape(places.shape)
+    gathered = torch.ones(len(which), nodes * nodes + 1, dtype=torch.int64, device=device)
+    gathered = gathered.scatter_add(1, places, sent)[:, :-1]
+    rivers = gather_rivers(valleys, torch.where(valleys.line, gathered, 0))
+    catchment = torch.where(valleys.line, rivers, area.flatten()[where]).to(torch.float32)
+    area_km2 = catchment * (spacing.to(torch.float32) ** 2 * 1e-6)[:, None]
+    number = block.first * block.first.new_tensor([HALF, SIDE]) - phase
+    rows, columns = (number[:, k : k + 1] + torch.arange(nodes, device=device) for k in (0, 1))
     return Drainage(
-        _assembled(parts, which, lands),
+        parts.flatten()[where].reshape(-1, nodes, nodes),
         receiver,
-        area_km2,
-        _assembled(uplift, which, lands),
+        torch.where(valleys.line, area_km2.clamp(min=CHANNEL_KM2), area_km2).reshape(-1, nodes, nodes),
+        uplift.flatten()[where].reshape(-1, nodes, nodes),
         spacing,
         number,
-        line.flatten().expand_as(receiver),
+        valleys.line,
         valleys.lake,
-        place.flatten(1),
+        hashed(hashed(torch.ones_like(rows), rows)[:, :, None], columns[:, None, :]).flatten(1),
     )
-
-
-def _square(plane: Tensor) -> Tensor:
-    return plane.unflatten(1, (SIDE + 1, SIDE + 1))
 
 
 def grow_drainage(
@@ -227,27 +267,22 @@ def grow_drainage(
     word = words([k.at("terrain", "drainage").word() for k in keys], device)
     phase = hashed(word[:, None], 9, torch.arange(2, device=device)) % SIDE
     inflow = (per_scene([f.inflow_km2 * 1e6 for f in forms], device) / spacing**2).to(torch.int64)
-    firsts, valleys, wanted, bases = [], [], [], []
-    scene = torch.arange(len(keys), device=device)
-    for places in looks:
-        first, count = _blocks(places, spacing, phase)
-        lands = int(count.max())
-        laid = lay_valleys(first, lands, forms, inflow, keys)
-        at = torch.arange(lands, device=device)
-        # a block is as large as the largest; lands beyond what a scene touches stand for its first
-        y, x = (torch.where(at < count[:, k : k + 1], at, 0) for k in (0, 1))
-        y, x = y[:, :, None].expand(-1, -1, lands), x[:, None, :].expand(-1, lands, -1)
-        here = scene[:, None, None].expand_as(y)
-        wanted.append(torch.stack([here, first[:, :1, None] + y, first[:, 1:, None] + x], 3))
-        bases.append(laid.height_m.unfold(1, SIDE + 1, SIDE).unfold(2, SIDE + 1, SIDE)[here, y, x].flatten(0, 2))
-        firsts.append(first)
-        valleys.append(laid)
-    land, which = torch.unique(torch.cat([w.flatten(0, 2) for w in wanted]), dim=0, return_inverse=True)
+    blocks = [_Block.around(places, spacing, phase) for places in looks]
+    laid = [lay_valleys(block.first, block.lands, forms, inflow, keys) for block in blocks]
+    ring = torch.arange(SIDE + 1, device=device)
+    wanted, bases = [], []
+    for block, valleys in zip(blocks, laid, strict=True):
+        scene = block.touched.nonzero()[:, :1]
+        wanted.append(torch.cat([scene, block.land[block.touched]], 1))
+        y, x = block.corner()[block.touched][..., None].unbind(1)
+        bases.append(valleys.height_m[scene[:, :, None], (y + ring)[:, :, None], (x + ring)[:, None, :]])
+    land, number = torch.unique(torch.cat(wanted), dim=0, return_inverse=True)
     some = torch.zeros(len(land), dtype=torch.int64, device=device)
-    some = some.scatter_reduce(0, which, torch.arange(len(which), device=device), "amax")
+    some = some.scatter_reduce(0, number, torch.arange(len(number), device=device), "amax")
     worn = _wear_lands(land, torch.cat(bases)[some], forms, spacing, phase, word)
-    shares = which.split([w[..., 0].numel() for w in wanted])
-    return [
-        _block(first, share.reshape(w.shape[:3]), worn, laid, spacing, phase)
-        for first, share, w, laid in zip(firsts, shares, wanted, valleys, strict=True)
-    ]
+    grown = []
+    for block, valleys, mine in zip(blocks, laid, number.split([len(w) for w in wanted]), strict=True):
+        which = torch.zeros_like(block.touched, dtype=torch.int64)
+        which[block.touched] = mine
+        grown.append(_assembled(block, which, worn, valleys, spacing, phase))
+    return grown
