@@ -206,9 +206,9 @@ def _draw_water(keys: list[SceneKey], settings: list[Setting], soil: Tensor, wav
 
         rows.append(
             {
-                "chl": around(4.0 * (1 + 2 * setting.warmth), 1.0, 0.4),
-                "sediment": around(4.0, 1.3, 0.6),
-                "cdom": around(0.3 + 0.6 * setting.moisture, 0.8, 0.3),
+                "chl": around(1.5 * np.exp(1.8 * setting.warmth), 1.0, 0.4),
+                "sediment": around(5.0 - 3.0 * setting.moisture, 1.2, 0.6),
+                "cdom": around(0.2 + 0.9 * setting.moisture * (1.3 - setting.warmth), 0.8, 0.3),
                 "depth_m": np.sort(around(5.0, 0.6, 0.9)),
                 "glint": around(0.006, 0.8, 0.2),
             }
