@@ -20,7 +20,9 @@ from synth.spec.recipe import CoverRecipe
 BARRED = -99.0
 """what keeps a class out of a climate"""
 FARTHEST = 8.0
-"""a class is favoured by no more than this: forests do not climb far above the treeline, nor snow into the tropics"""
+"""a class is favoured by no more than this: forests do not climb far above the treeline"""
+SNOW_FARTHEST = 24.0
+"""the same for snow, whose line is sharp: it comes down by 6 K at most, and not into the tropics"""
 MOST = 0.95
 """no scene has more of a class than this"""
 ROUNDS = 3
@@ -62,7 +64,8 @@ def favour_classes(
         for name, share in wanted.items():
             rivals = [score + favour.get(other, 0.0) for other, score in scores.items() if other != name]
             behind = torch.stack(rivals).amax(0) - scores[name]
-            favour[name] = _quantile(torch.where(dry, behind, 1e9), share * dry.sum(1)).clamp(BARRED, FARTHEST)
+            farthest = SNOW_FARTHEST if name == "snow" else FARTHEST
+            favour[name] = _quantile(torch.where(dry, behind, 1e9), share * dry.sum(1)).clamp(BARRED, farthest)
     return barred | {name: barred.get(name, 0.0) + value[:, :, None] for name, value in favour.items()}
 
 

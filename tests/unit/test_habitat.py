@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,9 @@ from synth.spec.recipe import CoverRecipe, TerrainRecipe
 FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 TALL = TerrainRecipe(relief_m=(500.0, 2500.0))
 CELL_M = 60.0
+NOBODY: dict[str, Any] = dict.fromkeys(
+    ("farmland", "settlement", "plantation", "clearcut", "quarry", "canal", "power_line"), (0.0, 0.0)
+)
 
 
 def _keys(count: int) -> list[SceneKey]:
@@ -32,7 +36,7 @@ def _wild(climate: str, count: int = 8, tall: bool = True, cell_m: float = CELL_
     Terrain, list[Climate], Habitat, LandCover]:  # fmt: skip
     keys = _keys(count)
     terrain = grow_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
-    recipe = CoverRecipe(climates=(climate,), farmland=(0, 0), settlement=(0, 0))
+    recipe = CoverRecipe(climates=(climate,), **NOBODY)
     climates = [draw_climate(recipe, key) for key in keys]
     habitat = find_habitat(climates, terrain, words([k.at("cover").word() for k in keys]))
     return terrain, climates, habitat, grow_landcover(recipe, terrain, keys)
@@ -65,7 +69,7 @@ def test_treeline_and_snowline_are_respected(climate: str) -> None:
 
 
 def test_forests_have_the_leaves_of_their_climate() -> None:
-    shares = {climate: _shares(_wild(climate)[3].cover) for climate in BIOMES}
+    shares = {climate: _shares(_wild(climate, 12, False)[3].cover) for climate in BIOMES}
     needle, evergreen, deciduous = ({c: s[name] for c, s in shares.items()} for name in FORESTS)
     assert needle["boreal"] > 0.3
     assert needle["boreal"] > 3 * deciduous["boreal"]
@@ -104,7 +108,7 @@ def test_woods_follow_rivers_through_dry_land() -> None:
 def test_fire_takes_fuel_and_leaves_water() -> None:
     keys = _keys(40)
     terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((40,), CELL_M))
-    recipe = CoverRecipe(climates=("savanna", "desert"), farmland=(0, 0), settlement=(0, 0))
+    recipe = CoverRecipe(climates=("savanna", "desert"), **NOBODY)
     climates = [draw_climate(recipe, key) for key in keys]
     cover = grow_landcover(recipe, terrain, keys)
     share = _is(cover, "burnt").float().mean((1, 2))

@@ -7,6 +7,7 @@ import torch
 
 from synth.scene.landcover import LandCover, grow_landcover
 from synth.scene.terrain import Terrain, grow_terrain
+from synth.spec.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
 from synth.spec.recipe import CoverRecipe, TerrainRecipe
@@ -104,24 +105,56 @@ def test_no_people_where_none_are_asked_for() -> None:
 
 
 SCENES = 500
+FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
+
+
+def _of(cover: LandCover, *names: str) -> torch.Tensor:
+    return torch.isin(cover.cover.long(), torch.tensor([TERRAFICTA.index(name) for name in names]))
 
 
 @pytest.mark.slow
 def test_invariants_over_many_scenes() -> None:
     """No building or field on water, roads cross rivers only as bridges, snow and trees keep to their climate."""
     at = TERRAFICTA.index
+    counts = torch.zeros(len(TERRAFICTA), dtype=torch.int64)
     for first in range(0, SCENES, 20):
         for cell_m in (3.0, 15.0):
             terrain, cover = _grown.__wrapped__(first, 20, cell_m, 64)
             assert int(cover.cover.max()) < len(TERRAFICTA)
+            counts += _counts(cover.cover)
             drowned = cover.surface_m > terrain.elevation_m  # lakes: no roof, field, road or tree stands in them
             assert bool((cover.cover[drowned] == at("water")).all())
             water = cover.cover == at("water")
             assert bool((cover.parcel[water] == 0).all())
             assert bool((cover.parcel[cover.cover == at("building")] > 0).all())
             low = terrain.reference_m.amin(1)[:, None, None]
-            warmth = torch.tensor([f["warmth"] for f in cover.facts], dtype=torch.float32)[:, None, None]
-            summer = 4 + 24 * warmth - 0.0065 * (terrain.elevation_m - low)
-            assert not bool((summer[cover.cover == at("snow")] > 14).any())
-            wild = (cover.cover == at("evergreen_forest")) & (cover.parcel == 0)
-            assert not bool((summer[wild] < 1.0).any())
+            base = torch.tensor([summer_c(f["warmth"]) for f in cover.facts], dtype=torch.float32)[:, None, None]
+            summer = base - LAPSE_K_M * (terrain.elevation_m - low)
+            wild = cover.parcel == 0
+            # slopes that face the pole are at most 1.3 K cooler, the texture of temperature is within 1.5 K
+            assert not bool((summer[_of(cover, *FORESTS) & wild] < TREELINE_C - 3.0).any())
+            for n, facts in enumerate(cover.facts):
+                snow = _of(cover, "snow")[n]
+                line = snow_c((2 * facts["season"] - 1) ** 2, facts["latitude_deg"])
+                assert not bool((summer[n][snow] > line + 5.0).any())
+                for name in ("moss_lichen", "mangrove"):
+                    assert can_grow(name, facts["kind"]) or not bool(_of(cover, name)[n].any()), (name, facts["kind"])
+    missing = [name for name, count in zip(TERRAFICTA.classes, counts.tolist(), strict=True) if count == 0]
+    assert not missing
+
+
+@pytest.mark.slow
+def test_a_corpus_has_at_least_half_of_what_is_asked_for() -> None:
+    """Water and settlements as shares of the ground, farmland as a share of the ground that can be farmed."""
+    recipe, scenes = CoverRecipe(), 96
+    counts, arable = torch.zeros(len(TERRAFICTA), dtype=torch.int64), 0.0
+    for first in range(0, scenes, 24):
+        _, cover = _grown.__wrapped__(first, 24, 30.0, 96)
+        counts += _counts(cover.cover)
+        arable += sum(float(can_grow("deciduous_forest", f["kind"])) for f in cover.facts)
+    share = dict(zip(TERRAFICTA.classes, (counts / counts.sum()).tolist(), strict=True))
+    asked = {name: sum(getattr(recipe, name)) / 2 for name in ("water", "settlement", "farmland")}
+    assert share["water"] > asked["water"] / 2
+    assert share["building"] + share["road"] + share["park"] > asked["settlement"] / 2
+    farmed = sum(share[name] for name in ("cropland", "paddy", "fallow", "orchard", "pasture"))
+    assert farmed > asked["farmland"] * arable / scenes / 2
