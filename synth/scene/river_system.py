@@ -63,7 +63,7 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
     dy, dx = (
         reach
         * (
-            fbm(at, 160.0 * spacing, hashed(word, side), 4, 1.5)
+            fbm(at, 128.0 * spacing, hashed(word, side), 3, 1.3)
             + 0.03 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 2)
         )
         for side in (0, 1)
@@ -149,6 +149,12 @@ def _finer(height: Tensor) -> Tensor:
     return fine
 
 
+def _levelled(height: Tensor, forms: Sequence[Landform]) -> Tensor:
+    """Heights (N, R, R) of which those above the tableland are pressed down; it keeps who stands above whom."""
+    table = planes([f.tableland * f.relief_m for f in forms], height.device)
+    return torch.where(height > table, table + 0.15 * (height - table), height)
+
+
 def _wear_lands(
     land: Tensor, base_m: Tensor, forms: Sequence[Landform], spacing: Tensor, phase: Tensor, word: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -206,16 +212,22 @@ def _wear_lands(
     height = height.reshape(base_m.shape)
     area_km2 = (area.to(torch.float32) * (metres * metres * 1e-6)).reshape(height.shape)
     slight = (area.reshape(height.shape) < 8) & (area_km2 < CHANNEL_KM2)
-    table = planes([f.tableland * f.relief_m for f in landforms], device)
-    height = torch.where(height > table, table + 0.15 * (height - table), height)  # keeps who stands above whom
-    height = round_hills(height, slight & ~outlet, 3)
+    height = round_hills(_levelled(height, landforms), slight & ~outlet, 3)
     return height, receiver, area, high * share + 0.5 * (1 - share)
 
 
-def _assembled(block: _Block, which: Tensor, worn: tuple[Tensor, ...], valleys: Valleys, spacing: Tensor, phase: Tensor
-               ) -> Drainage:  # fmt: skip
+def _assembled(
+    block: _Block,
+    which: Tensor,
+    worn: tuple[Tensor, ...],
+    valleys: Valleys,
+    forms: Sequence[Landform],
+    spacing: Tensor,
+    phase: Tensor,
+) -> Drainage:
     """Put the worn lands of N blocks together, and let their rivers flow into those of the great valleys."""
     nodes, side = block.nodes, SIDE + 1
+    square = (len(which), nodes, nodes)
     device = spacing.device
     parts, local, area, uplift = worn
     where, known = block.where(which)
@@ -236,10 +248,12 @@ def _assembled(block: _Block, which: Tensor, worn: tuple[Tensor, ...], valleys: 
     number = block.first * block.first.new_tensor([HALF, SIDE]) - phase
     rows, columns = (number[:, k : k + 1] + torch.arange(nodes, device=device) for k in (0, 1))
     return Drainage(
-        parts.flatten()[where].reshape(-1, nodes, nodes),
+        torch.where(valleys.line, _levelled(valleys.height_m, forms).flatten(1), parts.flatten()[where]).reshape(
+            square
+        ),
         receiver,
-        torch.where(valleys.line, area_km2.clamp(min=CHANNEL_KM2), area_km2).reshape(-1, nodes, nodes),
-        uplift.flatten()[where].reshape(-1, nodes, nodes),
+        torch.where(valleys.line, area_km2.clamp(min=CHANNEL_KM2), area_km2).reshape(square),
+        uplift.flatten()[where].reshape(square),
         spacing,
         number,
         valleys.line,
@@ -284,5 +298,5 @@ def grow_drainage(
     for block, valleys, mine in zip(blocks, laid, number.split([len(w) for w in wanted]), strict=True):
         which = torch.zeros_like(block.touched, dtype=torch.int64)
         which[block.touched] = mine
-        grown.append(_assembled(block, which, worn, valleys, spacing, phase))
+        grown.append(_assembled(block, which, worn, valleys, forms, spacing, phase))
     return grown
