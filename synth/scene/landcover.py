@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,12 @@ from synth.scene.climate import Climate, draw_climate
 from synth.scene.corridor import clear_swaths, dig_canals
 from synth.scene.field import Blocks, farm, lay_blocks, sow
 from synth.scene.fire import burn
+from synth.scene.flood import flood
 from synth.scene.forestry import FORESTS, among, fell, plant
 from synth.scene.fractal import Window, hashed, planes, uniform, words
 from synth.scene.habitat import Habitat, find_habitat, natural_cover
 from synth.scene.quarry import dig
+from synth.scene.season import Moment, first_moments
 from synth.scene.settlement import Settlement, settle
 from synth.scene.share import favour_classes
 from synth.scene.terrain import Terrain
@@ -63,19 +65,19 @@ class LandCover:
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
 
+    def planes(self) -> list[Tensor]:
+        """Its fields (N, H, W), in order."""
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> LandCover:
+        """The same land with every plane (N, H, W) changed alike."""
+        planes = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **planes)
+
     def cropped(self, core: slice) -> LandCover:
         """The same land without its margin: rows and columns of `core`."""
-        return replace(
-            self,
-            cover=self.cover[:, core, core],
-            parcel=self.parcel[:, core, core],
-            vigour=self.vigour[:, core, core],
-            height_m=self.height_m[:, core, core],
-            surface_m=self.surface_m[:, core, core],
-            crop=self.crop[:, core, core],
-            row=self.row[:, core, core],
-            window=Window(self.window.y_m[:, core], self.window.x_m[:, core], self.window.cell_m),
-        )
+        window = Window(self.window.y_m[:, core], self.window.x_m[:, core], self.window.cell_m)
+        return replace(self.mapped(lambda plane: plane[:, core, core]), window=window)
 
     def abundance(self, factor: int) -> Tensor:
         """(N, K, H/factor, W/factor) area fraction of every class in blocks of factor x factor fine cells."""
@@ -92,7 +94,9 @@ class LandCover:
         return counts / (factor * factor)
 
 
-def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKey]) -> LandCover:
+def grow_landcover(
+    recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKey], moments: Sequence[Moment] | None = None
+) -> LandCover:
     """Cover the ground of N scenes.
 
     Parameters
@@ -100,11 +104,13 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     recipe : span of each number
     terrain : of `grow_terrain`, with the same keys
     keys : one a scene
+    moments : date of each scene; None: the first, with the climate that the recipe draws
     """
     if len(keys) != len(terrain.cell_m):
         raise Refusal("cover", "keys", len(keys), f"{len(terrain.cell_m)} keys", "hand over the keys of the terrain")
     device = terrain.slope.device
-    climates = [draw_climate(recipe, key) for key in keys]
+    moments = moments or first_moments([draw_climate(recipe, key) for key in keys])
+    climates, years = [m.climate for m in moments], [m.year for m in moments]
     word = words([k.at("cover").word() for k in keys], device)
     dice = uniform(hashed(word[:, None, None], terrain.window.cells()))
     points = terrain.window.points()
@@ -115,16 +121,23 @@ def grow_landcover(recipe: CoverRecipe, terrain: Terrain, keys: Sequence[SceneKe
     favour = favour_classes(recipe, climates, terrain, keys, word)
     fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
     wild = natural_cover(climates, terrain, habitat, water, fire, favour)
-    cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice)
-    crop = sow(climates, keys, cover, parcel, [0] * len(keys))
+    cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice, years)
+    drowned = flood(terrain, water, moments, keys)
+    surface = water.surface_m
+    if drowned is not None:
+        under, surface = drowned
+        under &= cover != TERRAFICTA.index("building")
+        cover = torch.where(under, TERRAFICTA.index("water"), cover).to(torch.uint8)
+        parcel, row = torch.where(under, 0, parcel), torch.where(under, 0.0, row)
+    crop = sow(climates, keys, cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
     vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
-    facts = [c.facts() for c in climates]
-    return LandCover(cover, parcel, vigour, height, water.surface_m, crop, row, terrain.window, facts)
+    facts = [m.facts() for m in moments]
+    return LandCover(cover, parcel, vigour, height, surface, crop, row, terrain.window, facts)
 
 
 def _tree_of(climate: Climate) -> str:
@@ -144,6 +157,7 @@ def _compose(
     town: Settlement,
     keys: Sequence[SceneKey],
     dice: Tensor,
+    years: Sequence[int],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
     device, at = terrain.slope.device, TERRAFICTA.index
@@ -164,7 +178,7 @@ def _compose(
     stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
     cover = stands.cover
     tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
-    fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, [0] * len(keys))
+    fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, years)
     lay(fields.inside, fields.cover)
     swath = clear_swaths(climates, terrain, among(cover, FORESTS), keys, dice)
     lay(swath, torch.where(habitat.grain > 0.2, at("shrubland"), at("grassland")))

@@ -206,6 +206,37 @@ class InstrumentRecipe(Recipe):
     quantise: bool = False
 
 
+class TimeRecipe(Recipe):
+    """On which dates the same ground is seen, and what the weather was."""
+
+    dates: int = Field(default=1, ge=1, le=64)
+    """images of the same ground"""
+    years: float = Field(default=1.0, gt=0, le=50)
+    """from the first date to the last, spread evenly"""
+    seasons: tuple[Share, ...] = ()
+    """season of every date after the first, as a share of the growing cycle, in turn; instead of an even spread"""
+    flood_m: AmountSpan = (0.0, 0.0)
+    """rise of rivers and lakes above their mean level [m]"""
+    tide: ShareSpan = (0.0, 0.0)
+    """0 low tide .. 1 high tide, on coasts"""
+    rain: ShareSpan = (0.0, 0.0)
+    """0: dry weather; 1: the ground is soaked"""
+
+
+EVENTS = ("urban_growth", "deforestation", "mining", "burn", "flood", "dieback", "harvest", "landslide")
+"""what can change land between two dates; a change label is 1 + the place in this list"""
+
+
+class EventRecipe(Recipe):
+    """One event, between two dates."""
+
+    kind: Literal["urban_growth", "deforestation", "mining", "burn", "flood", "dieback", "harvest", "landslide"]
+    dose: ShareSpan = (0.2, 0.8)
+    """0: nothing happens; 1: all that the event can do"""
+    after: int = Field(default=0, ge=0)
+    """number of the last date that does not show it"""
+
+
 class SceneRecipe(Recipe):
     """A fictional land and how it is seen. `render(recipe, keys)` makes tiles of it."""
 
@@ -218,6 +249,8 @@ class SceneRecipe(Recipe):
     """fine cells along a pixel's side"""
     terrain: TerrainRecipe = TerrainRecipe()
     cover: CoverRecipe = CoverRecipe()
+    time: TimeRecipe = TimeRecipe()
+    events: tuple[EventRecipe, ...] = ()
     material: MaterialRecipe = MaterialRecipe()
     light: LightRecipe = LightRecipe()
     air: AirRecipe = AirRecipe()
