@@ -197,18 +197,20 @@ def draw_crops(climate: Clime, key: SceneKey) -> tuple[Crop, ...]:
     climate : its `kind` counts
     key : of the scene itself, not of a thing in it
     """
-    drawn = {}
-    for name, (usual, stands) in CALENDARS[climate.kind].items():
-        taste, late = key.at("field", "crop", name).rng().standard_normal(2)
-        drawn[name] = (usual * float(np.exp(0.8 * taste)), SPREAD_DAYS * float(late), stands)
-    total = {cover: sum(d[0] for n, d in drawn.items() if PLANTS[n].cover == cover) for cover in ("cropland", "paddy")}
+    weight, late = {}, {}
+    for name, (usual, _) in CALENDARS[climate.kind].items():
+        taste, delay = key.at("field", "crop", name).rng().standard_normal(2)
+        weight[name], late[name] = usual * float(np.exp(0.8 * taste)), SPREAD_DAYS * float(delay)
+
+    def whole(cover: str) -> float:
+        return sum(w for name, w in weight.items() if PLANTS[name].cover == cover)
+
+    weight = {name: w for name, w in weight.items() if w > RARE * whole(PLANTS[name].cover)}
     crops = []
-    for name, (weight, late, stands) in drawn.items():
-        plant = PLANTS[name]
-        if weight < RARE * total[plant.cover]:
-            continue
-        grows = tuple(_growth(plant, sowing + late, harvest + late) for sowing, harvest in stands)
-        share = weight / total[plant.cover]
+    for name in weight:
+        plant, (_, stands) = PLANTS[name], CALENDARS[climate.kind][name]
+        grows = tuple(_growth(plant, sowing + late[name], harvest + late[name]) for sowing, harvest in stands)
+        share = weight[name] / whole(plant.cover)
         crops.append(Crop(name, plant.cover, grows, plant.height_m, plant.row_m, plant.lai, plant.perennial, share))
     return tuple(crops)
 

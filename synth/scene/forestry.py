@@ -24,6 +24,8 @@ FISHBONE = {"rainforest": 0.7, "monsoon": 0.25}
 Rondonia in E. Arima et al. 2005, doi:10.1111/j.1467-8306.2005.00462.x"""
 LOT_M = (4000.0, 250.0)
 """distance between settlers' roads, and width of their lots [m]: lots of 100 ha, 2000 m deep"""
+REGROWN = 0.05
+"""share of the stands, those felled first, that are young forest again"""
 TRACK_M = 2.0
 """half the width of a plantation's tracks [m]"""
 
@@ -98,7 +100,8 @@ def fell(climates: Sequence[Climate], terrain: Terrain, cover: Tensor, keys: Seq
     reached = (inward.abs() * 2) / depth.clamp(min=1e-6)
     age = torch.where(settlers, reached, order / share)  # 1: this year
     felled = age < 1
-    grown = torch.where(age > 0.45, at("grassland"), torch.where(age > 0.2, at("shrubland"), cells.of(cover)))
+    grown = torch.where(age > 0.45, at("grassland"), at("shrubland"))
+    grown = torch.where(order < REGROWN, cells.of(cover), grown)
     grown = torch.where(settlers, at("pasture"), torch.where(age > 0.75, at("bare_soil"), grown))
     grown = torch.where(settlers & (age > 0.9), at("bare_soil"), grown)
     named = torch.where(felled, torch.where(settlers, plot, name) | (1 << 36), 0)
