@@ -117,7 +117,7 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
         here = torch.where(is_channel, here + t * widen.gather(1, node), 0.0)
         water = top.gather(1, node) + t * fall.gather(1, node)
         bank = torch.where(is_channel, (distance - 0.5 * here).clamp(min=0.0), FAR_M)
-        plain = torch.minimum(here * (2.0 + 6.0 * (1 - uplift)) + 0.12 * metres, 0.5 * metres)
+        plain = torch.minimum(here * (2.0 + 6.0 * (1 - uplift)) + 0.35 * metres, 0.5 * metres)
         away = (bank / plain).clamp(max=1.0)
         away = away * away * (3 - 2 * away)
         cut = torch.minimum(cut, water + 0.005 * bank.clamp(max=500.0) + (height - water) * away)

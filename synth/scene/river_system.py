@@ -64,7 +64,7 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
         reach
         * (
             fbm(at, 128.0 * spacing, hashed(word, side), 3, 1.3)
-            + 0.03 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 2)
+            + 0.035 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 3)
         )
         for side in (0, 1)
     )

@@ -25,8 +25,8 @@ from synth.spec.recipe import STYLES, TerrainRecipe
 
 WINDOW = 128
 """cells along a window's side"""
-SCALES = ((90.0, 0.25), (30.0, 0.1), (5.0, 0.01))
-"""cell size [m], and the catchment from which a stream is counted [km2]: some 30, 110 and 400 cells"""
+SCALES = ((90.0, 0.25), (50.0, 0.15), (30.0, 0.1), (5.0, 0.01))
+"""cell size [m], and the catchment from which a stream is counted [km2]: some 30, 60, 110 and 400 cells"""
 MOST_WINDOWS = 12
 """windows taken of one elevation model, evenly spread"""
 RELIEFS = {"plain": (20.0, 60.0), "hills": (100.0, 250.0), "mountains": (500.0, 900.0)}
