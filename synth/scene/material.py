@@ -240,10 +240,12 @@ def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) ->
     """
     scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
     parcel = objects.of(cover.parcel)
-    identity = hashed(word[scene], parcel & 0xFFFFFFFF, parcel >> 32)
-    any_group = (uniform(identity) * matter.groups[scene, kind]).long()
-    group = torch.where(crop > 0, matter.group_of[scene, crop], any_group)
-    first, last = matter.runs[scene, kind, group].to(torch.float32).unbind(1)
+    identity = hashed(word.index_select(0, scene), parcel & 0xFFFFFFFF, parcel >> 32)
+    at = scene * len(TERRAFICTA) + kind
+    any_group = (uniform(identity) * matter.groups.flatten().index_select(0, at)).long()
+    own_group = matter.group_of.flatten().index_select(0, scene * matter.group_of.shape[1] + crop)
+    at = at * matter.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
+    first, last = (matter.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
     dice = uniform(identity, 1)
     own = torch.where(_is(SOWN, kind), first + dice * (last - first), first + (dice * (last - first + 1)).floor())
     return torch.minimum(own, last), first, last
