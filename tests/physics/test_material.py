@@ -213,8 +213,9 @@ def test_class_lies_in_its_range(name: str) -> None:
 def test_needles_are_dark_in_the_infrared_and_shoots_are_why() -> None:
     drawn = draw_palette(MaterialRecipe(), KEYS, facts_of("temperate", 0.5))
     for broad in ("deciduous_forest", "evergreen_forest"):
-        for nm in (840, 1610):
-            assert (of(drawn, "needleleaf_forest", nm).median(1).values < of(drawn, broad, nm).median(1).values).all()
+        near, short = ((of(drawn, "needleleaf_forest", nm), of(drawn, broad, nm)) for nm in (840, 1610))
+        assert (near[0].median(1).values < near[1].median(1).values).all()
+        assert short[0].median() < 0.95 * short[1].median()
     albedo = torch.tensor([0.1, 0.9])
     escape = clumped(albedo, torch.tensor(0.5))
     assert torch.equal(clumped(albedo, torch.tensor(0.0)), torch.ones(2))
@@ -270,6 +271,17 @@ def test_a_scene_keeps_its_matter_at_every_season() -> None:
     assert torch.corrcoef(torch.stack(evergreen).flatten(1))[0, 1] > 0.95
     codes = [material_code(ground(), p.seen_by(RGBN)) for p in (first, second)]
     assert torch.equal(*codes)
+
+
+def test_rain_darkens_the_soil_and_nothing_else() -> None:
+    dry, wet = (
+        draw_palette(MaterialRecipe(), KEYS, [{"season": 0.5, "warmth": 0.5, "moisture": 0.4, "soil_wetness": w}] * 6)
+        for w in (0.0, 1.0)
+    )
+    for nm in (660, 1610, 2200):
+        assert (of(wet, "bare_soil", nm) < of(dry, "bare_soil", nm)).all()
+    for name in ("rock", "building", "road", "quarry"):
+        assert torch.equal(*(p.spectra[:, TERRAFICTA.index(name)] for p in (dry, wet)))
 
 
 # --- rows, texture, leaf area ---------------------------------------------------------------------------------------
