@@ -60,7 +60,8 @@ def find_habitat(climates: Sequence[Climate], terrain: Terrain, word: Tensor) ->
     width = terrain.river_width_m
     strip = (terrain.river_m / (12.0 + 2.5 * width)).clamp(max=1e3)
     fed = (1 - rain) * width / (width + 5.0) / (1 + strip * strip)
-    moisture = rain + (0.08 + 0.22 * rain) * (terrain.wetness - 0.25) + 0.35 * fed + 0.05 * region + 0.05 * patch
+    moisture = rain + (0.02 + 0.3 * rain) * (terrain.wetness - 0.25) + 0.35 * fed
+    moisture = moisture + (0.02 + 0.1 * rain).clamp(max=0.055) * (region + patch)
     moisture = (moisture + 1e-4 * above - 0.12 * terrain.slope + 0.18 * shade).clamp(0.0, 1.0)
     return Habitat(summer, moisture, texture(3, 700.0, 7, 0.8), patch, region, texture(4, 40.0, 5, 0.35))
 
@@ -142,7 +143,7 @@ def _boggy(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, wate
     rain = planes([c.moisture for c in climates], device)
     near = 1 - water.above_m / (0.3 + 1.6 * rain)
     marsh = 0.9 * near.clamp(min=-9.0) + 0.5 * habitat.patch + 0.4 * habitat.region - 1.5 + 0.4 * (rain - 0.5)
-    peat = (rain - 0.8) * 3.0 + (10.5 - habitat.summer_c) * 0.16 + 0.5 * habitat.region + 0.4 * habitat.patch - 0.9
+    peat = (rain - 0.8) * 3.0 + ((10.5 - habitat.summer_c) * 0.16).clamp(max=0.6) + 0.5 * habitat.region + 0.4 * habitat.patch - 0.9
     flat = torch.minimum((0.05 - terrain.slope) * 20.0, (habitat.summer_c - 2.5) * 0.5)
     return torch.minimum(torch.maximum(marsh, peat), torch.minimum(flat, (rain - 0.12) * 5.0))
 
