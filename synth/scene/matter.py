@@ -119,13 +119,6 @@ def _soil_lean(setting: Setting) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _damp(setting: Setting) -> float:
-    """Logit of the share of the ground that is wet."""
-    if setting.soil_wetness is None:
-        return 3.2 * setting.moisture - 2.4
-    return 5.0 * setting.soil_wetness - 2.8
-
-
 def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: Tensor) -> dict[str, Tensor]:
     """{what: (N, V, L)}: natural solids, moist soils, roofs and roads."""
     drawn: dict[str, list[np.ndarray]] = {name: [] for name in (*NATURAL_SOLIDS, "quarry", "building", "road")}
@@ -138,7 +131,7 @@ def _draw_solids(keys: list[SceneKey], settings: list[Setting], wavelength_nm: T
         drawn["building"].append(_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean))
         drawn["road"].append(_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean))
         rng = key.at("damp").rng()
-        z = _damp(setting) + 0.9 * rng.standard_normal() + 0.7 * kin(rng, VARIANTS)
+        z = 3.2 * setting.moisture - 2.4 + 4.0 * setting.rain + 0.9 * rng.standard_normal() + 0.7 * kin(rng, VARIANTS)
         wet.append(1 / (1 + np.exp(-z)))
         film.append(0.03 * np.exp(0.6 * rng.standard_normal(VARIANTS)))
     shapes = absorber_shapes(wavelength_nm)

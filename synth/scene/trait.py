@@ -48,7 +48,7 @@ class Setting:
     moisture : desert (0) .. rainforest (1)
     kind : name of the climate, one of `BIOMES`
     drought : depth of the dry season, 0..1
-    soil_wetness : of the topsoil on the day, 0 dry .. 1 after rain; None: as the climate has it in the mean
+    rain : how wet the ground is from it on the day; 0: as the climate has it in the mean .. 1
     """
 
     season: float
@@ -56,7 +56,7 @@ class Setting:
     moisture: float
     kind: str
     drought: float
-    soil_wetness: float | None = None
+    rain: float = 0.0
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], key: SceneKey) -> Setting:
@@ -65,7 +65,7 @@ class Setting:
         share = {name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()}
         kind = str(facts.get("kind", nearest_climate(share["warmth"], share["moisture"])))
         drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
-        return cls(**share, kind=kind, drought=drought, soil_wetness=facts.get("soil_wetness"))
+        return cls(**share, kind=kind, drought=drought, rain=float(facts.get("rain", 0.0)))
 
     @property
     def dryness(self) -> float:

@@ -275,7 +275,7 @@ def test_a_scene_keeps_its_matter_at_every_season() -> None:
 
 def test_rain_darkens_the_soil_and_nothing_else() -> None:
     dry, wet = (
-        draw_palette(MaterialRecipe(), KEYS, [{"season": 0.5, "warmth": 0.5, "moisture": 0.4, "soil_wetness": w}] * 6)
+        draw_palette(MaterialRecipe(), KEYS, [{"season": 0.5, "warmth": 0.5, "moisture": 0.4, "rain": w}] * 6)
         for w in (0.0, 1.0)
     )
     for nm in (660, 1610, 2200):
