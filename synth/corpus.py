@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from synth.degrade import LabelRecipe, degrade
 from synth.geotiff import (
     IMAGE,
     NOWHERE,
@@ -28,7 +29,7 @@ from synth.geotiff import (
 from synth.instrument.invented import INVENTED
 from synth.instrument.product import to_dn
 from synth.manifest import write_manifests
-from synth.render import render
+from synth.render import render_dates
 from synth.spec.device import pick_device
 from synth.spec.key import SceneKey
 from synth.spec.legend import Legend
@@ -40,7 +41,7 @@ from synth.spec.tile import Tile
 
 TILES, LINES, CARD, SUMS = "tiles", "tiles.jsonl", "corpus.json", "checksums.sha256"
 TILES_A_TASK = 8
-FORMAT = 1
+FORMAT = 2
 REMAKE = "copy it again from where it came, or make the corpus again"
 
 Progress = Callable[[int], None]
@@ -59,6 +60,7 @@ def write_corpus(
     workers: int = 1,
     device: str = "auto",
     progress: Progress | None = None,
+    labels: LabelRecipe | None = None,
 ) -> dict[str, Any]:
     """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
 
@@ -75,7 +77,8 @@ def write_corpus(
     size_px : side of a tile, in place of the recipe's
     workers : processes, each with one thread; on a GPU the work stays in one
     device : auto, cpu or cuda
-    progress : is told of finished tiles
+    progress : is told of finished scenes
+    labels : what happens to the labels; None: they are perfect
 
     Returns
     -------
@@ -92,20 +95,45 @@ def write_corpus(
     if workers < 1:
         raise Refusal("--workers", "workers", workers, "1 or more processes", "write --workers 2")
     device = pick_device(device)
-    run = Run("corpus", recipe.model_dump(mode="json"), seed)
+    order = Order(recipe, seed, labels)
+    run = Run("corpus", order.as_data(), seed)
     with whole_folder(folder) as partial:
-        made: dict[int, Made] = {}
-        for part in _make(recipe, seed, count, partial, workers, device):
-            made |= {entry[0]["index"]: entry for entry in part}
+        made: dict[int, list[Made]] = {}
+        for part in _make(order, count, partial, workers, device):
+            made |= part
             if progress is not None:
                 progress(len(part))
-        sums = _write_books(recipe, seed, [made[i] for i in range(count)], partial, device)
-        record = run.record({"tiles": count}, device=device, digest=sums[LINES][:12], workers=workers)
+        tiles = [tile for i in range(count) for tile in made[i]]
+        sums = _write_books(order, tiles, partial, device)
+        record = run.record({"tiles": len(tiles)}, device=device, digest=sums[LINES][:12], workers=workers)
         (partial / "run.json").write_text(json.dumps(record, indent=1, default=str) + "\n")
         sums["run.json"] = sha256_of(partial / "run.json")
         lines = [f"{digest}  {name}\n" for name, digest in sorted(sums.items())]
         (partial / SUMS).write_text("".join(lines))
     return record
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked of the generator: a recipe, a world, and what happens to the labels."""
+
+    recipe: SceneRecipe
+    seed: int
+    labels: LabelRecipe | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """The recipe as plain data, with that of the labels where there is one."""
+        data = self.recipe.model_dump(mode="json")
+        return data if self.labels is None else data | {"labels": self.labels.model_dump(mode="json")}
+
+    def make(self, indices: Sequence[int], device: str) -> list[list[Tile]]:
+        """All dates of some scenes, with the labels that were asked for."""
+        keys = [SceneKey(self.seed, i) for i in indices]
+        scenes = render_dates(self.recipe, keys, device=device)
+        if self.labels is None:
+            return scenes
+        named = zip(scenes, keys, strict=True)
+        return [[degrade(tile, self.labels, key.at("date", n)) for n, tile in enumerate(own)] for own, key in named]
 
 
 def read_corpus(folder: Path) -> Iterator[Tile]:
@@ -172,17 +200,17 @@ def asked_recipe(recipe: SceneRecipe, sensor: str | None, size_px: int | None) -
     return SceneRecipe.from_dict(content, where=recipe.name)
 
 
-def _make(recipe: SceneRecipe, seed: int, count: int, folder: Path, workers: int, device: str) -> Iterator[list[Made]]:
-    """Tasks as they are finished, in any order."""
+def _make(order: Order, count: int, folder: Path, workers: int, device: str) -> Iterator[dict[int, list[Made]]]:
+    """Tasks as they are finished, in any order: {scene: its tiles}."""
     tasks = [range(first, min(first + TILES_A_TASK, count)) for first in range(0, count, TILES_A_TASK)]
     if workers == 1 or device != "cpu" or len(tasks) == 1:
         for task in tasks:
-            yield _make_task(recipe, seed, task, folder, device)
+            yield _make_task(order, task, folder, device)
         return
     # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_start_worker) as pool:
-        futures = [pool.submit(_make_task, recipe, seed, task, folder, device) for task in tasks]
+        futures = [pool.submit(_make_task, order, task, folder, device) for task in tasks]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -198,18 +226,21 @@ def _start_worker() -> None:
     torch.set_num_threads(1)
 
 
-def _make_task(recipe: SceneRecipe, seed: int, indices: range, folder: Path, device: str) -> list[Made]:
-    """Render and write some tiles."""
-    made: list[Made] = []
-    tiles = render(recipe, [SceneKey(seed, i) for i in indices], device=device)
-    for index, tile in zip(indices, tiles, strict=True):
-        grid = replace(tile.grid, crs=NOWHERE, transform=place(index, tile.grid.width_px, tile.grid.gsd_m))
-        sums = write_tile(replace(tile, grid=grid), folder / TILES / tile.id)
-        made.append((record_of(tile, index), tile.sensor, tile.legend, sums))
+def _make_task(order: Order, indices: range, folder: Path, device: str) -> dict[int, list[Made]]:
+    """Render and write some scenes."""
+    made: dict[int, list[Made]] = {}
+    for index, tiles in zip(indices, order.make(indices, device), strict=True):
+        made[index] = []
+        for number, tile in enumerate(tiles):
+            grid = tile.grid
+            if grid.crs is None:
+                grid = replace(grid, crs=NOWHERE, transform=place(index, grid.width_px, grid.gsd_m))
+            sums = write_tile(replace(tile, grid=grid), folder / TILES / tile.id)
+            made[index].append((record_of(tile, index, number), tile.sensor, tile.legend, sums))
     return made
 
 
-def _write_books(recipe: SceneRecipe, seed: int, made: list[Made], folder: Path, device: str) -> dict[str, str]:
+def _write_books(order: Order, made: list[Made], folder: Path, device: str) -> dict[str, str]:
     """Write tiles.jsonl, corpus.json and the tilesets; returns the checksum of every file so far."""
     sensors: dict[Sensor, int] = {}
     sums: dict[str, str] = {}
@@ -222,15 +253,16 @@ def _write_books(recipe: SceneRecipe, seed: int, made: list[Made], folder: Path,
     card = {
         "format": FORMAT,
         "count": len(records),
-        "seed": seed,
+        "seed": order.seed,
         "device": device,
-        "recipe": recipe.model_dump(mode="json"),
-        "recipe_digest": recipe.digest(),
+        "recipe": order.recipe.model_dump(mode="json"),
+        "recipe_digest": order.recipe.digest(),
+        "labels": None if order.labels is None else order.labels.model_dump(mode="json"),
         "legend": asdict(legend),
         "sensors": [sensor_as_data(sensor) for sensor in sensors],
     }
     (folder / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
-    written = write_manifests(folder, recipe, seed, records, list(sensors), legend)
+    written = write_manifests(folder, order.recipe, order.seed, records, list(sensors), legend)
     for path in [folder / LINES, folder / CARD, *written]:
         sums[path.relative_to(folder).as_posix()] = sha256_of(path)
     return sums
@@ -281,22 +313,30 @@ def _read_sums(folder: Path) -> dict[str, str]:
 def _compare(folder: Path, card: dict[str, Any], wanted: int, device: str) -> int:
     """Render some tiles again and refuse the first that differs from its files."""
     recipe = SceneRecipe.from_dict(card["recipe"], where=folder / CARD)
-    step = max(1, card["count"] // wanted)
-    chosen = set(range(0, card["count"], step)[:wanted])
-    allowed = 0 if device == card["device"] else 1
-    for index, stored in enumerate(read_corpus(folder)):
+    labels = None if card["labels"] is None else LabelRecipe.from_dict(card["labels"], where=folder / CARD)
+    order = Order(recipe, card["seed"], labels)
+    scenes = card["count"] // recipe.time.dates
+    chosen = set(range(0, scenes, max(1, scenes // wanted))[:wanted])
+    allowed, again = 0 if device == card["device"] else 1, {}
+    for number, stored in enumerate(read_corpus(folder)):
+        index, date = divmod(number, recipe.time.dates)
         if index not in chosen:
             continue
-        (again,) = render(recipe, [SceneKey(card["seed"], index)], device=device)
-        where = folder / TILES / stored.id / IMAGE
-        found = to_dn(again.image, again.sensor, again.valid).cpu().int()
-        apart = int((found - to_dn(stored.image, stored.sensor, stored.valid).int()).abs().max())
-        mend = "it was made by another version (see run.json): make it again, or use that version"
-        if apart > allowed:
-            raise Refusal(where, "pixels", f"up to {apart} DN from what the recipe makes", f"at most {allowed}", mend)
-        if not _equal(again.mass.cpu(), stored.mass):
-            raise Refusal(where.with_name("mass.tif"), "class mass", "another", "what the recipe makes", mend)
+        if index not in again:
+            again = {index: order.make([index], device)[0]}
+        _require_equal(folder, stored, again[index][date], allowed)
     return len(chosen)
+
+
+def _require_equal(folder: Path, stored: Tile, made: Tile, allowed: int) -> None:
+    where = folder / TILES / stored.id / IMAGE
+    found = to_dn(made.image, made.sensor, made.valid).cpu().int()
+    apart = int((found - to_dn(stored.image, stored.sensor, stored.valid).int()).abs().max())
+    mend = "it was made by another version (see run.json): make it again, or use that version"
+    if apart > allowed:
+        raise Refusal(where, "pixels", f"up to {apart} DN from what the recipe makes", f"at most {allowed}", mend)
+    if not _equal(made.mass.cpu(), stored.mass):
+        raise Refusal(where.with_name("mass.tif"), "class mass", "another", "what the recipe makes", mend)
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

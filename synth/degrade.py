@@ -221,6 +221,8 @@ class Damage:
 def degrade(tile: Tile, recipe: LabelRecipe, key: SceneKey) -> Tile:
     """The tile with damaged labels; `facts["label_damage"]` says how much, `facts["labels"]` by what.
 
+    The layer `truth` keeps the perfect label map, in the legend that the labels end up in.
+
     Parameters
     ----------
     tile : with perfect labels
@@ -238,7 +240,8 @@ def degrade(tile: Tile, recipe: LabelRecipe, key: SceneKey) -> Tile:
         else:
             mass = step(mass, tile.grid.gsd_m, own)
     facts = dict(tile.facts) | {"labels": recipe.name, "label_damage": asdict(damage_of(mass, truth))}
-    return replace(tile, mass=mass, legend=legend, facts=facts)
+    perfect = replace(tile, mass=truth, legend=legend).label()
+    return replace(tile, mass=mass, legend=legend, facts=facts, layers={**tile.layers, "truth": perfect})
 
 
 def damage_of(given: Tensor, truth: Tensor) -> Damage:

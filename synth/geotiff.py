@@ -90,16 +90,19 @@ def read_tile(folder: Path, record: Mapping[str, Any], sensor: Sensor, legend: L
         legend=legend,
         grid=grid,
         level=record["level"],
+        date=record["date"],
         facts=record["facts"],
         layers=layers,
     )
 
 
-def record_of(tile: Tile, index: int) -> dict[str, Any]:
-    """What tiles.jsonl says of a tile; `sensor` is added by the corpus."""
+def record_of(tile: Tile, index: int, date_number: int = 0) -> dict[str, Any]:
+    """What tiles.jsonl says of a tile of scene `index` on one of its dates; `sensor` is added by the corpus."""
     return {
         "id": tile.id,
         "index": index,
+        "date_number": date_number,
+        "date": tile.date,
         "level": tile.level,
         "gsd_m": tile.grid.gsd_m,
         "layers": {name: str(layer.dtype).removeprefix("torch.") for name, layer in sorted(tile.layers.items())},

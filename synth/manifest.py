@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.spec.legend import Legend
+from synth.spec.legend import TERRAFICTA, Legend
 from synth.spec.recipe import SceneRecipe
 from synth.spec.sensor import Sensor, read_sensor, sensor_names
 
 MANIFEST = "tileset.yaml"
 TEST_EVERY = 3
 """every third tile is for testing, the others for training"""
+CHANGE = Legend("change", ("unchanged", "changed"), ("#9a9a9a", "#d7263d"))
 SAME_GSD = 1.1
 """tiles whose GSD differs by no more than this factor share a tileset"""
 
@@ -26,7 +28,8 @@ def write_manifests(
     """Write tileset.yaml for the tiles of a corpus.
 
     A tileset has one sensor and one GSD. Where all tiles share theirs, it stands in the folder itself; else there is
-    one a kind, in tilesets/KIND, which points to the same files.
+    one a kind, in tilesets/KIND, which points to the same files. Where events were asked for, `change` holds another,
+    of pairs of dates.
 
     Returns
     -------
@@ -40,51 +43,98 @@ def write_manifests(
     for (sensor_number, _), mine in sorted(kinds.items()):
         sensor = sensors[sensor_number]
         gsd_m = round(math.exp(sum(math.log(r["gsd_m"]) for r in mine) / len(mine)), 6)
-        if len(kinds) == 1:
-            name, path, up = f"{recipe.name}-{seed}", folder / MANIFEST, ""
-        else:
-            kind = f"{sensor_number:03d}-{sensor.name}-{gsd_m:g}m"
-            name, path, up = f"{recipe.name}-{seed}-{kind}", folder / "tilesets" / kind / MANIFEST, "../../"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_manifest(name, recipe, mine, sensor, legend, gsd_m, up))
-        written.append(path)
+        kind = "" if len(kinds) == 1 else f"{sensor_number:03d}-{sensor.name}-{gsd_m:g}m"
+        name, place = f"{recipe.name}-{seed}", Path("tilesets") / kind if kind else Path()
+        head = Head("-".join([name, kind]) if kind else name, recipe.about, sensor, gsd_m, mine[0]["level"])
+        texts = {place: _cover_manifest(head, mine, legend, "../" * len(place.parts))}
+        if any("changed" in record["layers"] for record in mine):
+            place = Path("change") / kind if kind else Path("change")
+            texts[place] = _change_manifest(head, mine, "../" * len(place.parts))
+        for place, text in texts.items():
+            path = folder / place / MANIFEST
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            written.append(path)
     return written
 
 
-def _manifest(
-    name: str, recipe: SceneRecipe, records: Sequence[Mapping[str, Any]], sensor: Sensor, legend: Legend,
-    gsd_m: float, up: str,
-) -> str:  # fmt: skip
-    """Its text; strings are written as JSON, which is YAML too."""
-    scenes = []
-    for n, record in enumerate(records):
-        fold = "test" if n % TEST_EVERY == TEST_EVERY - 1 else "train"
-        fields = {"id": record["id"], "image": f"{up}tiles/{record['id']}/image.tif"}
-        fields["mass"] = f"{up}tiles/{record['id']}/mass.tif"
-        if len(records) >= TEST_EVERY:
-            fields["fold"] = fold
-        scenes.append("  - " + json.dumps(fields))
-    return "\n".join(
-        [
+@dataclass(frozen=True)
+class Head:
+    """What the tilesets of one kind of tiles have in common."""
+
+    name: str
+    about: str
+    sensor: Sensor
+    gsd_m: float
+    level: str
+
+    def lines(self, name: str) -> list[str]:
+        """As YAML; strings are written as JSON, which is YAML too."""
+        return [
             f"name: {json.dumps(name)}",
-            f"about: {json.dumps(f'fictional land: {recipe.about}')}",
+            f"about: {json.dumps(f'fictional land: {self.about}')}",
             "source: made by Terraficta; no such place",
             "licence: CC0-1.0",
             "sensor:",
-            *_sensor_lines(sensor),
-            f"gsd_m: {gsd_m}",
-            f"level: {records[0]['level']}",
-            f"scale: {sensor.dn_scale:.10f}",
-            f"offset: {sensor.dn_offset}",
+            *_sensor_lines(self.sensor),
+            f"gsd_m: {self.gsd_m}",
+            f"level: {self.level}",
+            f"scale: {self.sensor.dn_scale:.10f}",
+            f"offset: {self.sensor.dn_offset}",
             "nodata: 0",
+        ]
+
+
+def _fold(position: int, scenes: int) -> dict[str, str]:
+    """Dates of one ground are in one fold."""
+    return {"fold": "test" if position % TEST_EVERY == TEST_EVERY - 1 else "train"} if scenes >= TEST_EVERY else {}
+
+
+def _by_scene(records: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    scenes: dict[int, list[Mapping[str, Any]]] = {}
+    for record in records:
+        scenes.setdefault(record["index"], []).append(record)
+    return list(scenes.values())
+
+
+def _cover_manifest(head: Head, records: Sequence[Mapping[str, Any]], legend: Legend, up: str) -> str:
+    """Text of the tileset of all images and their class mass."""
+    scenes, lines = _by_scene(records), []
+    for position, dates in enumerate(scenes):
+        for record in dates:
+            fields = {name: f"{up}tiles/{record['id']}/{name}.tif" for name in ("image", "mass")}
+            when = {"date": record["date"]} if record["date"] else {}
+            lines.append("  - " + json.dumps({"id": record["id"]} | fields | _fold(position, len(scenes)) | when))
+    walk = {c: c for c in legend.classes} if legend == TERRAFICTA else None
+    return "\n".join(
+        [
+            *head.lines(head.name),
             f"legend: {json.dumps(legend.classes)}",
             f"colours: {json.dumps(legend.colours)}",
-            f"crosswalk: {json.dumps({c: c for c in legend.classes})}",
+            *([f"crosswalk: {json.dumps(walk)}"] if walk else []),
             "scenes:",
-            *scenes,
+            *lines,
             "",
         ]
     )
+
+
+def _change_manifest(head: Head, records: Sequence[Mapping[str, Any]], up: str) -> str:
+    """Text of the tileset of pairs: the first date of each scene, and each later one with what events changed."""
+    scenes, lines = _by_scene(records), []
+    for position, (first, *later) in enumerate(scenes):
+        for record in later:
+            fields = {
+                "id": record["id"],
+                "before": f"{up}tiles/{first['id']}/image.tif",
+                "after": f"{up}tiles/{record['id']}/image.tif",
+                "label": f"{up}tiles/{record['id']}/changed.tif",
+                "date_before": first["date"],
+                "date_after": record["date"],
+            }
+            lines.append("  - " + json.dumps(fields | _fold(position, len(scenes))))
+    legend = [f"legend: {json.dumps(CHANGE.classes)}", f"colours: {json.dumps(CHANGE.colours)}"]
+    return "\n".join([*head.lines(f"{head.name}-change"), "task: change", *legend, "scenes:", *lines, ""])
 
 
 def _sensor_lines(sensor: Sensor) -> list[str]:

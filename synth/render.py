@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,9 +18,9 @@ from synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflec
 from synth.physics.brdf import directional_reflectance
 from synth.physics.sun import draw_sun
 from synth.physics.terrain_light import terrain_light
-from synth.scene.landcover import grow_landcover
+from synth.scene.event import land_on
 from synth.scene.material import boa_reflectance, draw_palette, material_code
-from synth.scene.terrain import grow_terrain
+from synth.scene.terrain import Terrain, grow_terrain
 from synth.spec.grid import Grid
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
@@ -38,7 +39,7 @@ CLOUD_OPACITY = 0.5
 def render(
     recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu"
 ) -> list[Tile]:
-    """Render tiles, one a key.
+    """Render tiles, one a key: the first date of each scene.
 
     A scene is the same alone or in a batch, in any order and any process. On another device its integers are the
     same and its stored DN within 1.
@@ -50,13 +51,30 @@ def render(
     sensor : one for all; None draws each scene's own from the recipe
     device : where to compute; tiles stay there
     """
+    return [tiles[0] for tiles in _render(recipe, keys, sensor, device, dates=1)]
+
+
+def render_dates(
+    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu"
+) -> list[list[Tile]]:
+    """Render every date of each scene: the same ground under another season, sun, weather and camera noise.
+
+    The first is what `render` makes. Where the recipe has events, later tiles carry `change` (0, or 1 + the place in
+    EVENTS of what happened) and `changed` (1 unchanged, 2 changed).
+    """
+    return _render(recipe, keys, sensor, device, recipe.time.dates)
+
+
+def _render(
+    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None, device: str, dates: int
+) -> list[list[Tile]]:
     sensors = [sensor or draw_sensor(recipe.instrument, key.at("sensor")) for key in keys]
-    tiles: dict[int, Tile] = {}
+    tiles: dict[int, list[Tile]] = {}
     with _one_thread():
         for kind in dict.fromkeys(sensors):
             mine = [i for i, s in enumerate(sensors) if s == kind]
             for part in _portions(mine, recipe, kind):
-                tiles |= zip(part, _render_alike(recipe, [keys[i] for i in part], kind, device), strict=True)
+                tiles |= zip(part, _render_alike(recipe, [keys[i] for i in part], kind, device, dates), strict=True)
     return [tiles[i] for i in range(len(keys))]
 
 
@@ -81,53 +99,98 @@ def _portions(scenes: list[int], recipe: SceneRecipe, sensor: Sensor) -> Iterato
         yield scenes[first : first + step]
 
 
-@torch.inference_mode()
-def _render_alike(recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, device: str) -> list[Tile]:
-    factor, size = recipe.oversampling, recipe.size_px
-    margin = margin_cells(sensor, recipe.instrument, factor)
-    margin += -(size * factor + 2 * margin) % SIDE_MULTIPLE // 2
-    side = size * factor + 2 * margin
-    gsd_m = torch.tensor([_draw_gsd(recipe, sensor, key) for key in keys], device=device)
-    cell_m = gsd_m / factor
+@dataclass(frozen=True)
+class Frame:
+    """What the scenes of a batch share: pixels along a side, fine cells a pixel, fine cells of margin."""
 
+    size: int
+    factor: int
+    margin: int
+
+    @classmethod
+    def of(cls, recipe: SceneRecipe, sensor: Sensor) -> Frame:
+        """With a margin for what the camera sees beside the image, rounded up to whole SIMD lanes."""
+        cells, margin = (
+            recipe.size_px * recipe.oversampling,
+            margin_cells(sensor, recipe.instrument, recipe.oversampling),
+        )
+        return cls(recipe.size_px, recipe.oversampling, margin + -(cells + 2 * margin) % SIDE_MULTIPLE // 2)
+
+    @property
+    def side(self) -> int:
+        """Fine cells along a side, margins included."""
+        return self.size * self.factor + 2 * self.margin
+
+    @property
+    def core(self) -> slice:
+        """The fine cells that are in the image."""
+        return slice(self.margin, self.margin + self.size * self.factor)
+
+    def on_pixels(self, fine: Tensor) -> Tensor:
+        """Mean over the fine cells of each pixel."""
+        return functional.avg_pool2d(fine[..., self.core, self.core].float(), self.factor)
+
+    def in_the_middle(self, fine: Tensor) -> Tensor:
+        """The fine cell in the middle of each pixel."""
+        centre = slice(self.margin + self.factor // 2, self.core.stop, self.factor)
+        return fine[..., centre, centre]
+
+
+@torch.inference_mode()
+def _render_alike(
+    recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, device: str, dates: int
+) -> list[list[Tile]]:
+    """All dates of scenes that one sensor sees."""
+    frame = Frame.of(recipe, sensor)
+    gsd_m = torch.tensor([_draw_gsd(recipe, sensor, key) for key in keys], device=device)
+    terrain = grow_terrain(recipe.terrain, keys, frame.side, frame.side, gsd_m / frame.factor, device)
+    series = [_see(recipe, keys, sensor, frame, terrain, number, gsd_m, device) for number in range(dates)]
+    return [list(tiles) for tiles in zip(*series, strict=True)]
+
+
+def _see(
+    recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, frame: Frame, terrain: Terrain, number: int,
+    gsd_m: Tensor, device: str,
+) -> list[Tile]:  # fmt: skip
+    """See the ground of every scene on its date `number`."""
+    views = keys if number == 0 else [key.at("date", number) for key in keys]
+    cell_m, time = terrain.cell_m, recipe.time
     # what is there
-    terrain = grow_terrain(recipe.terrain, keys, side, side, cell_m, device)
-    cover = grow_landcover(recipe.cover, terrain, keys)
+    day = land_on(recipe, terrain, keys, number)
+    cover = day.cover
     # what it reflects
-    palette = draw_palette(recipe.material, keys, cover.facts, device)
+    palette = draw_palette(recipe.material, keys, day.facts, device)
     bands = palette.seen_by(sensor)
     boa = boa_reflectance(cover, bands)
-    sun = draw_sun(recipe.light, keys).to(device)
+    when = [(m.climate.latitude_deg, m.day_of_year) for m in day.moments] if time.dates > 1 else None
+    sun = draw_sun(recipe.light, views, when).to(device)
     boa = directional_reflectance(boa, cover.cover, sun, sensor, recipe.light.brdf)
     # what reaches the aperture
-    air = draw_atmosphere(recipe.air, keys).to(device)
+    air = draw_atmosphere(recipe.air, views).to(device)
     light = terrain_light(cover.surface_m, cell_m, sun, recipe.light.relief)
     sky = toa_reflectance(boa, terrain.elevation_m, cell_m, sun, air, sensor, light)
     # what is recorded
-    optics = draw_optics(recipe.instrument, sensor, keys)
-    detector = draw_detector(recipe.instrument, optics, keys)
-    signal = record(observe(sky.toa_reflectance, optics, factor, margin), detector, sun.sza_deg)
+    optics = draw_optics(recipe.instrument, sensor, views)
+    detector = draw_detector(recipe.instrument, optics, views)
+    signal = record(observe(sky.toa_reflectance, optics, frame.factor, frame.margin), detector, sun.sza_deg)
     # what a user downloads
-    core = slice(margin, margin + size * factor)
-
-    def on_pixels(fine: Tensor) -> Tensor:
-        return functional.avg_pool2d(fine[..., core, core].float(), factor)
-
-    elevation_m = on_pixels(terrain.elevation_m)
-    product = boa_correction(signal, sun, air, sensor, recipe.air, gsd_m, elevation_m, on_pixels(sky.aot550))
+    elevation_m = frame.on_pixels(terrain.elevation_m)
+    product = boa_correction(signal, sun, air, sensor, recipe.air, gsd_m, elevation_m, frame.on_pixels(sky.aot550))
     if recipe.instrument.quantise:
         product = from_dn(to_dn(product, sensor), sensor)
-    cloud = on_pixels(sky.cloud_opacity)
-    seen_cover = cover.cropped(core)
-    mass = seen_cover.abundance(factor) * (cloud < CLOUD_OPACITY)[:, None]
-    centre = slice(factor // 2, None, factor)
-    material = material_code(seen_cover, bands)[..., centre, centre]
+    cloud = frame.on_pixels(sky.cloud_opacity)
+    mass = cover.cropped(frame.core).abundance(frame.factor) * (cloud < CLOUD_OPACITY)[:, None]
+    layers = {"elevation_m": elevation_m, "cloud": cloud, "material": frame.in_the_middle(material_code(cover, bands))}
+    if day.change is not None and number > 0:
+        layers["change"] = frame.in_the_middle(day.change)
+        layers["changed"] = 1 + (layers["change"] > 0).to(torch.uint8)
     shared = {"sensor": sensor.name, "recipe": recipe.name, "recipe_digest": recipe.digest()}
-    records = (terrain.facts, cover.facts, sun.facts, air.facts)
+    records = (terrain.facts, day.facts, sun.facts, air.facts)
     facts = [{name: fact for record in records for name, fact in record[i].items()} for i in range(len(keys))]
+    size, last = frame.size, "" if number == 0 else f"-{number}"
     return [
         Tile(
-            id=f"{key.seed}-{key.index:06d}",
+            id=f"{key.seed}-{key.index:06d}{last}",
             image=product[i],
             valid=torch.ones(size, size, dtype=torch.bool, device=device),
             mass=mass[i],
@@ -135,8 +198,9 @@ def _render_alike(recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, dev
             legend=TERRAFICTA,
             grid=Grid(size, size, float(gsd_m[i])),
             level="TOA" if recipe.air.correction == "none" else "BOA",
+            date=day.moments[i].date.isoformat() if time.dates > 1 else None,
             facts=shared | {"seed": key.seed, "index": key.index} | facts[i] | optics.facts(i) | detector.facts(),
-            layers={"elevation_m": elevation_m[i], "cloud": cloud[i], "material": material[i]},
+            layers={name: layer[i] for name, layer in layers.items()},
         )
         for i, key in enumerate(keys)
     ]

@@ -16,6 +16,10 @@ from synth.spec.recipe import LightRecipe
 
 CANDIDATES = 64
 """places and days that are tried for a sun inside the recipe's span"""
+LOWEST_SZA_DEG = 80.0
+"""no scene is lit by a lower sun"""
+When = tuple[float, int]
+"""latitude [deg] and day of the year"""
 VIEW_ZENITH_DEG = (0.0, 9.0)
 """off-nadir angles of a push-broom swath, e.g. Sentinel-2 +-10.3 deg and Landsat +-7.5 deg"""
 
@@ -81,9 +85,11 @@ def sun_position(
     return np.rad2deg(zenith), np.rad2deg(azimuth) % 360
 
 
-def _draw_one(recipe: LightRecipe, key: SceneKey) -> list[float]:
+def _draw_one(recipe: LightRecipe, key: SceneKey, when: When | None) -> list[float]:
     rng = key.at("light", "sun").rng()
     least, most = recipe.sza_deg
+    if when is not None and most > 0:
+        return _draw_dated(key, *when)
     latitude = np.rad2deg(np.arcsin(rng.uniform(np.sin(np.deg2rad(-50)), np.sin(np.deg2rad(68)), CANDIDATES)))
     day = rng.integers(1, 366, CANDIDATES).astype(float)
     hour = rng.uniform(9.7, 11.2, CANDIDATES)  # land missions fly over in the morning
@@ -95,7 +101,21 @@ def _draw_one(recipe: LightRecipe, key: SceneKey) -> list[float]:
     return [wish, float(azimuth[best]), view, float(side), float(latitude[best]), float(day[best])]
 
 
-def draw_sun(recipe: LightRecipe, keys: Sequence[SceneKey]) -> Sun:
-    """Sun and view of each scene: zenith uniform in the recipe's span, azimuth of a place and morning that has it."""
-    rows = torch.tensor([_draw_one(recipe, key) for key in keys], dtype=torch.float32)
+def _draw_dated(key: SceneKey, latitude_deg: float, day: int) -> list[float]:
+    """The sun of a place on a day at the hour of an overpass; through the polar night it stays at its lowest."""
+    rng = key.at("light", "dated").rng()
+    hour = rng.uniform(9.7, 11.2)
+    zenith, azimuth = sun_position(*(np.array([v], dtype=float) for v in (latitude_deg, day, hour)))
+    view, side = rng.uniform(*VIEW_ZENITH_DEG), rng.choice([98.0, 278.0]) + rng.uniform(-4, 4)
+    return [min(float(zenith[0]), LOWEST_SZA_DEG), float(azimuth[0]), view, float(side), latitude_deg, float(day)]
+
+
+def draw_sun(recipe: LightRecipe, keys: Sequence[SceneKey], when: Sequence[When] | None = None) -> Sun:
+    """Sun and view of each scene.
+
+    Its zenith is uniform in the recipe's span, and its azimuth that of a place and a morning that has it; or, where
+    `when` says latitude [deg] and day of the year, both are those of that place on that day (a span of 0 stays 0).
+    """
+    dated: Sequence[When | None] = when if when is not None else [None] * len(keys)
+    rows = torch.tensor([_draw_one(recipe, key, w) for key, w in zip(keys, dated, strict=True)], dtype=torch.float32)
     return Sun(*rows.unbind(1))

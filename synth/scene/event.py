@@ -10,14 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from synth.scene.climate import draw_climate
 from synth.scene.fire import SCAR_M
 from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, uniform, voronoi
-from synth.scene.landcover import LandCover
-from synth.scene.season import Moment
+from synth.scene.landcover import LandCover, grow_landcover
+from synth.scene.season import Moment, draw_moments
 from synth.scene.terrain import Terrain
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import EVENTS, EventRecipe
+from synth.spec.recipe import EVENTS, EventRecipe, SceneRecipe
 
 GROWTH = {"urban_growth": ("settlement", 0.2), "deforestation": ("clearcut", 0.7), "mining": ("quarry", 0.08)}
 """what use of the land grows, and by how much at dose 1 (shares as in `CoverRecipe`)"""
@@ -249,3 +250,43 @@ STRIKES: dict[str, Callable[[LandCover, Terrain, int, Event, float], LandCover]]
     "harvest": _harvest,
     "landslide": _slide,
 }
+
+
+# --- the whole ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Day:
+    """The land of N scenes on one of their dates.
+
+    Parameters
+    ----------
+    cover : what covers the ground
+    moments : the date, one a scene
+    change : (N, H, W) uint8 as in `changed`; None where the recipe has no events
+    facts : what was drawn, one record a scene
+    """
+
+    cover: LandCover
+    moments: list[Moment]
+    change: Tensor | None
+    facts: list[dict[str, Any]]
+
+
+def land_on(recipe: SceneRecipe, terrain: Terrain, keys: Sequence[SceneKey], number: int) -> Day:
+    """The land on date `number`: its season, weather and use, and what has happened to it since the first."""
+    dates = [draw_moments(recipe.time, draw_climate(recipe.cover, key), key) for key in keys]
+    events = [draw_events(recipe.events, key) for key in keys]
+    plain = [own[number] for own in dates]
+    if not any(seen(own, number) for own in events):
+        cover = grow_landcover(recipe.cover, terrain, keys, plain)
+        change = torch.zeros_like(cover.cover) if recipe.events else None
+        moments = plain
+    else:
+        moments = [grown(moment, own) for moment, own in zip(plain, events, strict=True)]
+        undisturbed = grow_landcover(recipe.cover, terrain, keys, plain)
+        cover = undisturbed if moments == plain else grow_landcover(recipe.cover, terrain, keys, moments)
+        cover = strike(cover, terrain, moments, events, dates)
+        change = changed(cover, undisturbed, moments, events)
+    facts = [m.facts() | facts_of(own) for m, own in zip(moments, events, strict=True)]
+    return Day(cover, moments, change, facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import Any
 
 from synth.scene.climate import Climate
@@ -12,6 +13,7 @@ from synth.spec.key import SceneKey
 from synth.spec.recipe import TimeRecipe
 
 YEAR_DAYS = 365
+FIRST_YEAR = 2001
 LOW_TIDE = -1.0
 
 
@@ -42,15 +44,21 @@ class Moment:
         return self.year + self.climate.season
 
     @property
-    def day_of_year(self) -> int:
-        """1 .. 365: midwinter is in December in the north and in June in the south."""
+    def date(self) -> date:
+        """In a calendar of fiction that begins in 2001; midwinter is in December in the north, in June in the south."""
         south = YEAR_DAYS / 2 if self.climate.latitude_deg < 0 else 0.0
-        return int((self.climate.season * YEAR_DAYS + MIDWINTER_DAY + south) % YEAR_DAYS) + 1
+        days = self.climate.season * YEAR_DAYS + MIDWINTER_DAY + south
+        return date(FIRST_YEAR + self.year, 1, 1) + timedelta(days=int(days))
+
+    @property
+    def day_of_year(self) -> int:
+        """1 .. 366."""
+        return self.date.timetuple().tm_yday
 
     def facts(self) -> dict[str, Any]:
         """As plain data."""
         states = {"rise_m": self.rise_m, "tide": self.tide, "rain": self.rain}
-        return {"date": self.number, "year": self.year} | states | self.climate.facts()
+        return {"date_number": self.number, "year": self.year} | states | self.climate.facts()
 
 
 def draw_moments(recipe: TimeRecipe, climate: Climate, key: SceneKey) -> list[Moment]:

@@ -42,7 +42,7 @@ def fabricate(
         camera = sensor or draw_sensor(recipe.instrument, key)
         rng = key.at("fabricate").rng()
         image = torch.from_numpy(rng.random((len(camera), size, size)).astype(np.float32) * 0.8)
-        mass = torch.from_numpy(rng.multinomial(4, [1 / 16] * 16, (size, size)).astype(np.float32) / 4).movedim(-1, 0)
+        mass = torch.from_numpy(rng.multinomial(4, [1 / len(TERRAFICTA)] * len(TERRAFICTA), (size, size)).astype(np.float32) / 4).movedim(-1, 0)
         mass[:, 0, 0] = 0
         valid = torch.ones(size, size, dtype=torch.bool)
         valid[3, 5] = False
@@ -66,9 +66,13 @@ def fabricate(
     return tiles
 
 
+def fabricate_dates(recipe: SceneRecipe, keys: Sequence[SceneKey], device: str = "cpu") -> list[list[Tile]]:
+    return [[tile] for tile in fabricate(recipe, keys, device=device)]
+
+
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(synth.corpus, "render", fabricate)
+    monkeypatch.setattr(synth.corpus, "render_dates", fabricate_dates)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "corpus", device="cpu")
     return tmp_path / "corpus"
 
@@ -192,7 +196,7 @@ def test_the_same_bytes_in_any_grouping(corpus: Path, tmp_path: Path, monkeypatc
 
 
 def test_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth.corpus, "render", fabricate)
+    monkeypatch.setattr(synth.corpus, "render_dates", fabricate_dates)
 
     def interrupt(done: int) -> None:
         raise KeyboardInterrupt
