@@ -136,7 +136,7 @@ def cut_parcels(
 
     asked = number([c.field_m for c in climates])
     side = torch.where(paddy, (0.5 * asked).clamp(*PADDY_M), asked)
-    short = side * (0.55 + 0.7 * uniform(block, 3))
+    short = side * (0.75 + 1.1 * uniform(block, 3))  # larger than asked for, as the ends of blocks cut many fields
     stretch = 1 + (number([s.stretch for s in systems]) - 1) * (0.5 + uniform(block, 4))
     squeeze = torch.sqrt(stretch.clamp(max=4.0))  # long fields are narrow: the area asked for stays
     long, short = short * stretch / squeeze, short / squeeze
