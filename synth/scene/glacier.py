@@ -137,7 +137,7 @@ def mould_drumlins(at: Window, ice: Sequence[Glacier], word: Tensor) -> Tensor:
     turn = turned(at, torch.sin(angles), torch.cos(angles))
     lattice = per_scene([1.1 * DRUMLIN_M] * len(ice), word.device)
     sites = scatter(Points(turn.y_m, ELONGATION * turn.x_m, turn.cell_m), lattice, hashed(word, 2))
-    length = 0.5 * DRUMLIN_M * (0.6 + 0.7 * sites.draw(2))
+    length = 0.5 * DRUMLIN_M * (0.5 + 0.9 * sites.draw(2))
     tall = (0.35 + 0.65 * sites.draw(3)) * (sites.draw(4) < 0.8)
     total = torch.zeros(at.shape, device=word.device).flatten(1)
     for site in sites.around():
@@ -145,7 +145,7 @@ def mould_drumlins(at: Window, ice: Sequence[Glacier], word: Tensor) -> Tensor:
         along, across = site.dy / half, site.dx / half
         along = torch.where(along > 0, along, 1.5 * along)
         inside = (1 - along * along - across * across).clamp(min=0.0)
-        total = torch.maximum(total, tall.gather(1, site.which) * inside * (2 - inside))
+        total = torch.maximum(total, tall.gather(1, site.which) * inside * inside * (3 - 2 * inside))
     return total.reshape(at.shape)
 
 

@@ -24,8 +24,13 @@ DAMS = {"glacial": 0.2, "karst": 0.0}
 """how many dams a valley has, per share of water asked for; moraines in glacial land, and 0.05 elsewhere"""
 DRY_BED = 0.2
 """below this moisture rivers run only after rain: their beds are sand"""
+MIDDLING = 0.28
+"""a window in the middle of the look is seldom its lowest ground: so much more is flooded (measured: 300 windows lie
+in the lowest tenth of their look with a chance of 0.07, in the lowest quarter with 0.20)"""
 FLAT = 0.06
 """slope up to which mud and sand stay on a shore"""
+BEACH_M = 80.0
+"""width of the widest beach [m]; on flat shores plants grow down to the water"""
 
 
 @dataclass(frozen=True)
@@ -57,16 +62,17 @@ def _held(
 ) -> Tensor:
     """(N, H, W) level of the water that a dam, a moraine or a kettle holds; `NO_LEVEL_M` where nothing does.
 
-    `keep` (N, 1): share of the kettles that hold water.
+    `keep` (N, 1): share of the dams and of the kettles that are there.
     """
     device, drainage, styles = word.device, terrain.drainage, [f["style"] for f in terrain.facts]
     top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
     own = torch.arange(top.shape[1], device=device)
     dice = uniform(hashed(word[:, None], drainage.place, 7), 1)
-    height = 3.0 + 25.0 * uniform(hashed(word[:, None], drainage.place, 8), 1) ** 2
+    tall = per_scene([min(25.0, 0.15 * f["relief_m"]) for f in terrain.facts], device).to(torch.float32)[:, None]
+    height = tall * (0.1 + uniform(hashed(word[:, None], drainage.place, 8), 1) ** 2)
     rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
     rate = per_scene(rates, device).to(torch.float32)[:, None]
-    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate) & ~drainage.valley
+    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate * keep) & ~drainage.valley
     below = first_below(torch.where(drainage.valley, own, drainage.receiver), dam)
     level = torch.where(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
@@ -108,17 +114,22 @@ def _tides(terrain: Terrain, keys: Sequence[SceneKey]) -> list[float]:
 def _levels(
     climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor
 ) -> tuple[list[float], list[bool], Tensor]:
-    """Level of the low ground's lake, or of the sea at low tide; whether it is the sea; share (N, 1) of full kettles.
+    """Level of the low ground's lake, or of the sea at low tide; whether it is the sea; share (N, 1) of full hollows.
 
     Set on the look from afar, so that all water together, rivers included, has the share of the ground that was asked
     for. A sea is as large as its coast is: it is there by the chance that gives the right share in the mean.
     """
     far = terrain.far or terrain
-    every = torch.ones(len(keys), 1, device=word.device)
-    asked = per_scene([c.water for c in climates], word.device).to(torch.float32)[:, None]
+    every, weight = torch.ones(len(keys), 1, device=word.device), _weights(far)
+    asked = per_scene([c.water * (1 + MIDDLING * (1 - c.water)) for c in climates], word.device)
     height = far.elevation_m
-    ponds = (height < _held(climates, far, keys, word, every)).flatten(1).to(torch.float32).mean(1, keepdim=True)
-    keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0)
+
+    def share(part: Tensor) -> Tensor:
+        """(N,) share of the ground that `part` (N, P) of the looks covers; summed in order, for equal bits."""
+        return torch.cumsum(part * weight, 1)[:, -1]
+
+    ponds = share((height < _held(climates, far, keys, word, every)).flatten(1))
+    keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0).to(torch.float32)[:, None]
     channel = _channels(climates, far, keys, word)
     cell = far.cell_m.to(torch.float32)[:, None, None]
     over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
@@ -126,17 +137,25 @@ def _levels(
     wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], word.device)
     wet = torch.where(height < _held(climates, far, keys, word, keep), 1.0, wet).flatten(1)
     ranked, order = height.flatten(1).sort(1)
-    flooded = torch.cumsum((1 - wet).gather(1, order).to(torch.float64), 1)
-    missing = wet.shape[1] * asked[:, 0].to(torch.float64) - wet.to(torch.float64).sum(1)
+    flooded = torch.cumsum(((1 - wet) * weight).gather(1, order), 1)
+    missing = asked - share(wet)
     levels, salt = [], []
     for n, tide in enumerate(_tides(terrain, keys)):
-        under = float((ranked[n] < -0.5 * tide).to(torch.float32).mean()) if tide else 0.0
+        under = float(share((height < -0.5 * tide).flatten(1))[n]) if tide else 0.0
         sea = under > 0 and float(keys[n].at("water", "sea").rng().random()) * under < climates[n].water
         last = int(torch.searchsorted(flooded[n], missing[n].clamp(min=0.0)))
         lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if missing[n] > 0 and not tide else NO_LEVEL_M
         levels.append(-0.5 * tide if sea else lake)
         salt.append(sea)
     return levels, salt, keep
+
+
+def _weights(far: Terrain) -> Tensor:
+    """(N, P) float64 share of the ground that each place of a look from afar stands for."""
+    wide_y, wide_x = (torch.cat([v[:, 1:2] - v[:, :1], v[:, 2:] - v[:, :-2], v[:, -1:] - v[:, -2:-1]], 1)
+                      for v in (far.window.y_m, far.window.x_m))  # fmt: skip
+    weight = (wide_y[:, :, None] * wide_x[:, None, :]).flatten(1)
+    return weight / torch.cumsum(weight, 1)[:, -1:]
 
 
 def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], dice: Tensor) -> Water:
@@ -173,7 +192,8 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     above = ground - torch.where(salty & (held <= ground), high, level)
     sandy = channel.breadth > planes([1.2 - 1.2 * r[1] for r in rng], device)
     bar = (channel.half_m > 0) & sandy & (channel.middle_m < channel.half_m + 0.3 * terrain.river_width_m)
-    shore = ((above >= 0) & (above < beach) & (terrain.slope < 2 * FLAT)) | bar | (bed & ~wet)
+    strand = (above >= 0) & (above < beach) & (above < BEACH_M * terrain.slope) & (terrain.slope < 2 * FLAT)
+    shore = strand | bar | (bed & ~wet)
     open_water = lake | river
     running = (terrain.river_m < FAR_M) & any_water & wet
     over_river = torch.where(running, (ground - terrain.river_level_m).clamp(min=0.0), -NO_LEVEL_M)
