@@ -129,8 +129,8 @@ def draw_palette(
     recipe : variability 0 gives every variant of a class its mean spectrum, exactly
     keys : of the N scenes
     facts : of the N scenes; `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where
-        present, drawn or inferred where not; `rain` (0..1) wets the soil. Only season and rain move with time: soils, roofs
-        and species stay
+        present, drawn or inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and
+        the season move with time: soils, roofs and species stay
     device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
 
     Examples

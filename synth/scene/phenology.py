@@ -104,6 +104,11 @@ def _evergreen(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
     }
 
 
+def _tidal(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    """Evergreen, with more or less of the mud under water."""
+    return _evergreen(traits, setting, jitter) | {"flood": traits["flood"] ** np.exp(-1.2 * setting.tide)}
+
+
 def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
     """Leaves fall in winter, or in the dry season where that is what a year is made of; stems and twigs stay."""
 
@@ -176,11 +181,12 @@ def _sown(traits: Traits, crop: Crop, season: float, key: SceneKey) -> Traits:
 
 HABITS = {
     **dict.fromkeys(
-        ("needleleaf_forest", "evergreen_forest", "mangrove", "pine", "eucalyptus", "oil_palm", "olive", "moss_lichen",
+        ("needleleaf_forest", "evergreen_forest", "pine", "eucalyptus", "oil_palm", "olive", "moss_lichen",
          "burnt"), _evergreen,
     ),
     **dict.fromkeys(("deciduous_forest", "larch", "rubber"), _shedding(1.0)),
     **dict.fromkeys(("orchard", "vineyard"), _shedding(1.0, watered=0.7)),
+    "mangrove": _tidal,
     "shrubland": _shedding(0.45),
     "park": _shedding(0.7, watered=0.8),
     **dict.fromkeys(("grassland", "fallow"), _grass()),

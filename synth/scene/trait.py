@@ -49,6 +49,7 @@ class Setting:
     kind : name of the climate, one of `BIOMES`
     drought : depth of the dry season, 0..1
     rain : how wet the ground is from it on the day; 0: as the climate has it in the mean .. 1
+    tide : -1 low .. 1 high
     """
 
     season: float
@@ -57,6 +58,7 @@ class Setting:
     kind: str
     drought: float
     rain: float = 0.0
+    tide: float = 0.0
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], key: SceneKey) -> Setting:
@@ -65,7 +67,8 @@ class Setting:
         share = {name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()}
         kind = str(facts.get("kind", nearest_climate(share["warmth"], share["moisture"])))
         drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
-        return cls(**share, kind=kind, drought=drought, rain=float(facts.get("rain", 0.0)))
+        weather = {name: float(facts.get(name, 0.0)) for name in ("rain", "tide")}
+        return cls(**share, kind=kind, drought=drought, **weather)
 
     @property
     def dryness(self) -> float:

@@ -102,6 +102,14 @@ def test_paddies_stand_under_water_when_planted_green_later_and_dry_at_harvest()
     assert at(drawn[planted], "paddy", 1610).mean() < 0.6 * at(drawn[0], "paddy", 1610).mean()
 
 
+def test_the_tide_comes_in_under_mangroves() -> None:
+    facts = {"kind": "rainforest", "season": 0.5, "warmth": 0.9, "moisture": 0.9}
+    low, high = (draw_palette(MaterialRecipe(), KEYS, [facts | {"tide": tide}] * 6) for tide in (-1.0, 1.0))
+    assert (at(high, "mangrove", 1610) <= at(low, "mangrove", 1610)).all()
+    assert at(high, "mangrove", 1610).mean() < 0.95 * at(low, "mangrove", 1610).mean()
+    assert torch.equal(*(p.spectra[:, TERRAFICTA.index("evergreen_forest")] for p in (low, high)))
+
+
 def test_the_drought_of_a_scene_is_that_of_its_climate() -> None:
     for kind, biome in BIOMES.items():
         facts = {"kind": kind, "drought": 0.8, "season": biome.driest, "warmth": 0.5, "moisture": 0.5}
