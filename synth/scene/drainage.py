@@ -32,6 +32,7 @@ class Drainage:
     first : (N, 2) int64 the grid's first node (y, x), counted from the world's origin
     valley : (N, R*R) bool, nodes on the lines of the great valleys: above them, a river is the same in every window
     lake : (N, R*R) bool, where the water of a great valley comes to rest
+    lake_m : (N, R*R) level of the water there and around [m]; -1e9 where none stands
     place : (N, R*R) int64 hash of each node's place in the world
     """
 
@@ -43,6 +44,7 @@ class Drainage:
     first: Tensor
     valley: Tensor
     lake: Tensor
+    lake_m: Tensor
     place: Tensor
 
 

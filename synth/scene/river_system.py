@@ -258,6 +258,7 @@ def _assembled(
         number,
         valleys.line,
         valleys.lake,
+        _levelled(valleys.lake_m.reshape(square), forms).flatten(1),
         hashed(hashed(torch.ones_like(rows), rows)[:, :, None], columns[:, None, :]).flatten(1),
     )
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from synth.scene.drainage import accumulate, shifted
 from synth.scene.fractal import hashed, per_scene, uniform, words
@@ -35,6 +36,10 @@ FLOOR = 1.2e-4
 """height of a valley floor per step of the potential, in units of relief"""
 PASS = (0.03, 0.45)
 """height of a pass above its valleys, in units of relief"""
+SHORE = 8
+"""nodes that the lake at the end of a valley reaches up the lines at most"""
+DRY_M = -1e9
+"""level where no water stands [m]"""
 FOUR = ((0, 1), (1, 0), (0, -1), (-1, 0))
 """the neighbours (y, x) of a corner: east, south, west, north. It has a line to the east or one to the west."""
 
@@ -51,6 +56,7 @@ class Valleys:
     most : (N, R*R) int64 catchment of the corner that a line runs to, its own at corners [nodes]
     line : (N, R*R) bool nodes on lines
     lake : (N, R*R) bool corners from which no valley leads down
+    lake_m : (N, R*R) level of the water around these, as far as `SHORE` nodes [m]; `DRY_M` elsewhere
     """
 
     height_m: Tensor
@@ -59,10 +65,11 @@ class Valleys:
     most: Tensor
     line: Tensor
     lake: Tensor
+    lake_m: Tensor
 
 
 def _corners(first: Tensor, lands: int, forms: Sequence[Landform], word: Tensor) -> tuple[Tensor, ...]:
-    """Potential, way down (0..3 in `FOUR`, -1 at a lake), corners upstream, and whether a line leads to the east.
+    """Potential, way down (0..3 in `FOUR`, -1 at a lake), corners upstream, line to the east, lowest neighbour.
 
     All (N, 2L+1, L+1), from corner `first` (N, 2) of the lattice on.
     """
@@ -80,11 +87,13 @@ def _corners(first: Tensor, lands: int, forms: Sequence[Landform], word: Tensor)
         potential[n] += TILT * wave.abs()
     eastward = (row[:, :, None] - column[:, None, :]) % 2 == 0
     best, way = potential, torch.full_like(potential, -1)
+    around_it = torch.full_like(potential, 1 << 20)
     for k, (dy, dx) in enumerate(FOUR):
         there = shifted(potential, dy, dx, 1 << 20)
         if dx:
             there = torch.where(eastward == (dx > 0), there, 1 << 20)
         way, best = torch.where(there < best, k, way), torch.minimum(best, there)
+        around_it = torch.minimum(around_it, there)
     step = torch.tensor([dy * columns + dx for dy, dx in FOUR] + [0], device=device)
     own = torch.arange(rows * columns, device=device)
     down = own + step[way].flatten(1)
@@ -95,7 +104,7 @@ def _corners(first: Tensor, lands: int, forms: Sequence[Landform], word: Tensor)
         upstream = upstream + flowing
     # up to this many the count is whole, so it never falls along a river
     upstream = upstream.clamp(max=UPSTREAM + 1).reshape(potential.shape)
-    return tuple(v[:, around:-around, around:-around] for v in (potential, way, upstream, eastward))
+    return tuple(v[:, around:-around, around:-around] for v in (potential, way, upstream, eastward, around_it))
 
 
 def _profile(start: Tensor, end: Tensor, flow: Tensor, relief: Tensor, dice: Tensor, length: int) -> tuple[
@@ -128,7 +137,7 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
     device = first.device
     word = words([k.at("terrain", "valleys").word() for k in keys], device)
     relief = per_scene([f.relief_m for f in forms], device)[:, None, None]
-    potential, way, upstream, eastward = _corners(first, lands, forms, word)
+    potential, way, upstream, eastward, lowest = _corners(first, lands, forms, word)
     corner_m = (potential - MIDDLE).to(torch.float64) * FLOOR * relief
     # a corner has half a land; one more half, so that no brook brings more than its river has
     catchment = SIDE * HALF * (upstream + 1) + inflow[:, None, None] * ((upstream - 1) ** 2) // UPSTREAM**2
@@ -172,7 +181,13 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
         leaves[:, :, 1:] = torch.where(flow < 0, number[:, :, 1:] - step, leaves[:, :, 1:])
     at_corners = (slice(None), slice(None, None, HALF), slice(None, None, SIDE))
     height[at_corners], most[at_corners], line[at_corners], lake[at_corners] = corner_m, catchment, True, way < 0
-    return Valleys(height.to(torch.float32), *(v.flatten(1) for v in (receiver, source, most, line, lake)))
+    # a lake stays below every line as far up as it may reach, so its shore closes
+    share = SHORE / SIDE * (0.5 + 0.5 * SHORE / SIDE)
+    level_m = corner_m + (lowest - potential).to(torch.float64) * (share * FLOOR) * relief
+    lake_m = torch.full_like(height, DRY_M, dtype=torch.float32)
+    lake_m[at_corners] = torch.where(way < 0, level_m.to(torch.float32), DRY_M)
+    lake_m = functional.max_pool2d(lake_m[:, None], 2 * SHORE + 1, 1, SHORE)[:, 0]
+    return Valleys(height.to(torch.float32), *(v.flatten(1) for v in (receiver, source, most, line, lake, lake_m)))
 
 
 def _at_ends(flow: Tensor, before: Tensor, after: Tensor, length: int) -> Tensor:

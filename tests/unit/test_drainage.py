@@ -119,6 +119,9 @@ def test_lattice_rivers_only_grow() -> None:
     assert bool((rivers.gather(1, valleys.receiver) >= rivers)[moving].all())
     lakes = valleys.lake.sum(1).to(torch.float32) / (11 * 21)
     assert 0.0 < float(lakes.mean()) < 0.15
+    wet = valleys.line & (height < valleys.lake_m)
+    assert bool(wet[valleys.lake].all())  # water stands there
+    assert bool(wet.gather(1, valleys.receiver)[wet].all())  # and reaches down the lines to where it came from
 
 
 def test_blocks_of_the_lattice_agree() -> None:
