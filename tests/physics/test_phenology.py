@@ -123,3 +123,22 @@ def test_what_facts_do_not_say_follows_from_warmth_and_moisture() -> None:
     assert nearest_climate(0.05, 0.5) == "tundra"
     assert nearest_climate(0.7, 0.05) == "desert"
     assert Setting.of({"warmth": 0.25, "moisture": 0.7}, KEYS[0]).kind == "boreal"
+
+
+@pytest.mark.parametrize("kind", BIOMES)
+def test_matter_is_sound_in_every_climate_at_every_season(kind: str) -> None:
+    biome = BIOMES[kind]
+    for season in (0.0, 0.3, 0.6, 0.9):
+        facts = [
+            {"kind": kind, "season": season, "warmth": biome.warmth[i % 2], "moisture": biome.moisture[i // 2 % 2],
+             "drought": biome.drought[i % 2], "rain": i / 5, "tide": 1 - i / 2.5}
+            for i in range(len(KEYS))
+        ]  # fmt: skip
+        drawn = draw_palette(MaterialRecipe(), KEYS, facts)
+        assert drawn.spectra.isfinite().all()
+        assert drawn.spectra.min() >= 0
+        assert drawn.spectra.max() <= 1
+        assert drawn.lai.min() >= 0
+        assert drawn.lai.max() < 9
+        assert ((drawn.matter.closure > 0) & (drawn.matter.closure < 1)).all()
+        assert (drawn.matter.runs[..., 0] <= drawn.matter.runs[..., 1]).all()
