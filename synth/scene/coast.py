@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,12 +13,15 @@ from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, fbm, hashed, per_scene, planes, words
 from synth.scene.ground import Ground
 from synth.scene.landform import Landform
+from synth.scene.scatter import turned
 from synth.spec.key import SceneKey
 
 SHORE_M = 1.2
 """waves and tides flatten what lies so near to the level of the sea [m], chosen"""
 BAR_M = (-1.6, 0.9, 3.0)
 """bars: water depth that they form in, half of the depths that they span, and their height [m], chosen"""
+NEAR = 0.5
+"""the shore crosses the land within so many landforms of the world's origin"""
 QUIET_M = 150.0
 """no cliff and no bar so near to a river [m]: it keeps its mouth open"""
 
@@ -28,7 +32,7 @@ class Coast:
 
     Parameters
     ----------
-    sea : share of the land around the world's origin that lies below the sea, where the scene has water at all
+    sea : share of the land around the world's origin that lies below the sea, where there is one
     cliff_m : height of the cliffs where mountains reach the sea [m]
     tide_m : from low to high tide [m]; 0.3 in inland seas, 2 in the open, 8 in funnels
     bars : 0 none .. 1 along most of the flat coast
@@ -47,7 +51,32 @@ def draw_coast(key: SceneKey) -> Coast:
     Development.
     """
     sea, cliff, tide, bars = (float(v) for v in key.at("terrain", "coast").rng().random(4))
-    return Coast(0.08 + 0.3 * sea * sea, 6.0 * 10.0**cliff, 0.3 * 25.0**tide, bars)
+    return Coast(0.1 + 0.5 * sea, 6.0 * 10.0**cliff, 0.3 * 25.0**tide, bars)
+
+
+def tilt_to_sea(at: Window, forms: Sequence[Landform], ground: Ground, keys: Sequence[SceneKey]) -> Ground:
+    """Let the ground of coastal scenes sink on one side, from a bent line on; all others keep their bits.
+
+    Rivers sink with it: they run to the sea, whichever way they ran.
+    """
+    rows = _coastal(forms)
+    if not rows:
+        return ground
+    device, some = ground.elevation_m.device, [forms[n] for n in rows]
+    here = Window(at.y_m[rows], at.x_m[rows], at.cell_m[rows])
+    word = words([keys[n].at("terrain", "shore").word() for n in rows], device)
+    reach = per_scene([NEAR * f.landform_m for f in some], device)
+    metres = reach.to(torch.float32)[:, None, None]
+    angles = [2 * math.pi * keys[n].at("terrain", "offshore").rng().random() for n in rows]
+    sine, cosine = (per_scene([turn(a) for a in angles], device) for turn in (math.sin, math.cos))
+    along = turned(here, sine, cosine).y_m.to(torch.float32) / metres
+    line = planes([1.0 - 2.0 * draw_coast(keys[n]).sea for n in rows], device)
+    off = (along - line + 0.2 * fbm(here, reach, hashed(word, 1), 5, 0.8)).clamp(min=0.0)
+    sunk = planes([0.8 * f.relief_m for f in some], device) * off * off / (off * off + 0.06)
+    elevation, levels = ground.elevation_m.clone(), ground.river_level_m.clone()
+    elevation[rows] -= sunk
+    levels[rows] -= sunk
+    return replace(ground, elevation_m=elevation, river_level_m=levels)
 
 
 def sea_level(forms: Sequence[Landform], far: Ground, keys: Sequence[SceneKey]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.scene.coast import lower_rivers, sea_level, shape_coast
+from synth.scene.coast import lower_rivers, sea_level, shape_coast, tilt_to_sea
 from synth.scene.drainage import Drainage
 from synth.scene.fractal import Window, per_scene
 from synth.scene.glacier import carve_troughs
@@ -123,10 +123,11 @@ def grow_terrain(
     places, far_places = (wander(at, spacing, keys) for at in (padded, look))
     grown = grow_drainage(forms, (places, far_places), spacing, keys)
     drainage, far_drainage = (carve_troughs(forms, part, keys) for part in grown)
-    seen = raise_ground(look, far_places, forms, far_drainage, keys)
+    seen = tilt_to_sea(look, forms, raise_ground(look, far_places, forms, far_drainage, keys), keys)
     sea = sea_level(forms, seen, keys)
     seen = shape_coast(look, forms, seen, sea, keys)
-    ground = shape_coast(padded, forms, raise_ground(padded, places, forms, drainage, keys), sea, keys)
+    ground = tilt_to_sea(padded, forms, raise_ground(padded, places, forms, drainage, keys), keys)
+    ground = shape_coast(padded, forms, ground, sea, keys)
     drainage, far_drainage = (lower_rivers(forms, part, sea) for part in (drainage, far_drainage))
     raised = ground.elevation_m
     twice = (2 * cell).to(torch.float32)[:, None, None]

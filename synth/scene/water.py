@@ -20,7 +20,7 @@ from synth.spec.key import SceneKey
 
 RUNNING_WIDTH_M = (0.8, 2.6)
 """channels narrower than this carry no water that could be seen [m]: in mountains, and on plains, which are drained"""
-DAMS = {"glacial": 0.2, "karst": 0.0}
+DAMS = {"glacial": 0.2, "karst": 0.0, "coast": 0.0}
 """how many dams a valley has, per share of water asked for; moraines in glacial land, and 0.05 elsewhere"""
 DRY_BED = 0.2
 """below this moisture rivers run only after rain: their beds are sand"""
@@ -80,6 +80,7 @@ def _held(
         kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
         kept = uniform(drainage.place[rows], 23) < keep[rows]
         level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
+    level = torch.maximum(level, drainage.lake_m)  # where a great valley ends
     return level.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
 
 
