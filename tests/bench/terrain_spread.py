@@ -128,13 +128,15 @@ def _horton(
     top = int(order.max())
     if top < 3:
         return dict.fromkeys(("R_B", "R_L", "R_A"), math.nan)
-    count, length, area = [], [], []
+    count: list[float] = []
+    length: list[float] = []
+    area: list[float] = []
     for k in range(1, top + 1):
         last = ends & (order == k)
-        count.append(max(int(last.sum()), 1))
+        count.append(max(float(last.sum()), 1.0))
         length.append(float(step[order == k].sum()) / count[-1])
         area.append(float(area_km2[last].mean()) if bool(last.any()) else math.nan)
-    pairs = {"R_B": (-1, count), "R_L": (1, length), "R_A": (1, area)}
+    pairs: dict[str, tuple[int, list[float]]] = {"R_B": (-1, count), "R_L": (1, length), "R_A": (1, area)}
     rank = np.arange(top)
     return {name: float(np.exp(sign * np.polyfit(rank, np.log(v), 1)[0])) for name, (sign, v) in pairs.items()}
 
