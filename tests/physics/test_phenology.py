@@ -1,6 +1,7 @@
 """Phenology: plants green, fade and lose their leaves when their climate says so."""
 
 from collections.abc import Mapping
+from functools import cache
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from synth.spec.recipe import MaterialRecipe
 KEYS = [SceneKey(8, index) for index in range(6)]
 
 
+@cache
 def palette(kind: str, season: float) -> Palette:
     biome = BIOMES[kind]
     facts: Mapping[str, object] = {
