@@ -13,12 +13,16 @@ from synth.scene.fire import Fire
 from synth.scene.fractal import fbm, hashed, per_scene, planes
 from synth.scene.terrain import Terrain
 from synth.scene.water import Water
-from synth.spec.biome import LAPSE_K_M, TREELINE_C
+from synth.spec.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
 from synth.spec.legend import TERRAFICTA
 
 MANGROVE_C = 20.0
 """mangroves need it at least this warm in the growing season [deg C]; they end near the 20 deg C isotherm of the sea
 in winter. Source: N. Duke et al. 1998, doi:10.1111/j.1466-8238.1998.00274.x."""
+
+OPEN = ("shrubland", "grassland", "moss_lichen", "pasture", "wetland", "cropland", "paddy", "fallow", "park",
+        "bare_soil", "sand", "rock", "burnt", "quarry")  # fmt: skip
+"""ground on which snow is seen from above"""
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,7 @@ def suitability(
     yield "rock", bedrock + 0.4 * habitat.stand
     bog = 2.7 + 4.0 * _boggy(climates, terrain, habitat, water)
     yield "wetland", torch.where(water.tidal, 7.2 + 0.6 * habitat.patch - 0.4 * arid.clamp(min=0), bog)
-    line = planes([c.snow_c for c in climates], device)
-    yield "snow", 2.6 + 4.0 * (line - warm - 0.4 * habitat.stand - 1.5 * (slope - 0.6).clamp(min=0))
+    yield "snow", 2.6 + 4.0 * _frozen(SNOWLINE_C, terrain, habitat)
     # fire takes what has fuel: not deserts, ice, cliffs
     fuel = torch.minimum(torch.minimum((wet - 0.15) * 40.0, (warm - 3.0) * 4.0), (0.9 - slope) * 10.0)
     yield "burnt", 3.0 + torch.minimum(4.0 * fire.front, fuel)
@@ -143,9 +146,27 @@ def _boggy(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, wate
     rain = planes([c.moisture for c in climates], device)
     near = 1 - water.above_m / (0.3 + 1.6 * rain)
     marsh = 0.9 * near.clamp(min=-9.0) + 0.5 * habitat.patch + 0.4 * habitat.region - 1.5 + 0.4 * (rain - 0.5)
-    peat = (rain - 0.8) * 3.0 + ((10.5 - habitat.summer_c) * 0.16).clamp(max=0.6) + 0.5 * habitat.region + 0.4 * habitat.patch - 0.9
+    peat = (
+        (rain - 0.8) * 3.0
+        + ((10.5 - habitat.summer_c) * 0.16).clamp(max=0.6)
+        + 0.5 * habitat.region
+        + 0.4 * habitat.patch
+        - 0.9
+    )
     flat = torch.minimum((0.05 - terrain.slope) * 20.0, (habitat.summer_c - 2.5) * 0.5)
     return torch.minimum(torch.maximum(marsh, peat), torch.minimum(flat, (rain - 0.12) * 5.0))
+
+
+def _frozen(line_c: Tensor | float, terrain: Terrain, habitat: Habitat) -> Tensor:
+    """(N, H, W) > 0: by how much the ground lies above the snow line [K]; cliffs shed their snow."""
+    return line_c - habitat.summer_c - 0.4 * habitat.stand - 1.5 * (terrain.slope - 0.6).clamp(min=0)
+
+
+def snowed_in(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, cover: Tensor) -> Tensor:
+    """(N, H, W) bool: open ground, wild or farmed, that is white at this time of year; crowns and roads are not."""
+    line = planes([c.snow_c for c in climates], cover.device)
+    kinds = torch.tensor([name in OPEN for name in TERRAFICTA.classes], device=cover.device)
+    return kinds[cover.long()] & (_frozen(line, terrain, habitat) > 0)
 
 
 def natural_cover(

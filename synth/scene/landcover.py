@@ -16,7 +16,7 @@ from synth.scene.fire import burn
 from synth.scene.flood import flood
 from synth.scene.forestry import FORESTS, among, fell, plant
 from synth.scene.fractal import Window, hashed, planes, uniform, words
-from synth.scene.habitat import Habitat, find_habitat, natural_cover
+from synth.scene.habitat import Habitat, find_habitat, natural_cover, snowed_in
 from synth.scene.quarry import dig
 from synth.scene.season import Moment, first_moments
 from synth.scene.settlement import Settlement, settle
@@ -129,6 +129,9 @@ def grow_landcover(
         under &= cover != TERRAFICTA.index("building")
         cover = torch.where(under, TERRAFICTA.index("water"), cover).to(torch.uint8)
         parcel, row = torch.where(under, 0, parcel), torch.where(under, 0.0, row)
+    white = snowed_in(climates, terrain, habitat, cover)
+    cover = torch.where(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
+    parcel, row = torch.where(white, 0, parcel), torch.where(white, 0.0, row)
     crop = sow(climates, keys, cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand

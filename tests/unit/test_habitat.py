@@ -64,8 +64,21 @@ def test_treeline_and_snowline_are_respected(climate: str) -> None:
     assert not bool((habitat.summer_c[forest] < TREELINE_C - 1.0).any())
     for n, c in enumerate(climates):
         assert not bool((habitat.summer_c[n][snow[n]] > c.snow_c + 2.5).any())
-        cold = (habitat.summer_c[n] < c.snow_c - 3.5) & ~_is(cover, "water", "sand")[n] & ~_is(cover, "burnt")[n]
-        assert bool((snow[n][cold]).all())
+        bare = _is(cover, "grassland", "moss_lichen", "bare_soil", "rock")[n]
+        assert not bool((habitat.summer_c[n][bare] < c.snow_c - 3.5).any())
+
+
+def test_snow_comes_and_goes_and_leaves_the_ground_as_it_was() -> None:
+    keys = _keys(8)
+    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((8,), CELL_M))
+    recipe = CoverRecipe(climates=("tundra", "boreal"), season=(0.5, 0.5))
+    summer = grow_landcover(recipe, terrain, keys)
+    winter = grow_landcover(recipe.model_copy(update={"season": (0.0, 0.0)}), terrain, keys)
+    white = _is(winter, "snow") & ~_is(summer, "snow")
+    assert float(white.float().mean()) > 0.1
+    kinds = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "water", "building", "road")
+    assert torch.equal(_is(winter, *kinds), _is(summer, *kinds))
+    assert not bool((_is(summer, "snow") & ~_is(winter, "snow")).any())
 
 
 def test_forests_have_the_leaves_of_their_climate() -> None:
