@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 NATURAL = tuple(c for c in TERRAFICTA.classes if c in ANYWHERE or any(c in b.grows for b in BIOMES.values()))
 """classes that grow or lie there without people, in the order of the legend"""
-DIALS = {"building": "settlement", "road": "settlement", "park": "settlement", "water": "water"}
+DIALS = {"building": "settlement", "road": "settlement", "park": "settlement", "water": "water",
+         "plantation": "plantation", "quarry": "quarry"}  # fmt: skip
 """which dial sets the share of a class that is not natural; all others are use of land: farmland"""
 MOST = 0.9
 """largest share of its natural ground that a class can be given in any one scene"""

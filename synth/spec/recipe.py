@@ -145,7 +145,7 @@ class CoverRecipe(Recipe):
     """share of the ground dug up in quarries and open-cast mines, up to about 0.1"""
     canal: ShareSpan = (0.0, 0.6)
     """share of the possible canals of farmed lowland that were dug"""
-    power_line: ShareSpan = (0.0, 0.7)
+    power_line: ShareSpan = (0.0, 0.5)
     """share of the possible power lines that were built, as swaths through forest"""
     shares: dict[str, float] = {}
     """share of the natural ground that a class has in the mean of a corpus; classes not named have what grows there"""

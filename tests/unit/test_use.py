@@ -12,12 +12,12 @@ from synth.spec.recipe import CoverRecipe, TerrainRecipe
 
 DIALS = ("plantation", "clearcut", "quarry", "canal", "power_line")
 NONE = dict.fromkeys(DIALS, (0.0, 0.0))
-KEYS = [SceneKey(29, i) for i in range(24)]
+KEYS = [SceneKey(29, i) for i in range(16)]
 
 
 @pytest.fixture(scope="module")
 def terrain() -> Terrain:
-    return grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 96, 96, torch.full((len(KEYS),), 15.0))
+    return grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 80, 80, torch.full((len(KEYS),), 25.0))
 
 
 def _land(terrain: Terrain, farmland: float = 0.4, **dials: float) -> LandCover:
@@ -42,7 +42,7 @@ def test_off_is_none(bare: LandCover) -> None:
 def test_a_dial_changes_its_own_ground_only_and_more_of_it_only_adds(
     terrain: Terrain, bare: LandCover, dial: str
 ) -> None:
-    least, most = (0.03, 0.09) if dial == "quarry" else (0.3, 0.8)
+    least, most = (0.03, 0.09) if dial == "quarry" else (0.4, 0.9)
     less, more = _land(terrain, **{dial: least}), _land(terrain, **{dial: most})
     changed_less, changed_more = less.cover != bare.cover, more.cover != bare.cover
     assert bool(changed_less.any())
@@ -62,10 +62,10 @@ def test_the_shares_asked_for_are_there(terrain: Terrain, bare: LandCover) -> No
 
 def test_quarries_take_the_share_asked_for() -> None:
     asked = 0.05
-    wide = grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 200.0))
+    wide = grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 60.0))
     recipe = CoverRecipe(**NONE | {"quarry": (asked, asked), "water": (0, 0), "farmland": (0, 0), "settlement": (0, 0)})
     pit = grow_landcover(recipe, wide, KEYS).cover == TERRAFICTA.index("quarry")
-    assert 0.7 * asked < float(pit.float().mean()) < 1.3 * asked
+    assert 0.5 * asked < float(pit.float().mean()) < 1.6 * asked
 
 
 def test_canals_are_level_ground_and_carry_no_parcel(terrain: Terrain, bare: LandCover) -> None:
