@@ -24,6 +24,8 @@ DAMS = {"glacial": 0.2, "karst": 0.0, "coast": 0.0}
 """how many dams a valley has, per share of water asked for; moraines in glacial land, and 0.05 elsewhere"""
 DRY_BED = 0.2
 """below this moisture rivers run only after rain: their beds are sand"""
+HIGH_SEAS = 0.85
+"""share of the water asked for on coasts that full seas have; the rest is left to seas that have drawn back"""
 MIDDLING = 0.28
 """a window in the middle of the look is seldom its lowest ground: so much more is flooded (measured: 300 windows lie
 in the lowest tenth of their look with a chance of 0.07, in the lowest quarter with 0.20)"""
@@ -80,7 +82,9 @@ def _held(
         kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
         kept = uniform(drainage.place[rows], 23) < keep[rows]
         level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
-    level = torch.maximum(level, drainage.lake_m)  # where a great valley ends
+    ends = [c.water > 0 and style != "coast" for c, style in zip(climates, styles, strict=True)]
+    inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea
+    level = torch.where(inland, torch.maximum(level, drainage.lake_m), level)
     return level.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
 
 
@@ -100,7 +104,7 @@ def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Scen
     runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
     width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
     high = planes([0.5 * t for t in _tides(terrain, keys)], device)
-    width = width * (1 + 3 * (1 - terrain.river_level_m / (high + 1e-3)).clamp(0.0, 1.0) * (high > 0))
+    width = width * (1 + 3 * (1 - terrain.river_level_m.abs() / (high + 1e-3)).clamp(min=0.0))
     hills, plains = RUNNING_WIDTH_M
     runs = (terrain.river_m < FAR_M) & (width > plains + (hills - plains) * terrain.uplift)
     runs &= planes([float(c.water > 0) for c in climates], device) > 0
@@ -118,7 +122,7 @@ def _levels(
     """Level of the low ground's lake, or of the sea at low tide; whether it is the sea; share (N, 1) of full hollows.
 
     Set on the look from afar, so that all water together, rivers included, has the share of the ground that was asked
-    for. A sea is as large as its coast is: it is there by the chance that gives the right share in the mean.
+    for. A sea reaches its coast by the chance that gives the right share in the mean; else it lies lower and is small.
     """
     far = terrain.far or terrain
     every, weight = torch.ones(len(keys), 1, device=word.device), _weights(far)
@@ -142,12 +146,15 @@ def _levels(
     missing = asked - share(wet)
     levels, salt = [], []
     for n, tide in enumerate(_tides(terrain, keys)):
+        water = climates[n].water
         under = float(share((height < -0.5 * tide).flatten(1))[n]) if tide else 0.0
-        sea = under > 0 and float(keys[n].at("water", "sea").rng().random()) * under < climates[n].water
-        last = int(torch.searchsorted(flooded[n], missing[n].clamp(min=0.0)))
-        lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if missing[n] > 0 and not tide else NO_LEVEL_M
+        full = min(1.0, HIGH_SEAS * water / under) if under > 0 else 0.0
+        sea = float(keys[n].at("water", "sea").rng().random()) < full
+        left = missing[n] - (asked[n] * (HIGH_SEAS - full) / (1 - full) if full < 1 and tide else 0.0)
+        last = int(torch.searchsorted(flooded[n], left.clamp(min=0.0)))
+        lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if left > 0 else NO_LEVEL_M
         levels.append(-0.5 * tide if sea else lake)
-        salt.append(sea)
+        salt.append(sea or (tide > 0 and water > 0))
     return levels, salt, keep
 
 
@@ -178,7 +185,7 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     level = torch.maximum(planes(levels, device), held)
     lake = ground < level
     sea = salty & lake & (held <= ground)
-    high = planes([0.5 * t for t in _tides(terrain, keys)], device)
+    high = planes([low + tide for low, tide in zip(levels, _tides(terrain, keys), strict=True)], device)
     tidal = salty & ~lake & (ground < high) & (terrain.slope < FLAT)
 
     channel = _channels(climates, terrain, keys, word)
