@@ -71,7 +71,9 @@ class LandCover:
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> LandCover:
         """The same land with every plane (N, H, W) changed alike."""
-        planes = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        planes: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
         return replace(self, **planes)
 
     def cropped(self, core: slice) -> LandCover:

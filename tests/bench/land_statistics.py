@@ -188,8 +188,8 @@ def main(folder: Path, scenes: int, names: list[str]) -> None:
     for land, rows in table.items():
         spread = [np.array(v)[~np.isnan(v)] for v in zip(*rows, strict=True)]
         for end, of in (("least", np.min), ("most", np.max)):
-            cells = ["       -" if not len(v) else f"{of(v):8.2f}" for v in spread]
-            print(f"{end + ' of all tilesets':28s} {land:5s}" + "".join(cells))
+            ends = ["       -" if not len(v) else f"{of(v):8.2f}" for v in spread]
+            print(f"{end + ' of all tilesets':28s} {land:5s}" + "".join(ends))
 
 
 if __name__ == "__main__":
