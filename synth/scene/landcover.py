@@ -185,8 +185,8 @@ def _compose(
     tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
     fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, years)
     lay(fields.inside, fields.cover)
-    swath = clear_swaths(climates, terrain, among(cover, FORESTS), keys, dice)
-    lay(swath, torch.where(habitat.grain > 0.2, at("shrubland"), at("grassland")))
+    swath = clear_swaths(climates, terrain, among(cover, (*FORESTS, "plantation")), keys, dice)
+    lay(swath, torch.where(habitat.stand > 0.2, at("shrubland"), at("grassland")))
     lay(pits.pit, "quarry")
     lay(pits.heap, "bare_soil")
     canal = dig_canals(climates, terrain, free & ~dug, keys, dice)
