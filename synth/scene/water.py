@@ -153,7 +153,7 @@ def _levels(
         left = missing[n] - (asked[n] * (HIGH_SEAS - full) / (1 - full) if full < 1 and tide else 0.0)
         last = int(torch.searchsorted(flooded[n], left.clamp(min=0.0)))
         lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if left > 0 else NO_LEVEL_M
-        levels.append(-0.5 * tide if sea else lake)
+        levels.append(-0.5 * tide if sea else min(lake, -0.5 * tide) if tide else lake)
         salt.append(sea or (tide > 0 and water > 0))
     return levels, salt, keep
 
