@@ -21,6 +21,7 @@ from synth.physics.terrain_light import terrain_light
 from synth.scene.event import land_on
 from synth.scene.material import boa_reflectance, draw_palette, material_code
 from synth.scene.terrain import Terrain, grow_terrain
+from synth.scene.truth import boxes_of, ground_truth, numbered
 from synth.spec.grid import Grid
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
@@ -181,12 +182,17 @@ def _see(
     cloud = frame.on_pixels(sky.cloud_opacity)
     mass = cover.cropped(frame.core).abundance(frame.factor) * (cloud < CLOUD_OPACITY)[:, None]
     layers = {"elevation_m": elevation_m, "cloud": cloud, "material": frame.in_the_middle(material_code(cover, bands))}
+    for name, plane in ground_truth(recipe.truth.layers, terrain, cover, palette).items():
+        layers[name] = frame.on_pixels(plane) if plane.is_floating_point() else numbered(frame.in_the_middle(plane))
+    layers = {name: layers[name] for name in recipe.truth.layers}
     if day.change is not None and number > 0:
         layers["change"] = frame.in_the_middle(day.change)
         layers["changed"] = 1 + (layers["change"] > 0).to(torch.uint8)
     shared = {"sensor": sensor.name, "recipe": recipe.name, "recipe_digest": recipe.digest()}
     records = (terrain.facts, day.facts, sun.facts, air.facts)
     facts = [{name: fact for record in records for name, fact in record[i].items()} for i in range(len(keys))]
+    if "building" in layers:
+        facts = [fact | {"boxes": boxes_of(layer)} for fact, layer in zip(facts, layers["building"], strict=True)]
     size, last = frame.size, "" if number == 0 else f"-{number}"
     return [
         Tile(

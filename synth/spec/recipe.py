@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
@@ -237,6 +238,29 @@ class EventRecipe(Recipe):
     """number of the last date that does not show it"""
 
 
+TRUTHS = (
+    "elevation_m", "cloud", "material", "slope", "surface_m", "canopy_height_m", "building_height_m", "building",
+    "ndvi", "lai",
+)  # fmt: skip
+"""what a tile can tell of its ground beyond classes"""
+
+
+def _known_truths(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in TRUTHS:
+            close = difflib.get_close_matches(name, TRUTHS, 1, 0.5)
+            mend = f"did you mean {close[0]}?" if close else "use one of these names"
+            raise Refusal("", "", name, f"some of {', '.join(TRUTHS)}", mend)
+    return names
+
+
+class TruthRecipe(Recipe):
+    """What a tile tells of its ground beyond classes."""
+
+    layers: Annotated[tuple[str, ...], AfterValidator(_known_truths)] = ("elevation_m", "cloud", "material")
+    """names out of TRUTHS; `building` numbers the instances, and their boxes are in the tile's facts"""
+
+
 class SceneRecipe(Recipe):
     """A fictional land and how it is seen. `render(recipe, keys)` makes tiles of it."""
 
@@ -255,6 +279,7 @@ class SceneRecipe(Recipe):
     light: LightRecipe = LightRecipe()
     air: AirRecipe = AirRecipe()
     instrument: InstrumentRecipe = InstrumentRecipe()
+    truth: TruthRecipe = TruthRecipe()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

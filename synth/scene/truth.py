@@ -1,0 +1,69 @@
+"""Truth: what a tile says of its ground beyond classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from synth.scene.landcover import LandCover
+from synth.scene.material import Palette, leaf_area_index, ndvi
+from synth.scene.terrain import Terrain
+
+TALL = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "orchard")
+"""classes whose height is that of a canopy"""
+
+
+def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palette: Palette) -> dict[str, Tensor]:
+    """Planes (N, H, W) of the ground by name: float32 amounts, to be averaged, and int64 `building` of objects.
+
+    Names of other layers are passed over. The mean of a height counts ground without roofs or crowns as 0.
+    `building` is the identity of the lot that a roof stands on: roofs of one lot are one instance.
+    """
+    at = cover.legend.index
+    roof = cover.cover == at("building")
+
+    def canopy() -> Tensor:
+        under = torch.zeros_like(roof)
+        for name in TALL:
+            under |= cover.cover == at(name)
+        return torch.where(under, cover.height_m, 0.0)
+
+    makers: dict[str, Callable[[], Tensor]] = {
+        "slope": lambda: terrain.slope,
+        "surface_m": lambda: cover.surface_m,
+        "canopy_height_m": canopy,
+        "building_height_m": lambda: torch.where(roof, cover.height_m, 0.0),
+        "ndvi": lambda: ndvi(cover, palette),
+        "lai": lambda: leaf_area_index(cover, palette),
+        "building": lambda: torch.where(roof, cover.parcel, 0),
+    }
+    return {name: makers[name]() for name in names if name in makers}
+
+
+def numbered(identity: Tensor) -> Tensor:
+    """(N, H, W) int32: identities of each scene as 1..n in their own order; 0 stays 0."""
+    planes = []
+    for scene in identity:
+        _, rank = torch.unique(scene[scene != 0], return_inverse=True)
+        plane = torch.zeros(scene.shape, dtype=torch.int32, device=scene.device)
+        plane[scene != 0] = (rank + 1).to(torch.int32)
+        planes.append(plane)
+    return torch.stack(planes)
+
+
+def boxes_of(number: Tensor) -> list[list[int]]:
+    """[id, y0, x0, y1, x1] of every instance of a plane (H, W) of numbers 1..n; ends lie outside [px]."""
+    y, x = number.nonzero(as_tuple=True)
+    count = int(number.max()) if len(y) else 0
+    own = number[y, x].long() - 1
+    ends = []
+    for along in (y, x):
+        start = torch.full((count,), max(number.shape), device=number.device)
+        ends.append(start.scatter_reduce(0, own, along, "amin"))
+        ends.append(torch.zeros_like(start).scatter_reduce(0, own, along + 1, "amax"))
+    y0, y1, x0, x1 = ends
+    names = torch.arange(1, count + 1, device=number.device)
+    rows: list[list[int]] = torch.stack([names, y0, x0, y1, x1], 1).tolist()
+    return rows

@@ -1,0 +1,37 @@
+"""Truth beyond classes: layers, instances and their boxes."""
+
+import pytest
+import torch
+
+from synth.render import render
+from synth.scene.truth import boxes_of, numbered
+from synth.spec.key import SceneKey
+from synth.spec.recipe import TRUTHS, SceneRecipe, read_scene_recipe
+from synth.spec.refusal import Refusal
+
+
+def test_numbers_are_compact_and_boxes_exact() -> None:
+    plane = torch.zeros(1, 6, 7, dtype=torch.int64)
+    plane[0, 1:3, 2:5], plane[0, 5, 6] = 1 << 34, 77
+    number = numbered(plane)[0]
+    assert number.dtype == torch.int32
+    assert number.unique().tolist() == [0, 1, 2]
+    assert boxes_of(number) == [[1, 5, 6, 6, 7], [2, 1, 2, 3, 5]]
+    assert boxes_of(torch.zeros(4, 4, dtype=torch.int32)) == []
+
+
+def test_every_layer_renders_on_the_grid_and_boxes_hold_their_instances() -> None:
+    recipe = read_scene_recipe("tier0", ["size_px=64", f"truth.layers={list(TRUTHS)}", "cover.settlement=[0.2,0.25]"])
+    for tile in render(recipe, [SceneKey(3, i) for i in range(2)]):
+        assert set(tile.layers) == set(TRUTHS)
+        assert all(layer.shape == (64, 64) and layer.double().isfinite().all() for layer in tile.layers.values())
+        building = tile.layers["building"]
+        assert len(tile.facts["boxes"]) == int(building.max())
+        for number, y0, x0, y1, x1 in tile.facts["boxes"]:
+            inside = building == number
+            assert inside[y0:y1, x0:x1].sum() == inside.sum() > 0
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(Refusal, match="did you mean canopy_height_m"):
+        SceneRecipe.from_dict({"name": "x", "about": "y", "truth": {"layers": ["canopy_hight_m"]}}, "x")
