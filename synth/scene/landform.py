@@ -25,8 +25,7 @@ class Landform:
     hurst : roughness exponent of the detail
     contrast : 0 evenly dissected .. 1 mountains beside plains
     side : of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
-    inflow_km2 : catchment of the river that enters from afar [km2]
-    inflow_at : where along the far side it enters, 0..1
+    inflow_km2 : catchment that the greatest rivers bring from afar [km2]
     tableland : share of the relief above which the ground is a plateau; 9 where it has none
     style : what shaped it beside rivers, one of `synth.spec.recipe.STYLES`
     """
@@ -37,7 +36,6 @@ class Landform:
     contrast: float
     side: int
     inflow_km2: float
-    inflow_at: float
     tableland: float
     style: str = "fluvial"
 
@@ -102,10 +100,10 @@ def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:
     contrast, side = rng.random(), int(4 * rng.random())
     far = rng.random()
     inflow = 10.0 ** (1.0 + 6.0 * (far - 0.5)) if far > 0.5 else 0.0
-    enters, table = 0.2 + 0.6 * rng.random(), rng.random()
+    table = float(rng.random(2)[1])
     tableland = 0.15 + 1.6 * table if table < 0.3 else 9.0
     styles = recipe.styles
     style = styles[int(len(styles) * key.at("terrain", "style").rng().random())] if relief > 0 else "fluvial"
     if style == "dunes":  # sand comes to rest on plains
         relief, contrast, tableland = 0.25 * relief, max(contrast, 0.75), 9.0
-    return Landform(relief, landform, hurst, contrast, side, inflow, enters, tableland, style)
+    return Landform(relief, landform, hurst, contrast, side, inflow, tableland, style)

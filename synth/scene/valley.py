@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -161,12 +162,10 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
             level[:, :, :-1], level[:, :, 1:], flow, relief, hashed(over(place)[:, :, :-1], axis), length
         )
 
-        def inner(plane: Tensor, over=over, apart=apart, length=length) -> Tensor:  # type: ignore[no-untyped-def]
-            """The nodes of the lines without their corners: (N, lines, edges, length - 1), a view."""
-            return over(plane)[:, ::apart, :-1].unflatten(2, (-1, length))[..., 1:]
+        inner = partial(_inner, over, apart, length)
 
-        def fill(plane: Tensor, values: Tensor, here: Tensor = here[..., None]) -> None:
-            inner(plane).copy_(torch.where(here, values, inner(plane)))
+        def fill(plane: Tensor, values: Tensor, inner: Callable[[Tensor], Tensor] = inner, here: Tensor = here) -> None:
+            inner(plane).copy_(torch.where(here[..., None], values, inner(plane)))
 
         to_end = to_end[..., 1:-1]
         before, after = area[:, :, :-1, None], area[:, :, 1:, None]
@@ -174,7 +173,7 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
         fill(line, torch.ones_like(to_end))
         fill(receiver, inner(own) + torch.where(to_end, step, -step))
         fill(most, torch.where(to_end, after, before))
-        fill(source[..., :], _at_ends(flow, before, after, length - 1))
+        fill(source, _at_ends(flow, before, after, length - 1))
         # a corner's water goes on along the line that it was sent down
         leaves, number = over(receiver)[:, ::apart, ::length], over(own)[:, ::apart, ::length]
         leaves[:, :, :-1] = torch.where(flow > 0, number[:, :, :-1] + step, leaves[:, :, :-1])
@@ -188,6 +187,11 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
     lake_m[at_corners] = torch.where(way < 0, level_m.to(torch.float32), DRY_M)
     lake_m = functional.max_pool2d(lake_m[:, None], 2 * SHORE + 1, 1, SHORE)[:, 0]
     return Valleys(height.to(torch.float32), *(v.flatten(1) for v in (receiver, source, most, line, lake, lake_m)))
+
+
+def _inner(over: Callable[[Tensor], Tensor], apart: int, length: int, plane: Tensor) -> Tensor:
+    """The nodes of the lines of one axis without their corners: (N, lines, edges, length - 1), a view of the plane."""
+    return over(plane)[:, ::apart, :-1].unflatten(2, (-1, length))[..., 1:]
 
 
 def _at_ends(flow: Tensor, before: Tensor, after: Tensor, length: int) -> Tensor:
