@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import Any, Literal
@@ -236,7 +236,7 @@ def _sample(
     chosen = [optics.sensor.bands[b] for b in bands]
     radius = _radius_cells(chosen, optics, factor, ratio)
     first = margin - ring * pitch - radius
-    weights = np.stack([_weights(optics, bands, factor, pitch, radius, axis) for axis in (0, 1)])  # (2, N * bands, T)
+    weights = np.stack([_weights(optics, bands, factor, ratio, radius, axis) for axis in (0, 1)])  # (2, N * bands, T)
     native = toa.new_empty((toa.shape[0], len(bands), rows, columns))
     if not together:
         for p, (n, i) in enumerate(product(range(toa.shape[0]), range(len(bands)))):
@@ -249,15 +249,22 @@ def _sample(
     return _gather(seen.mT.contiguous(), across, first, pitch, columns).mT.reshape(native.shape)
 
 
-def _weights(optics: Optics, bands: list[int], factor: int, pitch: int, radius: int, axis: int) -> NDArray[np.float64]:
-    """(N * bands, T) along axis 0 (y, along track) or 1 (x, across track)."""
-    rows = []
+def _weights(optics: Optics, bands: list[int], factor: int, ratio: int, radius: int, axis: int) -> NDArray[np.float64]:
+    """(N * bands, T) along axis 0 (y, along track) or 1 (x, across track).
+
+    Each scene's weights reach as far as its own shifts need, and are zero up to the common radius: a scene has the
+    same weights whatever it is batched with.
+    """
+    rows, pitch = [], ratio * factor
+    chosen = [optics.sensor.bands[b] for b in bands]
     for shifts in optics.shift_px:
+        own = _radius_cells(chosen, replace(optics, shift_px=shifts[None]), factor, ratio)
         for b in bands:
             band = optics.sensor.bands[b]
             pixel_cells = _native_px(band, optics) * factor
             mtf = band.mtf_nyquist[1 - axis]  # kept as (across, along)
-            rows.append(point_spread(mtf, pixel_cells, optics.psf, pitch, float(shifts[b, axis]) * factor, radius))
+            spread = point_spread(mtf, pixel_cells, optics.psf, pitch, float(shifts[b, axis]) * factor, own)
+            rows.append(np.pad(spread, radius - own))
     return np.stack(rows)
 
 

@@ -130,3 +130,14 @@ def test_alone_and_in_a_batch_the_same_bits() -> None:
         assert torch.equal(alone[0], together[i])
     at_once = observe(toa, draw_optics(recipe, sensor, keys), 2, margin, together=True)  # as on a GPU
     assert torch.allclose(at_once, together, atol=1e-6)
+
+
+def test_a_scene_is_blurred_alike_whatever_it_is_batched_with() -> None:
+    sensor = read_sensor("sentinel2a")
+    recipe = InstrumentRecipe(psf=1.0, misregistration_px=0.6)
+    toa = torch.rand(6, len(sensor), 96, 96, generator=torch.Generator().manual_seed(3))
+    for seed in range(8):
+        keys = [SceneKey(seed, i) for i in range(6)]
+        batch = observe(toa, draw_optics(recipe, sensor, keys), 2, 16)
+        for i, key in enumerate(keys):
+            assert torch.equal(observe(toa[i : i + 1], draw_optics(recipe, sensor, [key]), 2, 16)[0], batch[i])
