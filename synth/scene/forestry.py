@@ -152,6 +152,8 @@ def plant(
     cover = torch.where(track | felled, at("bare_soil"), cover).to(torch.uint8)
     parcel = torch.where(planted, compartment | (1 << 36), cells.of(stands.parcel))
     parcel = torch.where(track, 0, parcel)
-    whole = (plane.flatten().index_copy(0, cells.at, new).reshape(dice.shape) for plane, new in
-             ((stands.cover, cover), (stands.parcel, parcel)))  # fmt: skip
-    return Stands(*whole, cells.onto(torch.where(planted, heading(word, 1), 0.0), 0.0))
+    return Stands(
+        cover=stands.cover.flatten().index_copy(0, cells.at, cover).reshape(dice.shape),
+        parcel=stands.parcel.flatten().index_copy(0, cells.at, parcel).reshape(dice.shape),
+        row=cells.onto(torch.where(planted, heading(word, 1), 0.0), 0.0),
+    )

@@ -38,6 +38,7 @@ def test_off_is_none(bare: LandCover) -> None:
     assert not bool(_is(bare, "plantation", "quarry").any())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dial", DIALS)
 def test_a_dial_changes_its_own_ground_only_and_more_of_it_only_adds(
     terrain: Terrain, bare: LandCover, dial: str
