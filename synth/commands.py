@@ -31,6 +31,9 @@ Change = Annotated[
 ]
 Size = Annotated[int | None, typer.Option("--size", help="Side of a tile in pixels, in place of the recipe's.")]
 Camera = Annotated[str | None, typer.Option("--sensor", help="One sensor for all, or 'invented'.")]
+Dem = Annotated[Path | None, typer.Option(help="Grow on this elevation model, any raster of heights in metres.")]
+Cover = Annotated[Path | None, typer.Option(help="Keep to this class map; --cover-legend says what its codes mean.")]
+CoverLegend = Annotated[str, typer.Option(help="worldcover, dynamic_world, corine1, ... or terraficta.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 
 
@@ -52,17 +55,32 @@ def make(
     workers: Annotated[int, typer.Option(help="Processes; the files do not depend on it.")] = 1,
     device: Device = "auto",
     change: Change = None,
+    dates: Annotated[
+        int | None, typer.Option(min=1, help="Images of the same ground, in place of the recipe's.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="What happens to the labels: points, scribbles, survey, ... or a YAML file.")
+    ] = None,
+    dem: Dem = None,
+    cover: Cover = None,
+    cover_legend: CoverLegend = "worldcover",
 ) -> None:
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
     from synth.corpus import write_corpus
+    from synth.degrade import read_label_recipe
+    from synth.scene.given import read_given
 
-    read = read_scene_recipe(recipe, change)
+    read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])
+    damage = read_label_recipe(labels) if labels else None
+    given = read_given(dem, cover, cover_legend)
     with _bar("synth make", count) as (progress, task):
         record = write_corpus(
-            read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done)
-        )
-    per_s = count / max(record["wall_s"], 1e-9)
-    screen.print(f"{count} tiles in {record['wall_s']:.1f} s ({per_s:.2f} a second), digest {record['digest']}: {out}")
+            read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done),
+            damage, given,
+        )  # fmt: skip
+    tiles = record["metrics"]["tiles"]
+    per_s = tiles / max(record["wall_s"], 1e-9)
+    screen.print(f"{tiles} tiles in {record['wall_s']:.1f} s ({per_s:.2f} a second), digest {record['digest']}: {out}")
 
 
 @app.command()
@@ -76,10 +94,14 @@ def show(
     size: Size = None,
     device: Device = "auto",
     change: Change = None,
+    dem: Dem = None,
+    cover: Cover = None,
+    cover_legend: CoverLegend = "worldcover",
 ) -> None:
     """Draw tiles on one page: true colour, false colour, classes, relief."""
     from synth.contact_sheet import write_contact_sheet
     from synth.corpus import asked_recipe, read_corpus
+    from synth.scene.given import read_given
     from synth.spec.device import pick_device
     from synth.stream import stream_tiles
 
@@ -90,7 +112,8 @@ def show(
         tiles = read_corpus(corpus)
     else:
         asked = asked_recipe(read_scene_recipe(str(recipe), change), sensor, size)
-        tiles = stream_tiles(asked, seed, batch=1, device=pick_device(device))
+        given = read_given(dem, cover, cover_legend)
+        tiles = stream_tiles(asked, seed, batch=1, device=pick_device(device), given=given)
     shown = []
     with _bar("synth show", count) as (progress, task):
         for tile in islice(tiles, count):

@@ -30,6 +30,7 @@ from synth.instrument.invented import INVENTED
 from synth.instrument.product import to_dn
 from synth.manifest import write_manifests
 from synth.render import render_dates
+from synth.scene.given import GivenLand
 from synth.spec.device import pick_device
 from synth.spec.key import SceneKey
 from synth.spec.legend import Legend
@@ -61,6 +62,7 @@ def write_corpus(
     device: str = "auto",
     progress: Progress | None = None,
     labels: LabelRecipe | None = None,
+    given: GivenLand | None = None,
 ) -> dict[str, Any]:
     """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
 
@@ -79,6 +81,7 @@ def write_corpus(
     device : auto, cpu or cuda
     progress : is told of finished scenes
     labels : what happens to the labels; None: they are perfect
+    given : real heights, real classes, or both, to grow on
 
     Returns
     -------
@@ -95,7 +98,7 @@ def write_corpus(
     if workers < 1:
         raise Refusal("--workers", "workers", workers, "1 or more processes", "write --workers 2")
     device = pick_device(device)
-    order = Order(recipe, seed, labels)
+    order = Order(recipe, seed, labels, given)
     run = Run("corpus", order.as_data(), seed)
     with whole_folder(folder) as partial:
         made: dict[int, list[Made]] = {}
@@ -115,21 +118,23 @@ def write_corpus(
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of the generator: a recipe, a world, and what happens to the labels."""
+    """What is asked of the generator: a recipe, a world, what happens to the labels, and real land to grow on."""
 
     recipe: SceneRecipe
     seed: int
     labels: LabelRecipe | None = None
+    given: GivenLand | None = None
 
     def as_data(self) -> dict[str, Any]:
-        """The recipe as plain data, with that of the labels where there is one."""
+        """The recipe as plain data, with that of the labels and the given land where there are any."""
         data = self.recipe.model_dump(mode="json")
-        return data if self.labels is None else data | {"labels": self.labels.model_dump(mode="json")}
+        data |= {} if self.labels is None else {"labels": self.labels.model_dump(mode="json")}
+        return data | ({} if self.given is None else {"given": self.given.name})
 
     def make(self, indices: Sequence[int], device: str) -> list[list[Tile]]:
         """All dates of some scenes, with the labels that were asked for."""
         keys = [SceneKey(self.seed, i) for i in indices]
-        scenes = render_dates(self.recipe, keys, device=device)
+        scenes = render_dates(self.recipe, keys, device=device, given=self.given)
         if self.labels is None:
             return scenes
         named = zip(scenes, keys, strict=True)
@@ -258,6 +263,7 @@ def _write_books(order: Order, made: list[Made], folder: Path, device: str) -> d
         "recipe": order.recipe.model_dump(mode="json"),
         "recipe_digest": order.recipe.digest(),
         "labels": None if order.labels is None else order.labels.model_dump(mode="json"),
+        "given": None if order.given is None else order.given.name,
         "legend": asdict(legend),
         "sensors": [sensor_as_data(sensor) for sensor in sensors],
     }
@@ -313,6 +319,9 @@ def _read_sums(folder: Path) -> dict[str, str]:
 def _compare(folder: Path, card: dict[str, Any], wanted: int, device: str) -> int:
     """Render some tiles again and refuse the first that differs from its files."""
     recipe = SceneRecipe.from_dict(card["recipe"], where=folder / CARD)
+    if card["given"] is not None:
+        mend = "verify without --render-again: the checksums tell whether files were changed"
+        raise Refusal(folder / CARD, "given", card["given"], "fiction alone, which the recipe can make again", mend)
     labels = None if card["labels"] is None else LabelRecipe.from_dict(card["labels"], where=folder / CARD)
     order = Order(recipe, card["seed"], labels)
     scenes = card["count"] // recipe.time.dates

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
+from rasterio.transform import Affine
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +20,9 @@ from synth.physics.brdf import directional_reflectance
 from synth.physics.sun import draw_sun
 from synth.physics.terrain_light import terrain_light
 from synth.scene.event import land_on
+from synth.scene.given import GivenLand
 from synth.scene.material import boa_reflectance, draw_palette, material_code
+from synth.scene.survey import survey_terrain
 from synth.scene.terrain import Terrain, grow_terrain
 from synth.scene.truth import boxes_of, ground_truth, numbered
 from synth.spec.grid import Grid
@@ -31,6 +34,8 @@ from synth.spec.tile import Tile
 
 CELLS_AT_ONCE = 2_000_000
 """fine cells x bands that are rendered together; more would leave the cache and fill the memory"""
+LOWEST_HIGHEST_M = (-300.0, 8000.0)
+"""between these heights the air is known; what lies beyond is lit as if it lay there"""
 SIDE_MULTIPLE = 32
 """planes of whole SIMD lanes: the last bit of a scene does not depend on its neighbours in the batch"""
 CLOUD_OPACITY = 0.5
@@ -38,8 +43,9 @@ CLOUD_OPACITY = 0.5
 
 
 def render(
-    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu"
-) -> list[Tile]:
+    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
+    given: GivenLand | None = None,
+) -> list[Tile]:  # fmt: skip
     """Render tiles, one a key: the first date of each scene.
 
     A scene is the same alone or in a batch, in any order and any process. On another device its integers are the
@@ -51,23 +57,30 @@ def render(
     keys : which scenes
     sensor : one for all; None draws each scene's own from the recipe
     device : where to compute; tiles stay there
+    given : real heights, real classes, or both, to grow on; tiles then lie where they lie
     """
-    return [tiles[0] for tiles in _render(recipe, keys, sensor, device, dates=1)]
+    return [tiles[0] for tiles in _render(recipe, keys, sensor, device, given, dates=1)]
 
 
 def render_dates(
-    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu"
-) -> list[list[Tile]]:
+    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
+    given: GivenLand | None = None,
+) -> list[list[Tile]]:  # fmt: skip
     """Render every date of each scene: the same ground under another season, sun, weather and camera noise.
 
     The first is what `render` makes. Where the recipe has events, later tiles carry `change` (0, or 1 + the place in
     EVENTS of what happened) and `changed` (1 unchanged, 2 changed).
     """
-    return _render(recipe, keys, sensor, device, recipe.time.dates)
+    return _render(recipe, keys, sensor, device, given, recipe.time.dates)
 
 
 def _render(
-    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None, device: str, dates: int
+    recipe: SceneRecipe,
+    keys: Sequence[SceneKey],
+    sensor: Sensor | None,
+    device: str,
+    given: GivenLand | None,
+    dates: int,
 ) -> list[list[Tile]]:
     sensors = [sensor or draw_sensor(recipe.instrument, key.at("sensor")) for key in keys]
     tiles: dict[int, list[Tile]] = {}
@@ -75,7 +88,8 @@ def _render(
         for kind in dict.fromkeys(sensors):
             mine = [i for i, s in enumerate(sensors) if s == kind]
             for part in _portions(mine, recipe, kind):
-                tiles |= zip(part, _render_alike(recipe, [keys[i] for i in part], kind, device, dates), strict=True)
+                made = _render_alike(recipe, [keys[i] for i in part], kind, device, given, dates)
+                tiles |= zip(part, made, strict=True)
     return [tiles[i] for i in range(len(keys))]
 
 
@@ -131,6 +145,17 @@ class Frame:
         """Mean over the fine cells of each pixel."""
         return functional.avg_pool2d(fine[..., self.core, self.core].float(), self.factor)
 
+    def grid(self, terrain: Terrain, scene: int, gsd_m: float, given: GivenLand | None) -> Grid:
+        """Where a scene lies: nowhere, or on given land."""
+        if given is None:
+            return Grid(self.size, self.size, gsd_m)
+        cell = float(terrain.cell_m[scene])
+        row, column = (
+            round(float(m[scene, self.margin]) / cell - 0.5) for m in (terrain.window.y_m, terrain.window.x_m)
+        )
+        x, y = given.corner(row, column, cell)
+        return Grid(self.size, self.size, gsd_m, given.crs, Affine(gsd_m, 0.0, x, 0.0, -gsd_m, y))
+
     def in_the_middle(self, fine: Tensor) -> Tensor:
         """The fine cell in the middle of each pixel."""
         centre = slice(self.margin + self.factor // 2, self.core.stop, self.factor)
@@ -139,23 +164,26 @@ class Frame:
 
 @torch.inference_mode()
 def _render_alike(
-    recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, device: str, dates: int
+    recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, device: str, given: GivenLand | None, dates: int
 ) -> list[list[Tile]]:
     """All dates of scenes that one sensor sees."""
     frame = Frame.of(recipe, sensor)
     gsd_m = torch.tensor([_draw_gsd(recipe, sensor, key) for key in keys], device=device)
-    terrain = grow_terrain(recipe.terrain, keys, frame.side, frame.side, gsd_m / frame.factor, device)
-    series = [_see(recipe, keys, sensor, frame, terrain, number, gsd_m, device) for number in range(dates)]
+    size = (frame.side, frame.side, gsd_m / frame.factor, device)
+    terrain = survey_terrain(given, recipe.terrain, keys, *size) if given else grow_terrain(recipe.terrain, keys, *size)
+    grids = [frame.grid(terrain, n, gsd, given) for n, gsd in enumerate(gsd_m.tolist())]
+    series = [_see(recipe, keys, sensor, frame, terrain, number, grids, device) for number in range(dates)]
     return [list(tiles) for tiles in zip(*series, strict=True)]
 
 
 def _see(
     recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, frame: Frame, terrain: Terrain, number: int,
-    gsd_m: Tensor, device: str,
+    grids: list[Grid], device: str,
 ) -> list[Tile]:  # fmt: skip
     """See the ground of every scene on its date `number`."""
     views = keys if number == 0 else [key.at("date", number) for key in keys]
     cell_m, time = terrain.cell_m, recipe.time
+    gsd_m = torch.tensor([grid.gsd_m for grid in grids], device=device)
     # what is there
     day = land_on(recipe, terrain, keys, number)
     cover = day.cover
@@ -169,19 +197,21 @@ def _see(
     # what reaches the aperture
     air = draw_atmosphere(recipe.air, views).to(device)
     light = terrain_light(cover.surface_m, cell_m, sun, recipe.light.relief)
-    sky = toa_reflectance(boa, terrain.elevation_m, cell_m, sun, air, sensor, light)
+    surface_m = cover.surface_m.clamp(*LOWEST_HIGHEST_M)
+    sky = toa_reflectance(boa, surface_m, cell_m, sun, air, sensor, light)
     # what is recorded
     optics = draw_optics(recipe.instrument, sensor, views)
     detector = draw_detector(recipe.instrument, optics, views)
     signal = record(observe(sky.toa_reflectance, optics, frame.factor, frame.margin), detector, sun.sza_deg)
     # what a user downloads
-    elevation_m = frame.on_pixels(terrain.elevation_m)
-    product = boa_correction(signal, sun, air, sensor, recipe.air, gsd_m, elevation_m, frame.on_pixels(sky.aot550))
+    height_m, aot550 = frame.on_pixels(surface_m), frame.on_pixels(sky.aot550)
+    product = boa_correction(signal, sun, air, sensor, recipe.air, gsd_m, height_m, aot550)
     if recipe.instrument.quantise:
         product = from_dn(to_dn(product, sensor), sensor)
     cloud = frame.on_pixels(sky.cloud_opacity)
     mass = cover.cropped(frame.core).abundance(frame.factor) * (cloud < CLOUD_OPACITY)[:, None]
-    layers = {"elevation_m": elevation_m, "cloud": cloud, "material": frame.in_the_middle(material_code(cover, bands))}
+    layers = {"elevation_m": frame.on_pixels(terrain.elevation_m), "cloud": cloud}
+    layers["material"] = frame.in_the_middle(material_code(cover, bands))
     for name, plane in ground_truth(recipe.truth.layers, terrain, cover, palette).items():
         layers[name] = frame.on_pixels(plane) if plane.is_floating_point() else numbered(frame.in_the_middle(plane))
     layers = {name: layers[name] for name in recipe.truth.layers}
@@ -202,7 +232,7 @@ def _see(
             mass=mass[i],
             sensor=sensor,
             legend=TERRAFICTA,
-            grid=Grid(size, size, float(gsd_m[i])),
+            grid=grids[i],
             level="TOA" if recipe.air.correction == "none" else "BOA",
             date=day.moments[i].date.isoformat() if time.dates > 1 else None,
             facts=shared | {"seed": key.seed, "index": key.index} | facts[i] | optics.facts(i) | detector.facts(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synth.render import render
+from synth.scene.given import GivenLand
 from synth.spec.key import SceneKey
 from synth.spec.recipe import SceneRecipe
 from synth.spec.sensor import Sensor
@@ -12,8 +13,9 @@ from synth.spec.tile import Tile
 
 
 def stream_tiles(
-    recipe: SceneRecipe, seed: int, start: int = 0, batch: int = 8, device: str = "cpu", sensor: Sensor | None = None
-) -> Iterator[Tile]:
+    recipe: SceneRecipe, seed: int, start: int = 0, batch: int = 8, device: str = "cpu", sensor: Sensor | None = None,
+    given: GivenLand | None = None,
+) -> Iterator[Tile]:  # fmt: skip
     """Scenes `start`, `start` + 1, ... of a world, for ever.
 
     Parameters
@@ -23,7 +25,8 @@ def stream_tiles(
     batch : scenes that are rendered together; it changes nothing but the speed
     device : where the tiles are made and stay
     sensor : one for all; None draws each scene's own
+    given : real land to grow on
     """
     while True:
-        yield from render(recipe, [SceneKey(seed, start + i) for i in range(batch)], sensor, device)
+        yield from render(recipe, [SceneKey(seed, start + i) for i in range(batch)], sensor, device, given)
         start += batch

@@ -8,8 +8,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ["synth", "pretrain", "finetune", "eval"]
 ROOMS = [
-    "spec", "scene", "physics", "instrument", "render", "degrade", "geotiff", "manifest", "corpus", "stream", "contact_sheet",
-    "commands",
+    "spec", "scene", "physics", "instrument", "render", "degrade", "geotiff", "manifest", "corpus", "stream",
+    "contact_sheet", "commands",
 ]  # fmt: skip
 DOORS = {"spec", "render", "degrade", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""

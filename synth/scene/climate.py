@@ -79,6 +79,13 @@ class Climate:
         return warm * moist
 
     @property
+    def planted_tree(self) -> str:
+        """The class of the trees that people plant in gardens and hedges."""
+        if self.kind in ("tundra", "boreal"):
+            return "needleleaf_forest"
+        return "evergreen_forest" if self.kind in ("mediterranean", "monsoon", "rainforest") else "deciduous_forest"
+
+    @property
     def dry_summer(self) -> float:
         """0 .. 1: depth of a dry season at the height of the growing cycle (maquis, evergreen oak)."""
         return self.drought * max(0.0, -math.cos(2 * math.pi * BIOMES[self.kind].driest))

@@ -49,6 +49,7 @@ class LandCover:
     surface_m : (N, H, W) height of the ground, level where water stands on it [m]
     crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
     row : (N, H, W) direction of the rows of a field [rad] as in `synth/scene/crop.py`; 0 elsewhere
+    bridge : (N, H, W) bool, road over a river
     window : of the world, which it covers
     facts : what was drawn for each scene
     legend : of `cover`
@@ -61,9 +62,15 @@ class LandCover:
     surface_m: Tensor
     crop: Tensor
     row: Tensor
+    bridge: Tensor
     window: Window
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
+
+    @property
+    def building(self) -> Tensor:
+        """(N, H, W) int64 identity of the building a cell belongs to, that of its lot; 0: none."""
+        return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
 
     def planes(self) -> list[Tensor]:
         """Its fields (N, H, W), in order."""
@@ -124,6 +131,8 @@ def grow_landcover(
     fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
     wild = natural_cover(climates, terrain, habitat, water, fire, favour)
     cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice, years)
+    if terrain.wish is not None:
+        cover, parcel = terrain.wish.conformed(cover, parcel, climates, terrain.window, keys)
     drowned = flood(terrain, water, moments, keys)
     surface = water.surface_m
     if drowned is not None:
@@ -141,15 +150,9 @@ def grow_landcover(
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
+    bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]
-    return LandCover(cover, parcel, vigour, height, surface, crop, row, terrain.window, facts)
-
-
-def _tree_of(climate: Climate) -> str:
-    """The class of the trees that people plant in gardens and hedges."""
-    if climate.kind in ("tundra", "boreal"):
-        return "needleleaf_forest"
-    return "evergreen_forest" if climate.kind in ("mediterranean", "monsoon", "rainforest") else "deciduous_forest"
+    return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, terrain.window, facts)
 
 
 def _compose(
@@ -182,7 +185,7 @@ def _compose(
     dug = pits.pit | pits.lake | pits.heap
     stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
     cover = stands.cover
-    tree = torch.tensor([at(_tree_of(c)) for c in climates], device=device)[:, None, None]
+    tree = torch.tensor([at(c.planted_tree) for c in climates], device=device)[:, None, None]
     fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, years)
     lay(fields.inside, fields.cover)
     swath = clear_swaths(climates, terrain, among(cover, (*FORESTS, "plantation")), keys, dice)

@@ -17,6 +17,7 @@ from synth.scene.glacier import carve_troughs
 from synth.scene.ground import Ground, raise_ground
 from synth.scene.landform import Landform, draw_landform
 from synth.scene.river_system import grow_drainage, node_spacing, wander
+from synth.scene.wish import Wish
 from synth.spec.key import SceneKey
 from synth.spec.recipe import TerrainRecipe
 from synth.spec.refusal import Refusal
@@ -49,6 +50,7 @@ class Terrain:
     reference_m : (N, P) heights of the world around the origin, by which ranks are taken [m]
     facts : what was drawn for each scene
     far : the same world as `fovea` sees it, by which shares are taken; None in that look itself
+    wish : what a given class map allows; None where there is none
     """
 
     elevation_m: Tensor
@@ -68,6 +70,7 @@ class Terrain:
     reference_m: Tensor
     facts: list[dict[str, Any]] = field(default_factory=list)
     far: Terrain | None = None
+    wish: Wish | None = None
 
 
 def fovea(forms: Sequence[Landform], device: torch.device | str) -> Window:
@@ -137,12 +140,12 @@ def grow_terrain(
     axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
     rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
     reference_m = seen.elevation_m.flatten(1)
-    far = _terrain(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, facts)
+    far = terrain_of(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, facts)
     inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
-    return replace(_terrain(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
+    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
 
 
-def _terrain(
+def terrain_of(
     ground: Ground,
     rise_y: Tensor,
     rise_x: Tensor,
@@ -151,6 +154,7 @@ def _terrain(
     reference_m: Tensor,
     facts: list[dict[str, Any]],
 ) -> Terrain:
+    """The terrain of a ground (N, H, W) and its rise towards the south and the east, over run."""
     slope = torch.sqrt(rise_y * rise_y + rise_x * rise_x)
     return Terrain(
         **vars(ground),

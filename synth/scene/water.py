@@ -20,7 +20,9 @@ from synth.spec.key import SceneKey
 
 RUNNING_WIDTH_M = (0.8, 2.6)
 """channels narrower than this carry no water that could be seen [m]: in mountains, and on plains, which are drained"""
-DAMS = {"glacial": 0.2, "karst": 0.0, "coast": 0.0}
+SURVEYED = "surveyed"
+"""style of given ground: nobody knows where its lakes stand, so only its rivers carry water"""
+DAMS = {SURVEYED: 0.0, "glacial": 0.2, "karst": 0.0, "coast": 0.0}
 """how many dams a valley has, per share of water asked for; moraines in glacial land, and 0.05 elsewhere"""
 DRY_BED = 0.2
 """below this moisture rivers run only after rain: their beds are sand"""
@@ -152,7 +154,8 @@ def _levels(
         sea = float(keys[n].at("water", "sea").rng().random()) < full
         left = missing[n] - (asked[n] * (HIGH_SEAS - full) / (1 - full) if full < 1 and tide else 0.0)
         last = int(torch.searchsorted(flooded[n], left.clamp(min=0.0)))
-        lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if left > 0 else NO_LEVEL_M
+        known = terrain.facts[n]["style"] != SURVEYED
+        lake = float(ranked[n, min(last, wet.shape[1] - 1)]) if left > 0 and known else NO_LEVEL_M
         levels.append(-0.5 * tide if sea else min(lake, -0.5 * tide) if tide else lake)
         salt.append(sea or (tide > 0 and water > 0))
     return levels, salt, keep

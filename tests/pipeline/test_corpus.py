@@ -42,7 +42,9 @@ def fabricate(
         camera = sensor or draw_sensor(recipe.instrument, key)
         rng = key.at("fabricate").rng()
         image = torch.from_numpy(rng.random((len(camera), size, size)).astype(np.float32) * 0.8)
-        mass = torch.from_numpy(rng.multinomial(4, [1 / len(TERRAFICTA)] * len(TERRAFICTA), (size, size)).astype(np.float32) / 4).movedim(-1, 0)
+        mass = torch.from_numpy(
+            rng.multinomial(4, [1 / len(TERRAFICTA)] * len(TERRAFICTA), (size, size)).astype(np.float32) / 4
+        ).movedim(-1, 0)
         mass[:, 0, 0] = 0
         valid = torch.ones(size, size, dtype=torch.bool)
         valid[3, 5] = False
@@ -66,7 +68,9 @@ def fabricate(
     return tiles
 
 
-def fabricate_dates(recipe: SceneRecipe, keys: Sequence[SceneKey], device: str = "cpu") -> list[list[Tile]]:
+def fabricate_dates(
+    recipe: SceneRecipe, keys: Sequence[SceneKey], device: str = "cpu", given: None = None
+) -> list[list[Tile]]:
     return [[tile] for tile in fabricate(recipe, keys, device=device)]
 
 

@@ -8,8 +8,11 @@ import rasterio
 import torch
 from rasterio.transform import Affine, from_origin
 
+from synth.render import render
 from synth.scene.given import GivenLand, lay_out, read_given
+from synth.spec.crosswalk import crosswalk_to
 from synth.spec.key import SceneKey
+from synth.spec.recipe import SceneRecipe, read_scene_recipe
 from synth.spec.refusal import Refusal
 
 UTM = from_origin(600_000, 4_000_000, 30.0, 30.0)
@@ -129,3 +132,54 @@ def test_strange_classes_are_refused(tmp_path: Path) -> None:
         read_given(None, cover, "worldcover")
     with pytest.raises(Refusal, match="check the path"):
         read_given(tmp_path / "nowhere.tif", None)
+
+
+# --- scenes on given land ---------------------------------------------------------------------------------------------
+
+
+def recipe(**changes: object) -> SceneRecipe:
+    base = {"size_px": 32, "gsd_m": (20.0, 20.0)}
+    return read_scene_recipe("tier0").model_copy(update=base | changes)
+
+
+def test_a_scene_keeps_the_heights_it_is_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rough = np.kron(rng.normal(0, 60, (15, 19)), np.ones((8, 8)))[:120, :150]
+    land = read_given(write(tmp_path / "dem.tif", (plane() + rough).astype(np.float32)), None)
+    assert land is not None
+    assert land.elevation_m is not None
+    keys = [SceneKey(2, i) for i in range(4)]
+    tiles = render(recipe(), keys, given=land)
+    for key, tile in zip(keys, tiles, strict=True):
+        assert tile.grid.crs == land.crs
+        assert tile.grid.transform is not None
+        x, y = tile.grid.transform * (16, 16)
+        row, column = (4_000_000 - y) / 30, (x - 600_000) / 30
+        near = land.elevation_m[int(row) - 2 : int(row) + 3, int(column) - 2 : int(column) + 3]
+        found = float(tile.layers["elevation_m"][16, 16])
+        assert float(near.min()) - 20 < found < float(near.max()) + 20
+        (alone,) = render(recipe(), [key], given=land)
+        assert torch.equal(alone.image, tile.image)
+        assert torch.equal(alone.mass, tile.mass)
+
+
+@pytest.mark.parametrize("heights", [True, False])
+def test_a_scene_keeps_to_the_class_map(tmp_path: Path, heights: bool) -> None:
+    codes = np.full((120, 150), 10, np.uint8)
+    codes[:, 50:100], codes[60:, 100:], codes[:60, 100:] = 40, 50, 80
+    dem = write(tmp_path / "dem.tif", plane()) if heights else None
+    land = read_given(dem, write(tmp_path / "cover.tif", codes), "worldcover")
+    assert land is not None
+    walk = crosswalk_to("worldcover")
+    theirs = walk.target
+    for tile in render(recipe(), [SceneKey(4, i) for i in range(5)], given=land):
+        assert tile.grid.transform is not None
+        x, y = tile.grid.transform * (0.5, 0.5)
+        middle = torch.arange(32) * 20.0
+        asked = land.cover_at(4_000_000 - y + middle, x - 600_000 + middle)
+        may = (walk.matrix() > 0).float()[asked].permute(2, 0, 1)
+        inside = (may * tile.mass).sum(0)  # pixels on a border hold two classes
+        assert float((inside > 0.99).float().mean()) > 0.9
+        assert set(asked.unique().tolist()) <= {
+            theirs.index(n) for n in ("tree_cover", "cropland", "built_up", "water")
+        }
