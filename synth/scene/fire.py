@@ -38,7 +38,7 @@ def draw_burnt_share(climate: Climate, key: SceneKey) -> float:
     chosen by us, in the order of Giglio et al. 2013, doi:10.1002/jgrg.20042.
     """
     struck, size = key.at("cover", "fire").rng().random(2)
-    return float(0.02 + 0.35 * size**2) if struck < BIOMES[climate.kind].fire else 0.0
+    return float(0.01 + 0.25 * size**3) if struck < BIOMES[climate.kind].fire else 0.0
 
 
 def burn(

@@ -142,7 +142,7 @@ class CoverRecipe(Recipe):
     """share of the ground fit for trees, and not farmed, that is planted with them in rows"""
     clearcut: ShareSpan = (0.0, 0.3)
     """share of the forest that was felled in the last decades"""
-    quarry: ShareSpan = (0.0, 0.03)
+    quarry: ShareSpan = (0.0, 0.015)
     """share of the ground dug up in quarries and open-cast mines, up to about 0.1"""
     canal: ShareSpan = (0.0, 0.6)
     """share of the possible canals of farmed lowland that were dug"""
