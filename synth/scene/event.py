@@ -232,7 +232,7 @@ def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float)
         up = Points(points.y_m + run_m * (south / steep), points.x_m + run_m * (east / steep), points.cell_m)
         cells = voronoi(up, spacing, word)
         slid |= (uniform(cells.identity, 3) < 0.6 * event.dose) & (cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m))
-    slid &= (terrain.slope[n] > SLIDE_SLOPE) & ~_among(cover.cover, ("water", "building", "snow"))
+    slid &= (terrain.slope[n] > SLIDE_SLOPE) & ~_among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
     stage = TERRAFICTA.index("bare_soil" if age < 3 else "grassland")
     return replace(
         cover,

@@ -202,6 +202,7 @@ def _compose(
     yard = torch.where(garden < 0.45, at("pasture"), yard)
     yard = torch.where((habitat.grain > 1.1) & (habitat.moisture > 0.3), tree, yard)
     yard = torch.where(habitat.summer_c < 7.0, torch.where(garden < 0.6, at("grassland"), at("bare_soil")), yard)
+    yard = torch.where(town.park & (yard != tree) & (habitat.summer_c >= 7.0), at("park"), yard)
     lay(town.inside, torch.where(habitat.moisture < 0.25, at("bare_soil"), yard))
     lay(town.roof, "building")
     lay(water.shore, "sand")

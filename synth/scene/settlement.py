@@ -45,6 +45,7 @@ class Settlement:
     road : bool, main roads and streets
     main_road : bool, roads that cross rivers
     roof : bool
+    park : bool, quarters that are kept green
     garden : 0..1, which of the open covers a yard has
     lot : int64 identity of the lot
     height_m : of the roof above the ground [m]
@@ -54,6 +55,7 @@ class Settlement:
     road: Tensor
     main_road: Tensor
     roof: Tensor
+    park: Tensor
     garden: Tensor
     lot: Tensor
     height_m: Tensor
@@ -132,7 +134,7 @@ def settle(
     bend = fbm(terrain.window, per_scene([250.0] * len(keys), device), hashed(word, 4), 2)
     name = torch.where(town > farm, roads.junction, blocks.junction)
     cells = Places.where(inside)
-    street, roof, garden, lot, height = _build(terrain, plans, cells, name, rank, bend, dice)
+    street, roof, park, garden, lot, height = _build(terrain, plans, cells, name, rank, bend, dice)
 
     lanes = planes([1.6 * p.street_m for p in plans], device)
     people = planes([float(c.settlement > 0.004 or c.farmland * c.arable > 0.02) for c in climates], device)
@@ -141,13 +143,14 @@ def settle(
     yard_id = torch.where(road, hashed(roads.identity, 11), cells.onto(lot, 0)) | (1 << 34)
     roof = cells.onto(roof, False) & ~road
     tall = torch.where(roof, cells.onto(height, 0.0), 0.0)
-    return Settlement(inside, road, main_road, roof, cells.onto(garden, 0.0), yard_id, tall)
+    green = cells.onto(park, False) & ~road
+    return Settlement(inside, road, main_road, roof, green, cells.onto(garden, 0.0), yard_id, tall)
 
 
 def _build(
     terrain: Terrain, plans: Sequence[TownPlan], cells: Places, name: Tensor, rank: Tensor, bend: Tensor, dice: Tensor
 ) -> tuple[Tensor, ...]:
-    """Street, roof, garden, lot and roof height of the built-up cells (M,)."""
+    """Street, roof, park, garden, lot and roof height of the built-up cells (M,)."""
     device, scene = rank.device, cells.scene
 
     def number(values: Sequence[float]) -> Tensor:
@@ -191,4 +194,4 @@ def _build(
     height = torch.where(works, 6 + 6 * own, 2.5 + 3.0 * floors)
     garden = uniform(lot, 4)
     garden = torch.where(park, 0.3 + 0.5 * garden, torch.where(works, 0.5 + 0.5 * garden, garden))
-    return from_street < half_street, roof, garden, lot, height
+    return from_street < half_street, roof, park, garden, lot, height

@@ -37,7 +37,7 @@ def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palet
         "building_height_m": lambda: torch.where(roof, cover.height_m, 0.0),
         "ndvi": lambda: ndvi(cover, palette),
         "lai": lambda: leaf_area_index(cover, palette),
-        "building": lambda: torch.where(roof, cover.parcel, 0),
+        "building": lambda: cover.building,
     }
     return {name: makers[name]() for name in names if name in makers}
 
