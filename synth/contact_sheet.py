@@ -35,7 +35,7 @@ def write_contact_sheet(tiles: Sequence[Tile], path: Path) -> None:
     for axis, title in zip(axes[0], COLUMNS, strict=True):
         axis.set_title(title, fontsize=8)
     for row, tile in zip(axes, tiles, strict=True):
-        pictures = (true_colour(tile), false_colour(tile), class_colours(tile), _relief(tile))
+        pictures = (true_colour(tile), false_colour(tile), class_colours(tile), relief(tile))
         for axis, picture in zip(row, pictures, strict=True):
             axis.set_axis_off()
             if picture is not None:
@@ -80,7 +80,8 @@ def hillshade(elevation_m: Tensor, gsd_m: float) -> Picture:
     return np.repeat(light.clamp(0, 1).numpy().astype(np.float32)[..., None], 3, axis=-1)
 
 
-def _relief(tile: Tile) -> Picture | None:
+def relief(tile: Tile) -> Picture | None:
+    """Shaded relief; None where the tile has no elevation."""
     elevation_m = tile.layers.get("elevation_m")
     return None if elevation_m is None else hillshade(elevation_m, tile.grid.gsd_m)
 
