@@ -29,7 +29,7 @@ class Climate:
     warmth : 0 tundra .. 1 tropics, at the lowest ground
     season : share of the growing cycle that has passed
     drought : 0 no dry season .. 1 one that parches everything
-    water, farmland, settlement, plantation, clearcut, quarry, canal, power_line : shares as in `CoverRecipe`
+    water .. greenery : shares as in `CoverRecipe`
     field_m : side of a typical field [m]
     conifer : -1 .. 1, what the region's forests lean to beside climate
     """
@@ -50,6 +50,8 @@ class Climate:
     quarry: float = 0.0
     canal: float = 0.0
     power_line: float = 0.0
+    industry: float = 0.0
+    greenery: float = 0.0
 
     @property
     def summer_c(self) -> float:
@@ -141,4 +143,6 @@ def draw_climate(recipe: CoverRecipe, key: SceneKey) -> Climate:
         quarry=between("quarry", recipe.quarry, 3.0),
         canal=between("canal", recipe.canal, 2.0),
         power_line=between("power_line", recipe.power_line),
+        industry=between("industry", recipe.industry, 1.5),
+        greenery=between("greenery", recipe.greenery),
     )

@@ -69,7 +69,7 @@ class LandCover:
 
     @property
     def building(self) -> Tensor:
-        """(N, H, W) int64 identity of the building a cell belongs to, that of its lot; 0: none."""
+        """(N, H, W) int64 identity of the building a cell belongs to; 0: none."""
         return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
 
     def planes(self) -> list[Tensor]:
@@ -196,7 +196,7 @@ def _compose(
     lay(canal | pits.lake, "water")
 
     # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
-    garden = 0.3 * town.garden + 0.7 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
+    garden = 0.5 * town.garden + 0.5 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
     yard = torch.where(garden < 0.8, at("road"), at("bare_soil"))
     yard = torch.where(garden < 0.6, tree, yard)
     yard = torch.where(garden < 0.45, at("pasture"), yard)

@@ -148,6 +148,10 @@ class CoverRecipe(Recipe):
     """share of the possible canals of farmed lowland that were dug"""
     power_line: ShareSpan = (0.0, 0.5)
     """share of the possible power lines that were built, as swaths through forest"""
+    industry: ShareSpan = (0.0, 0.4)
+    """share of the street blocks outside old towns that are works"""
+    greenery: ShareSpan = (0.02, 0.2)
+    """share of the street blocks that are parks"""
     shares: dict[str, float] = {}
     """share of the natural ground that a class has in the mean of a corpus; classes not named have what grows there"""
 

@@ -1,5 +1,6 @@
 """Settlements: roofs have names and stand on dry, gentle ground; roads are over rivers only as bridges."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -24,6 +25,14 @@ def _grown(cell_m: float, size: int) -> tuple[Terrain, LandCover]:
     keys = [SceneKey(7, i) for i in range(SCENES)]
     terrain = grow_terrain(TerrainRecipe(), keys, size, size, torch.full((SCENES,), cell_m))
     return terrain, grow_landcover(BUILT, terrain, keys)
+
+
+@dataclass(frozen=True)
+class Before:
+    """What stood: cells that are built on, and the land."""
+
+    now: torch.Tensor
+    cover: LandCover
 
 
 def _is(cover: LandCover, name: str) -> torch.Tensor:
@@ -72,3 +81,50 @@ def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
     for name in ("building", "bridge"):
         one, two = (getattr(cover, name) for cover in seen)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
+
+
+def test_towns_grow_and_change_nothing_that_stands() -> None:
+    keys = [SceneKey(8, i) for i in range(12)]
+    terrain = grow_terrain(TerrainRecipe(), keys, 128, 128, torch.full((12,), 8.0))
+    built, before = [TERRAFICTA.index(name) for name in ("building", "road")], None
+    shares = []
+    for share in (0.02, 0.08, 0.2, 0.4):
+        cover = grow_landcover(CoverRecipe(settlement=(share, share)), terrain, keys)
+        now = torch.isin(cover.cover.long(), torch.tensor(built))
+        shares.append(float(now.float().mean()))
+        if before is not None:
+            gone = before.now & ~now
+            assert float(gone.float().mean()) < 3e-3 * float(
+                now.float().mean()
+            )  # tracks of fields that were built over
+            kept = (before.cover.building != 0) & (cover.building != 0)
+            assert torch.equal(before.cover.building[kept], cover.building[kept])
+        before = Before(now, cover)
+    assert shares == sorted(shares)
+    assert shares[-1] > 2 * shares[0]
+
+
+def test_towns_take_at_least_half_of_the_ground_asked_for() -> None:
+    keys = [SceneKey(9, i) for i in range(96)]
+    settled, asked = [], []
+    for part in range(0, len(keys), 24):
+        own = keys[part : part + 24]
+        terrain = grow_terrain(
+            TerrainRecipe(relief_m=(50, 200), styles=("fluvial",)), own, 64, 64, torch.full((24,), 60.0)
+        )
+        recipe = CoverRecipe(settlement=(0.2, 0.2), water=(0, 0), farmland=(0, 0), climates=("temperate",))
+        cover = grow_landcover(recipe, terrain, own)
+        parcel = cover.parcel >> 34 == 1
+        settled.append(float(parcel.float().mean()))
+        asked.append(0.2)
+    assert sum(settled) > 0.5 * sum(asked)
+    assert sum(settled) < 1.5 * sum(asked)
+
+
+def test_areas_of_towns_have_the_tail_of_zipf() -> None:
+    """Areas of the customary towns go as 1 / u: the share larger than a falls as 1 / a up to 20 times the least."""
+    u = uniform(hashed(torch.tensor(3), torch.arange(200_000)), 1)
+    area = (u + 0.05).rsqrt() ** 2
+    larger = torch.tensor([float((area > a).float().mean()) for a in (1.5, 3.0, 6.0)])
+    slope = torch.diff((larger + 0.05).log()) / torch.log(torch.tensor(2.0))
+    torch.testing.assert_close(slope, torch.full((2,), -1.0), atol=0.03, rtol=0)
