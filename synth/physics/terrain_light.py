@@ -13,6 +13,8 @@ from synth.physics.sun import Sun
 
 SKY_DIRECTIONS = 12
 """azimuths of the horizon that the sky view is summed over"""
+STEEPEST = 0.7
+"""slope at which the sides of objects are lit at most: from above, walls are not seen, and crowns are rough"""
 SKY_POOL = 4
 """sky view is smooth: it is computed on cells this many times coarser"""
 
@@ -31,14 +33,17 @@ class TerrainLight:
     sky_view: Tensor
 
 
-def terrain_light(elevation_m: Tensor, cell_m: Tensor, sun: Sun, relief: float = 1.0) -> TerrainLight | None:
-    """Light on the relief `relief * elevation_m`; None for flat light (relief 0).
+def terrain_light(
+    elevation_m: Tensor, cell_m: Tensor, sun: Sun, relief: float = 1.0, objects_m: Tensor | None = None
+) -> TerrainLight | None:
+    """Light on the relief `relief * elevation_m`, and on what stands on it; None for flat light (relief 0).
 
     Parameters
     ----------
     elevation_m : (N, H, W), row 0 in the north [m]
     cell_m : (N,) side of a cell [m]
-    relief : 0 flattens the ground, 1 leaves it
+    relief : 0 flattens the ground and what stands on it, 1 leaves it
+    objects_m : (N, H, W) height of roofs and crowns, which shade the ground and have a lit and a shaded side [m]
 
     Error
     -----
@@ -52,7 +57,13 @@ def terrain_light(elevation_m: Tensor, cell_m: Tensor, sun: Sun, relief: float =
     if relief == 0:
         return None
     height = elevation_m * relief
-    direct = cos_incidence_ratio(height, cell_m, sun) * lit(height, cell_m, sun)
+    if objects_m is None:
+        direct = cos_incidence_ratio(*gradient(height, cell_m), sun) * lit(height, cell_m, sun)
+    else:
+        objects = objects_m * relief
+        ground, rise = gradient(height, cell_m), gradient(objects, cell_m)
+        east, north = (g + r.clamp(-STEEPEST, STEEPEST) for g, r in zip(ground, rise, strict=True))
+        direct = cos_incidence_ratio(east, north, sun) * lit(height + objects, cell_m, sun)
     return TerrainLight(direct, sky_view(height, cell_m))
 
 
@@ -69,11 +80,10 @@ def gradient(height_m: Tensor, cell_m: Tensor) -> tuple[Tensor, Tensor]:
     return east, north
 
 
-def cos_incidence_ratio(height_m: Tensor, cell_m: Tensor, sun: Sun) -> Tensor:
-    """cos(incidence) / cos(sza) (N, H, W), 0 where the ground faces away from the sun."""
-    east, north = gradient(height_m, cell_m)
-    azimuth = torch.deg2rad(sun.saa_deg.to(height_m))
-    tangent = torch.tan(torch.deg2rad(sun.sza_deg.to(height_m)))
+def cos_incidence_ratio(east: Tensor, north: Tensor, sun: Sun) -> Tensor:
+    """cos(incidence) / cos(sza) (N, H, W) on slopes towards east and north, 0 where they face away from the sun."""
+    azimuth = torch.deg2rad(sun.saa_deg.to(east))
+    tangent = torch.tan(torch.deg2rad(sun.sza_deg.to(east)))
     to_east, to_north = ((tangent * f(azimuth))[:, None, None] for f in (torch.sin, torch.cos))
     return ((1 - to_east * east - to_north * north) * (1 + east * east + north * north).rsqrt()).clamp(min=0)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from synth.scene.climate import Climate, draw_climate
 from synth.scene.corridor import clear_swaths, dig_canals
+from synth.scene.crown import crowned, seen
 from synth.scene.field import Blocks, farm, lay_blocks, sow
 from synth.scene.fire import burn
 from synth.scene.flood import flood
@@ -30,8 +31,11 @@ from synth.spec.refusal import Refusal
 
 CROWNS = {
     "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,
+    "orchard": 0.25,
 }  # fmt: skip
 """height of the crowns of each kind of forest, over that of a broadleaved one"""
+OPEN_GROWN = 0.4
+"""height of the trees of gardens, hedges and estates, over that of a forest"""
 UNTILLED = ("wetland", "mangrove", "snow")
 """wild ground that is not ploughed"""
 
@@ -71,6 +75,11 @@ class LandCover:
     def building(self) -> Tensor:
         """(N, H, W) int64 identity of the building a cell belongs to; 0: none."""
         return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
+
+    def objects_m(self) -> Tensor | None:
+        """(N, H, W) what of roofs and crowns stands in the light [m]; None where no cell is small enough to show it."""
+        shown = seen(self.window.cell_m)
+        return shown[:, None, None] * self.height_m if bool((shown > 0).any()) else None
 
     def planes(self) -> list[Tensor]:
         """Its fields (N, H, W), in order."""
@@ -149,6 +158,8 @@ def grow_landcover(
     vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
+    crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
+    crowns = crowned(terrain.window, cover, crowns)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]

@@ -20,6 +20,8 @@ STEEPEST = 0.3
 """slope above which nobody builds"""
 CUSTOMARY = 0.08
 """share of settled ground at which a town has its customary radius; its old quarters are laid out for that"""
+FARMSTEADS = 0.5
+"""share of the corners of blocks with a farmstead, where all is farmed"""
 REACH = 0.21
 """radius of a town of middling size, over the distance of roads, at a settled share of 1: what makes the towns of a
 corpus take the share asked for"""
@@ -86,7 +88,9 @@ def settle(
     ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(word, 3), 6, 0.7)
     size = wide * REACH * (uniform(meeting, 1) + 0.05).rsqrt() * ragged.clamp(min=0.2)
     town = 1 - way / (size * planes([math.sqrt(c.settlement) for c in climates], device)).clamp(min=1.0)
-    farms = planes([0.8 * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable) for c in climates], device)
+    farms = planes(
+        [FARMSTEADS * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable) for c in climates], device
+    )
     yard = torch.where(uniform(blocks.junction, 2) < farms, 25.0 + 70.0 * uniform(blocks.junction, 3) ** 2, 0.0)
     farmstead = blocks.junction_m < yard
     inside = ((town > 0) | farmstead) & (terrain.slope < STEEPEST) & dry

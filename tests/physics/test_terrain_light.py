@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from synth.physics.sun import Sun
-from synth.physics.terrain_light import cos_incidence_ratio, lit, sky_view, terrain_light
+from synth.physics.terrain_light import cos_incidence_ratio, gradient, lit, sky_view, terrain_light
 
 CELL = torch.tensor([10.0])
 SIZE = 128
@@ -27,7 +27,7 @@ def _plane(slope_deg, aspect_deg):
 def test_an_inclined_plane_takes_the_cosine_of_incidence(slope, aspect, sza, saa):
     s, z, difference = (math.radians(v) for v in (slope, sza, saa - aspect))
     incidence = math.cos(z) * math.cos(s) + math.sin(z) * math.sin(s) * math.cos(difference)
-    ratio = cos_incidence_ratio(_plane(slope, aspect), CELL, _sun(sza, saa))
+    ratio = cos_incidence_ratio(*gradient(_plane(slope, aspect), CELL), _sun(sza, saa))
     assert ratio.numpy() == pytest.approx(max(incidence, 0) / math.cos(z), abs=2e-4)
 
 
@@ -69,7 +69,7 @@ def test_the_beam_brings_the_same_energy_to_rolling_ground():
     area = torch.sqrt(1 + gy**2 + gx**2)
     inside = slice(1, -1)
     assert lit(hills, CELL, sun).min() == 1
-    energy = (cos_incidence_ratio(hills, CELL, sun)[0] * area)[inside, inside].mean()
+    energy = (cos_incidence_ratio(*gradient(hills, CELL), sun)[0] * area)[inside, inside].mean()
     assert float(energy) == pytest.approx(1.0, abs=5e-3)
 
 
@@ -95,3 +95,19 @@ def test_alone_and_in_a_batch_to_the_last_bit():
         one = terrain_light(hills[i : i + 1], cell[i : i + 1], alone)
         assert torch.equal(one.direct[0], many.direct[i])
         assert torch.equal(one.sky_view[0], many.sky_view[i])
+
+
+@pytest.mark.parametrize("sza_deg", [30.0, 45.0, 60.0])
+def test_a_house_casts_a_shadow_of_its_height_times_the_tangent(sza_deg: float) -> None:
+    flat, house = torch.zeros(1, 128, 128), torch.zeros(1, 128, 128)
+    house[:, 70:80, 50:70] = 12.0
+    light = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, house)  # the sun in the south
+    assert light is not None
+    dark = light.direct[0, :70, 60] == 0
+    assert abs(int(dark.sum()) - 12.0 * math.tan(math.radians(sza_deg))) <= 1.5
+    assert bool(dark[69 - int(dark.sum()) + 1 :].all()), "the shadow lies at the foot of the house"
+    without = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, torch.zeros_like(house))
+    plain = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0)
+    assert without is not None
+    assert plain is not None
+    assert torch.equal(without.direct, plain.direct)
