@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from synth.scene.landcover import LandCover, grow_landcover
+from synth.scene.river_system import CHANNEL_KM2
 from synth.scene.terrain import Terrain, grow_terrain
 from synth.spec.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
 from synth.spec.key import SceneKey
 from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from synth.spec.recipe import CoverRecipe, TerrainRecipe, read_scene_recipe
 from synth.spec.refusal import Refusal
 
 
@@ -114,13 +115,18 @@ def _of(cover: LandCover, *names: str) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_invariants_over_many_scenes() -> None:
-    """No building or field on water, roads cross rivers only as bridges, snow and trees keep to their climate."""
-    at = TERRAFICTA.index
+@pytest.mark.parametrize("name", ["tier3", "standin"])  # the other recipes have the ground of tier3
+def test_invariants_over_many_scenes(name: str) -> None:
+    """No building or field on water, roads over rivers only as bridges, rivers fall, snow and trees keep to climate."""
+    at, recipe = TERRAFICTA.index, read_scene_recipe(name)
     counts = torch.zeros(len(TERRAFICTA), dtype=torch.int64)
     for first in range(0, SCENES, 20):
+        keys = [SceneKey(3, first + i) for i in range(20)]
         for cell_m in (3.0, 15.0):
-            terrain, cover = _grown.__wrapped__(first, 20, cell_m, 64)
+            terrain = grow_terrain(recipe.terrain, keys, 64, 64, torch.full((20,), cell_m))
+            cover = grow_landcover(recipe.cover, terrain, keys)
+            torch.testing.assert_close(cover.abundance(4).sum(1), torch.ones(20, 16, 16))
+            _require_falling(terrain)
             assert int(cover.cover.max()) < len(TERRAFICTA)
             counts += _counts(cover.cover)
             drowned = cover.surface_m > terrain.elevation_m  # lakes: no roof, field, road or tree stands in them
@@ -138,10 +144,21 @@ def test_invariants_over_many_scenes() -> None:
                 snow = _of(cover, "snow")[n]
                 line = snow_c((2 * facts["season"] - 1) ** 2, facts["latitude_deg"])
                 assert not bool((summer[n][snow] > line + 5.0).any())
-                for name in ("moss_lichen", "mangrove"):
-                    assert can_grow(name, facts["kind"]) or not bool(_of(cover, name)[n].any()), (name, facts["kind"])
-    missing = [name for name, count in zip(TERRAFICTA.classes, counts.tolist(), strict=True) if count == 0]
-    assert not missing
+                for cold_or_wet in ("moss_lichen", "mangrove"):
+                    grows = can_grow(cold_or_wet, facts["kind"])
+                    assert grows or not bool(_of(cover, cold_or_wet)[n].any()), (cold_or_wet, facts["kind"])
+    missing = [kind for kind, count in zip(TERRAFICTA.classes, counts.tolist(), strict=True) if count == 0]
+    assert name == "standin" or not missing
+
+
+def _require_falling(terrain: Terrain) -> None:
+    """Every node that feeds a river and is no end of it lies above its receiver; in glacial troughs, not below it."""
+    drainage = terrain.drainage
+    height, receiver = drainage.elevation_m.flatten(1), drainage.receiver
+    river = (drainage.area_km2.flatten(1) >= CHANNEL_KM2) & (receiver != torch.arange(receiver.shape[1]))
+    fall = height - height.gather(1, receiver)
+    level = torch.tensor([fact["style"] == "glacial" for fact in terrain.facts])[:, None]  # stretches without a fall
+    assert bool(((fall > 0) | (level & (fall > -1e-4)))[river].all())
 
 
 @pytest.mark.slow
