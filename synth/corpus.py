@@ -28,7 +28,7 @@ from synth.geotiff import (
 )
 from synth.instrument.invented import INVENTED
 from synth.instrument.product import to_dn
-from synth.manifest import write_manifests
+from synth.manifest import write_boxes, write_manifests
 from synth.render import render_dates
 from synth.scene.given import GivenLand
 from synth.spec.device import pick_device
@@ -269,6 +269,7 @@ def _write_books(order: Order, made: list[Made], folder: Path, device: str) -> d
     }
     (folder / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
     written = write_manifests(folder, order.recipe, order.seed, records, list(sensors), legend)
+    written += write_boxes(folder, records)
     for path in [folder / LINES, folder / CARD, *written]:
         sums[path.relative_to(folder).as_posix()] = sha256_of(path)
     return sums

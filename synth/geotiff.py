@@ -68,8 +68,20 @@ def write_tile(tile: Tile, folder: Path) -> dict[str, str]:
         values = _storable(layer)[None]
         with _create(folder / f"{name}.tif", values, tile.grid) as file:
             file.set_band_description(1, name)
+            file.units = (unit_of(name),)
             file.write(values)
     return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+
+
+def unit_of(layer: str) -> str:
+    """The unit that ends a layer's name; none where it has none.
+
+    Examples
+    --------
+    >>> unit_of("canopy_height_m"), unit_of("agb_t_ha"), unit_of("ndvi")
+    ('m', 't ha-1', '')
+    """
+    return "t ha-1" if layer.endswith("_t_ha") else "m" if layer.endswith("_m") else ""
 
 
 def read_tile(folder: Path, record: Mapping[str, Any], sensor: Sensor, legend: Legend) -> Tile:

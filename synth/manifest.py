@@ -14,6 +14,7 @@ from synth.spec.recipe import SceneRecipe
 from synth.spec.sensor import Sensor, read_sensor, sensor_names
 
 MANIFEST = "tileset.yaml"
+BOXES = "annotations.json"
 TEST_EVERY = 3
 """every third tile is for testing, the others for training"""
 CHANGE = Legend("change", ("unchanged", "changed"), ("#9a9a9a", "#d7263d"))
@@ -56,6 +57,26 @@ def write_manifests(
             path.write_text(text)
             written.append(path)
     return written
+
+
+def write_boxes(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[Path]:
+    """Write annotations.json with the boxes of buildings, in COCO's format; nothing where no tile has any.
+
+    Source: T.-Y. Lin et al. 2014, doi:10.1007/978-3-319-10602-1_48; boxes are [x, y, width, height] in pixels.
+    """
+    images, annotations = [], []
+    for number, record in enumerate(records, start=1):
+        if "boxes" not in record["facts"]:
+            continue
+        images.append({"id": number, "file_name": f"tiles/{record['id']}/image.tif"})
+        for _, y0, x0, y1, x1 in record["facts"]["boxes"]:
+            box = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": 1} | box)
+    if not images:
+        return []
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "building"}]}
+    (folder / BOXES).write_text(json.dumps(content, indent=1) + "\n")
+    return [folder / BOXES]
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from synth.scene.crown import CONICAL, SPREAD_M
 from synth.scene.landcover import LandCover
 from synth.scene.material import Palette, leaf_area_index, ndvi
 from synth.scene.terrain import Terrain
+from synth.spec.legend import TERRAFICTA
 
-TALL = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "orchard")
+TALL = tuple(name for names in SPREAD_M.values() for name in names)
 """classes whose height is that of a canopy"""
 
 
@@ -19,7 +22,6 @@ def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palet
     """Planes (N, H, W) of the ground by name: float32 amounts, to be averaged, and int64 `building` of objects.
 
     Names of other layers are passed over. The mean of a height counts ground without roofs or crowns as 0.
-    `building` is the identity of the lot that a roof stands on: roofs of one lot are one instance.
     """
     at = cover.legend.index
     roof = cover.cover == at("building")
@@ -34,12 +36,33 @@ def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palet
         "slope": lambda: terrain.slope,
         "surface_m": lambda: cover.surface_m,
         "canopy_height_m": canopy,
+        "agb_t_ha": lambda: above_ground_biomass(cover.cover, canopy()),
         "building_height_m": lambda: torch.where(roof, cover.height_m, 0.0),
         "ndvi": lambda: ndvi(cover, palette),
         "lai": lambda: leaf_area_index(cover, palette),
         "building": lambda: cover.building,
     }
     return {name: makers[name]() for name in names if name in makers}
+
+
+def above_ground_biomass(cover: Tensor, height_m: Tensor) -> Tensor:
+    """Above-ground biomass of a closed stand of equal trees (...) [t ha-1], from class and height of the canopy [m].
+
+    Error: 0.6 of a single tree's biomass (the paper's figure); that all trees of a stand are alike, and as far apart as
+    their crowns are wide, is ours.
+
+    Source: T. Jucker et al. 2017, eq. 2, doi:10.1111/gcb.13388: biomass by height times crown diameter, for
+    angiosperms and gymnosperms.
+    """
+    total = torch.zeros_like(height_m)
+    for spread, names in SPREAD_M.items():
+        for name in names:
+            conifer = name in CONICAL
+            scale, power = (0.016 + 0.093, 2.013 - 0.223) if conifer else (0.016, 2.013)
+            tree_kg = scale * (height_m * spread).clamp(min=0.0) ** power * math.exp(0.204**2 / 2)
+            stand = tree_kg * (10.0 / (spread * spread))  # 10,000 m2 / ha over 1000 kg / t
+            total = torch.where(cover == TERRAFICTA.index(name), stand, total)
+    return total
 
 
 def numbered(identity: Tensor) -> Tensor:

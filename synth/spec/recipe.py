@@ -243,8 +243,8 @@ class EventRecipe(Recipe):
 
 
 TRUTHS = (
-    "elevation_m", "cloud", "material", "slope", "surface_m", "canopy_height_m", "building_height_m", "building",
-    "ndvi", "lai",
+    "elevation_m", "cloud", "material", "slope", "surface_m", "canopy_height_m", "agb_t_ha", "building_height_m",
+    "building", "ndvi", "lai",
 )  # fmt: skip
 """what a tile can tell of its ground beyond classes"""
 

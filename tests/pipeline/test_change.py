@@ -1,5 +1,6 @@
 """A corpus of two dates is a change tileset that the reader of real ones reads."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,20 @@ def test_damaged_labels_are_written_with_the_truth_beside_them(tmp_path: Path) -
         assert len(tile.legend) == 11
         assert torch.equal(tile.layers["truth"], tile.label())
         assert tile.facts["label_damage"]["wrong"] == 0
+
+
+def test_boxes_of_buildings_are_written_for_detectors(tmp_path: Path) -> None:
+    base = read_scene_recipe("tier0", ["truth.layers=[building]", "cover.settlement=[0.3,0.3]", "gsd_m=[4,4]"])
+    recipe = SceneRecipe.from_dict(base.model_dump(mode="json") | {"size_px": 64}, where="test")
+    write_corpus(recipe, 3, 3, tmp_path / "corpus", device="cpu")
+    found = json.loads((tmp_path / "corpus" / "annotations.json").read_text())
+    tiles = {f"tiles/{tile.id}/image.tif": tile for tile in read_corpus(tmp_path / "corpus")}
+    assert len(found["images"]) == 3
+    assert found["annotations"]
+    names = {image["id"]: image["file_name"] for image in found["images"]}
+    for one in found["annotations"]:
+        x, y, width, height = one["bbox"]
+        inside = tiles[names[one["image_id"]]].layers["building"][y : y + height, x : x + width]
+        assert inside.shape == (height, width)
+        assert bool((inside > 0).any())
+    assert verify_corpus(tmp_path / "corpus")["tiles"] == 3

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from synth.render import render
-from synth.scene.truth import boxes_of, numbered
+from synth.scene.truth import above_ground_biomass, boxes_of, numbered
 from synth.spec.key import SceneKey
+from synth.spec.legend import TERRAFICTA
 from synth.spec.recipe import TRUTHS, SceneRecipe, read_scene_recipe
 from synth.spec.refusal import Refusal
 
@@ -35,3 +36,14 @@ def test_every_layer_renders_on_the_grid_and_boxes_hold_their_instances() -> Non
 def test_an_unknown_layer_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(Refusal, match="did you mean canopy_height_m"):
         SceneRecipe.from_dict({"name": "x", "about": "y", "truth": {"layers": ["canopy_hight_m"]}}, "x")
+
+
+def test_biomass_follows_the_published_allometry() -> None:
+    cover = torch.tensor([[TERRAFICTA.index(n) for n in ("deciduous_forest", "needleleaf_forest", "grassland")]])
+    tall = torch.full((1, 3), 20.0)
+    broad, needle, none = above_ground_biomass(cover, tall)[0].tolist()
+    assert broad == pytest.approx(0.016 * (20 * 8.5) ** 2.013 * 1.021 * 10 / 8.5**2, rel=1e-3)
+    assert needle == pytest.approx(0.109 * (20 * 5.0) ** 1.79 * 1.021 * 10 / 5.0**2, rel=1e-3)
+    assert none == 0
+    assert 50 < broad < 250
+    assert 80 < needle < 350
