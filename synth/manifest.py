@@ -64,7 +64,8 @@ def write_boxes(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[Path
 
     Source: T.-Y. Lin et al. 2014, doi:10.1007/978-3-319-10602-1_48; boxes are [x, y, width, height] in pixels.
     """
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, record in enumerate(records, start=1):
         if "boxes" not in record["facts"]:
             continue
