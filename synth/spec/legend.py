@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from synth.spec.refusal import Refusal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,13 @@ class Crosswalk:
 
     def matrix(self, device: torch.device | str = "cpu") -> Tensor:
         """(T, S) float32."""
+        import torch  # not above: recipes name classes, and --help reads recipes
+
         return torch.tensor(self.shares, dtype=torch.float32, device=device)
 
     def __call__(self, mass: Tensor) -> Tensor:
         """Class mass (..., S, H, W) of the source legend to (..., T, H, W) of the target legend."""
-        return torch.einsum("ts,...shw->...thw", self.matrix(str(mass.device)), mass)
+        return (self.matrix(str(mass.device)) @ mass.flatten(-2)).unflatten(-1, mass.shape[-2:])
 
 
 TERRAFICTA = Legend(
