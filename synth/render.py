@@ -196,7 +196,7 @@ def _see(
     boa = directional_reflectance(boa, cover.cover, sun, sensor, recipe.light.brdf)
     # what reaches the aperture
     air = draw_atmosphere(recipe.air, views).to(device)
-    light = terrain_light(cover.surface_m, cell_m, sun, recipe.light.relief, cover.objects_m())
+    light = terrain_light(cover.surface_m, cell_m, sun, recipe.light.relief, cover.standing())
     surface_m = cover.surface_m.clamp(*LOWEST_HIGHEST_M)
     sky = toa_reflectance(boa, surface_m, cell_m, sun, air, sensor, light)
     # what is recorded

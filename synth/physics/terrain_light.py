@@ -15,6 +15,9 @@ SKY_DIRECTIONS = 12
 """azimuths of the horizon that the sky view is summed over"""
 STEEPEST = 0.7
 """slope at which the sides of objects are lit at most: from above, walls are not seen, and crowns are rough"""
+CANOPY_CONTRAST, CANOPY_GAIN = 0.4, 1.15
+"""how much of the shade between crowns is drawn, and what restores the mean of a stand: it keeps within 6 % of the same
+stand in large cells, for a sun at 25 to 50 degrees (`test_crown` allows 10 %)"""
 SKY_POOL = 4
 """sky view is smooth: it is computed on cells this many times coarser"""
 
@@ -34,7 +37,11 @@ class TerrainLight:
 
 
 def terrain_light(
-    elevation_m: Tensor, cell_m: Tensor, sun: Sun, relief: float = 1.0, objects_m: Tensor | None = None
+    elevation_m: Tensor,
+    cell_m: Tensor,
+    sun: Sun,
+    relief: float = 1.0,
+    standing: tuple[Tensor, Tensor] | None = None,
 ) -> TerrainLight | None:
     """Light on the relief `relief * elevation_m`, and on what stands on it; None for flat light (relief 0).
 
@@ -43,7 +50,8 @@ def terrain_light(
     elevation_m : (N, H, W), row 0 in the north [m]
     cell_m : (N,) side of a cell [m]
     relief : 0 flattens the ground and what stands on it, 1 leaves it
-    objects_m : (N, H, W) height of roofs and crowns, which shade the ground and have a lit and a shaded side [m]
+    standing : (N, H, W) each: height of roofs and crowns, which shade the ground and have a lit and a shaded side [m];
+        and 0..1 how far they are a canopy, whose spectrum has the mean of its own shade in it already
 
     Error
     -----
@@ -57,13 +65,15 @@ def terrain_light(
     if relief == 0:
         return None
     height = elevation_m * relief
-    if objects_m is None:
-        direct = cos_incidence_ratio(*gradient(height, cell_m), sun) * lit(height, cell_m, sun)
-    else:
-        objects = objects_m * relief
-        ground, rise = gradient(height, cell_m), gradient(objects, cell_m)
+    ground = gradient(height, cell_m)
+    direct = cos_incidence_ratio(*ground, sun) * lit(height, cell_m, sun)
+    if standing is not None:
+        objects, canopy = standing[0] * relief, standing[1]
+        rise = gradient(objects, cell_m)
         east, north = (g + r.clamp(-STEEPEST, STEEPEST) for g, r in zip(ground, rise, strict=True))
-        direct = cos_incidence_ratio(east, north, sun) * lit(height + objects, cell_m, sun)
+        seen = cos_incidence_ratio(east, north, sun) * lit(height + objects, cell_m, sun)
+        within = CANOPY_GAIN * (CANOPY_CONTRAST * seen + (1 - CANOPY_CONTRAST) * direct)
+        direct = seen + canopy * (within - seen)
     return TerrainLight(direct, sky_view(height, cell_m))
 
 

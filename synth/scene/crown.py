@@ -23,9 +23,11 @@ REACH = 0.42
 """radius of a crown over the distance of trees; beyond it one sees the ground"""
 GAP = 0.05
 """share of the places where no tree stands"""
-LOWEST = 0.6
-"""height of a crown's rim over that of its top"""
-OVER_MEAN = {"cone": 1.385, "dome": 1.192}
+UNDERGROWTH = 0.5
+"""height of what stands in a gap, over that of the tops"""
+LOWEST = 0.88
+"""height of a crown's rim over that of its top: what shades within a stand is in its spectrum already"""
+OVER_MEAN = {"cone": 1.102, "dome": 1.060}
 """height of the tops over the mean height of a stand of such crowns, gaps included; measured by `test_crown`"""
 
 
@@ -67,8 +69,8 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
             tall = (
                 height_m
                 * torch.where(cone, OVER_MEAN["cone"], OVER_MEAN["dome"])
-                * (0.8 + 0.4 * uniform(trees.identity, 7))
+                * (0.94 + 0.12 * uniform(trees.identity, 7))
             )
-            top = torch.where(uniform(trees.identity, 8) < GAP, 0.0, tall * shape)
+            top = tall * torch.where(uniform(trees.identity, 8) < GAP, UNDERGROWTH, shape)
             whole = torch.where(among, height_m + part * (top - height_m), whole)
     return whole

@@ -76,10 +76,16 @@ class LandCover:
         """(N, H, W) int64 identity of the building a cell belongs to; 0: none."""
         return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
 
-    def objects_m(self) -> Tensor | None:
-        """(N, H, W) what of roofs and crowns stands in the light [m]; None where no cell is small enough to show it."""
-        shown = seen(self.window.cell_m)
-        return shown[:, None, None] * self.height_m if bool((shown > 0).any()) else None
+    def standing(self) -> tuple[Tensor, Tensor] | None:
+        """What stands in the light, (N, H, W) each: height of roofs and crowns [m], and 0..1 how far it is a canopy.
+
+        None where no cell is small enough to show it.
+        """
+        shown = seen(self.window.cell_m)[:, None, None]
+        if not bool((shown > 0).any()):
+            return None
+        trees = torch.tensor([name in CROWNS for name in self.legend.classes], device=self.cover.device)
+        return shown * self.height_m, shown * trees[self.cover.long()]
 
     def planes(self) -> list[Tensor]:
         """Its fields (N, H, W), in order."""

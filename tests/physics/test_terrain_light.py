@@ -101,12 +101,12 @@ def test_alone_and_in_a_batch_to_the_last_bit():
 def test_a_house_casts_a_shadow_of_its_height_times_the_tangent(sza_deg: float) -> None:
     flat, house = torch.zeros(1, 128, 128), torch.zeros(1, 128, 128)
     house[:, 70:80, 50:70] = 12.0
-    light = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, house)  # the sun in the south
+    light = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, (house, flat))  # the sun in the south
     assert light is not None
     dark = light.direct[0, :70, 60] == 0
     assert abs(int(dark.sum()) - 12.0 * math.tan(math.radians(sza_deg))) <= 1.5
     assert bool(dark[69 - int(dark.sum()) + 1 :].all()), "the shadow lies at the foot of the house"
-    without = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, torch.zeros_like(house))
+    without = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0, (flat, flat))
     plain = terrain_light(flat, torch.tensor([1.0]), _sun(sza_deg, 180.0), 1.0)
     assert without is not None
     assert plain is not None
