@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.callbacks import Callback
 
-from eval.benchmark import run_benchmark
-from eval.networks import make_arms
-from eval.recipe import BenchmarkRecipe
-from pretrain.recipe import PretrainRecipe
-from pretrain.task import pretrain
-from synth.spec.run import whole_file
+from terraficta.eval.benchmark import run_benchmark
+from terraficta.eval.networks import make_arms
+from terraficta.eval.recipe import BenchmarkRecipe
+from terraficta.pretrain.recipe import PretrainRecipe
+from terraficta.pretrain.task import pretrain
+from terraficta.synth.types.run import whole_file
 
 TIERS = ("tier0", "tier1", "tier2", "tier3")
 WITHOUT = {"no-episodes": {"rehearsal": 0.0, "dense": 1.0}, "no-dense": {"dense": 0.0}}

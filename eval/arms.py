@@ -16,11 +16,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from eval.metrics import EPSILON
-from eval.pixels import Features, Pixels, label_features
-from finetune.calibrate import fit_temperature, out_of_fold
-from finetune.labels import Labels, ground_blocks
-from synth.spec.tile import Tile
+from terraficta.eval.metrics import EPSILON
+from terraficta.eval.pixels import Features, Pixels, label_features
+from terraficta.finetune.calibrate import fit_temperature, out_of_fold
+from terraficta.finetune.labels import Labels, ground_blocks
+from terraficta.synth.types.tile import Tile
 
 TEMPERATURE_DOUBT = 0.5
 """as in fine-tuning: few labels barely move a temperature from 1"""

@@ -17,18 +17,18 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eval.chain import Link
-from eval.metrics import Scores, Tally
-from eval.preview import class_colours, natural_colour, thin
-from eval.product import BEFORE_CLASSES, encode, read_legend
-from eval.source import Stored, open_source
-from eval.windows import Windows
-from finetune.manifest import MANIFEST
-from finetune.map_model import MapModel, read_map_model
-from finetune.split import TEST
-from finetune.tileset import read_tileset
-from synth.spec.legend import Legend
-from synth.spec.tile import Tile
+from terraficta.eval.chain import Link
+from terraficta.eval.metrics import Scores, Tally
+from terraficta.eval.preview import class_colours, natural_colour, thin
+from terraficta.eval.product import BEFORE_CLASSES, encode, read_legend
+from terraficta.eval.source import Stored, open_source
+from terraficta.eval.windows import Windows
+from terraficta.finetune.manifest import MANIFEST
+from terraficta.finetune.map_model import MapModel, read_map_model
+from terraficta.finetune.split import TEST
+from terraficta.finetune.tileset import read_tileset
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.tile import Tile
 
 SCENES = 3
 """scenes of a tileset that are shown at most"""

@@ -13,17 +13,17 @@ from typing import Any
 import pandas as pd
 import torch
 
-from eval.arms import Arm, Fitted
-from eval.metrics import Tally
-from eval.pixels import Pixels, fold_pixels
-from eval.recipe import BenchmarkRecipe
-from finetune.calibrate import soften
-from finetune.labels import draw_labels
-from finetune.split import TEST, TRAIN
-from finetune.tileset import Tileset, read_tileset
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
-from synth.spec.tile import Tile
+from terraficta.eval.arms import Arm, Fitted
+from terraficta.eval.metrics import Tally
+from terraficta.eval.pixels import Pixels, fold_pixels
+from terraficta.eval.recipe import BenchmarkRecipe
+from terraficta.finetune.calibrate import soften
+from terraficta.finetune.labels import draw_labels
+from terraficta.finetune.split import TEST, TRAIN
+from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
+from terraficta.synth.types.tile import Tile
 
 ROWS, DETAILS = "benchmark.csv", "details.jsonl"
 KEY = ["tileset", "arm", "labels_per_class", "seed"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from synth.spec.refusal import Refusal
-from synth.spec.run import read_run
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import read_run
 
 NESTED = ("weights_record", "parent_record")
 """where a run keeps the whole record of the run before it"""

@@ -14,22 +14,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from eval.ablate import ablate as run_ablation
-from eval.benchmark import ROWS, run_benchmark
-from eval.networks import make_arms
-from eval.predict import predict_image, scene_images, scene_of, stored_of_tileset
-from eval.recipe import read_benchmark_recipe
-from eval.report import write_report
-from eval.score import score_map, score_run, score_tables
-from eval.source import Stored
-from eval.summary import summarise
-from eval.windows import Windows
-from finetune.map_model import read_map_model
-from finetune.tileset import read_tileset
-from pretrain.recipe import read_pretrain_recipe
-from synth.spec.device import pick_device
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, whole_file
+from terraficta.eval.ablate import ablate as run_ablation
+from terraficta.eval.benchmark import ROWS, run_benchmark
+from terraficta.eval.networks import make_arms
+from terraficta.eval.predict import predict_image, scene_images, scene_of, stored_of_tileset
+from terraficta.eval.recipe import read_benchmark_recipe
+from terraficta.eval.report import write_report
+from terraficta.eval.score import score_map, score_run, score_tables
+from terraficta.eval.source import Stored
+from terraficta.eval.summary import summarise
+from terraficta.eval.windows import Windows
+from terraficta.finetune.map_model import read_map_model
+from terraficta.finetune.tileset import read_tileset
+from terraficta.pretrain.recipe import read_pretrain_recipe
+from terraficta.synth.types.device import pick_device
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, whole_file
 
 COLUMNS = (
     TextColumn("{task.description}"),

@@ -11,18 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eval.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
-from eval.pixels import Pixels, label_features
-from eval.recipe import BenchmarkRecipe
-from eval.windows import Windows
-from finetune.adapt import adapt, fresh_mapper
-from finetune.encoder import Encoder
-from finetune.labels import Labels, ground_blocks
-from finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from pretrain.checkpoint import read_weights, weights_digest
-from pretrain.model import Mapper
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.eval.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
+from terraficta.eval.pixels import Pixels, label_features
+from terraficta.eval.recipe import BenchmarkRecipe
+from terraficta.eval.windows import Windows
+from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.labels import Labels, ground_blocks
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
+from terraficta.pretrain.checkpoint import read_weights, weights_digest
+from terraficta.pretrain.model import Mapper
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 WINDOWS = Windows()
 

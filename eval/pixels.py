@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune.labels import Labels
-from synth.spec.key import SceneKey
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.finetune.labels import Labels
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 Features = Literal["spectra", "context"]
 

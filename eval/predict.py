@@ -12,17 +12,17 @@ import rasterio
 import torch
 from torch import Tensor
 
-from eval.preview import natural_colour, thin, write_preview
-from eval.product import open_map
-from eval.source import Source, Stored, open_source
-from eval.windows import Windows
-from finetune.manifest import MANIFEST
-from finetune.map_model import MODEL, MapModel, read_map_model
-from finetune.plausibility import require_reflectance
-from finetune.tileset import Tileset, read_tileset, stack_sensor
-from pretrain.checkpoint import weights_digest
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, read_run, whole_file
+from terraficta.eval.preview import natural_colour, thin, write_preview
+from terraficta.eval.product import open_map
+from terraficta.eval.source import Source, Stored, open_source
+from terraficta.eval.windows import Windows
+from terraficta.finetune.manifest import MANIFEST
+from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
+from terraficta.finetune.plausibility import require_reflectance
+from terraficta.finetune.tileset import Tileset, read_tileset, stack_sensor
+from terraficta.pretrain.checkpoint import weights_digest
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, read_run, whole_file
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""

@@ -13,8 +13,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synth.spec.legend import Legend
-from synth.spec.run import whole_file
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.run import whole_file
 
 matplotlib.use("Agg")
 

@@ -17,9 +17,9 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
 
 STEPS = 250
 """probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""

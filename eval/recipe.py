@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synth.spec.recipe import Recipe
+from terraficta.synth.types.recipe import Recipe
 
 
 class BenchmarkRecipe(Recipe):

@@ -13,13 +13,13 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from eval.atlas import Plate, plates_of
-from eval.benchmark import ROWS, Ledger
-from eval.chain import read_link, walk
-from eval.figures import arm_colour, class_scores, in_order, learning_curves, reliability
-from eval.summary import SIMPLE, Interval, summarise
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, whole_file
+from terraficta.eval.atlas import Plate, plates_of
+from terraficta.eval.benchmark import ROWS, Ledger
+from terraficta.eval.chain import read_link, walk
+from terraficta.eval.figures import arm_colour, class_scores, in_order, learning_curves, reliability
+from terraficta.eval.summary import SIMPLE, Interval, summarise
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, whole_file
 
 PAGE = "report.html"
 SCORES = (

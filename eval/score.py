@@ -10,15 +10,15 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
-from eval.metrics import Scores, Tally
-from eval.networks import at_pixels
-from eval.pixels import fold_pixels
-from eval.product import decode, read_legend
-from finetune.map_model import read_map_model
-from finetune.split import TEST
-from finetune.tileset import Tileset
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.eval.metrics import Scores, Tally
+from terraficta.eval.networks import at_pixels
+from terraficta.eval.pixels import fold_pixels
+from terraficta.eval.product import decode, read_legend
+from terraficta.finetune.map_model import read_map_model
+from terraficta.finetune.split import TEST
+from terraficta.finetune.tileset import Tileset
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 
 def score_run(folder: Path, tileset: Tileset, device: str = "cpu") -> Tally:

@@ -14,7 +14,7 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 
 @dataclass(frozen=True)

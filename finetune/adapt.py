@@ -9,19 +9,19 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from finetune.calibrate import fit_temperature, spatial_folds
-from finetune.encoder import Encoder
-from finetune.head_fit import FittedHead, fit_head, logistic_head, ridge_head
-from finetune.labels import Labels, ground_blocks
-from finetune.map_model import MapModel
-from finetune.recipe import FinetuneRecipe, HeadKind
-from finetune.task import shorter, train_whole
-from pretrain.head import Head
-from pretrain.model import Mapper
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.finetune.calibrate import fit_temperature, spatial_folds
+from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.head_fit import FittedHead, fit_head, logistic_head, ridge_head
+from terraficta.finetune.labels import Labels, ground_blocks
+from terraficta.finetune.map_model import MapModel
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
+from terraficta.finetune.task import shorter, train_whole
+from terraficta.pretrain.head import Head
+from terraficta.pretrain.model import Mapper
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 
 def fresh_mapper(recipe: FinetuneRecipe, seed: int) -> Mapper:

@@ -10,18 +10,18 @@ import lightning
 import typer
 from rich.console import Console
 
-from finetune.adapt import adapt, fresh_mapper
-from finetune.labels import Labels, draw_labels
-from finetune.manifest import MANIFEST
-from finetune.map_model import MODEL, write_map_model
-from finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from finetune.tileset import Tileset, read_tileset
-from pretrain.checkpoint import read_weights, weights_digest
-from pretrain.model import Mapper
-from pretrain.progress import ProgressLine
-from synth.spec.device import pick_device
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, whole_folder
+from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.labels import Labels, draw_labels
+from terraficta.finetune.manifest import MANIFEST
+from terraficta.finetune.map_model import MODEL, write_map_model
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
+from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.pretrain.checkpoint import read_weights, weights_digest
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.progress import ProgressLine
+from terraficta.synth.types.device import pick_device
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, whole_folder
 
 app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
 HEADS: tuple[HeadKind, ...] = ("ridge", "linear", "full")

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from finetune.labels import Labels
-from finetune.tileset import one_date
-from pretrain.model import Mapper
-from pretrain.scaling import Scaling
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Level, Tile
+from terraficta.finetune.labels import Labels
+from terraficta.finetune.tileset import one_date
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.scaling import Scaling
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Level, Tile
 
 WINDOW_PX = 256
 """labels are looked up in windows of this side [px]"""

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from finetune.calibrate import EPSILON, fit_temperature, out_of_fold
-from finetune.recipe import FinetuneRecipe
-from pretrain.head import Head, fit_ridge
-from pretrain.model import Mapper
+from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold
+from terraficta.finetune.recipe import FinetuneRecipe
+from terraficta.pretrain.head import Head, fit_ridge
+from terraficta.pretrain.model import Mapper
 
 NEVER = -1e4
 """score of a class that had no label: the map never shows it"""

@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from finetune.split import TRAIN, BlockSplit
-from synth.spec.key import SceneKey
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.finetune.split import TRAIN, BlockSplit
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 
 @dataclass(frozen=True)

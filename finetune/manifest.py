@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sensor, sensor_names
-from synth.spec.tile import Level
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sensor, sensor_names
+from terraficta.synth.types.tile import Level
 
 MANIFEST = "tileset.yaml"
 Word = Annotated[str, BeforeValidator(lambda value: value if value is None else str(value))]

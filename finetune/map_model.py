@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from finetune.encoder import Encoder
-from finetune.head_fit import FittedHead
-from pretrain.head import Head
-from pretrain.model import Mapper
-from pretrain.recipe import ModelRecipe
-from pretrain.scaling import Scaling
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
-from synth.spec.sensor import Band, Sensor
+from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.head_fit import FittedHead
+from terraficta.pretrain.head import Head
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.pretrain.scaling import Scaling
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
+from terraficta.synth.types.sensor import Band, Sensor
 
 FORMAT = "terraficta map model 2"
 MODEL = "model.pt"

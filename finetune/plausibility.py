@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
 
 ABSORBED_NM = ((0.0, 430.0), (1330.0, 1500.0), (1770.0, 2000.0), (2350.0, 9e9))
 """where a product measures air or noise instead of ground: water vapour, and the ends of a spectrometer"""

@@ -11,8 +11,8 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
-from synth.spec.grid import Grid
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.refusal import Refusal
 
 SAME_PLACE_PX = 0.25
 """how far the corners of two rasters may lie apart and still show the same ground [px]"""

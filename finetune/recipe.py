@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from pretrain.recipe import ModelRecipe
-from synth.spec.recipe import Recipe, Share
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.recipe import Recipe, Share
 
 HeadKind = Literal["ridge", "linear", "full"]
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from finetune.manifest import MANIFEST, Manifest, SceneEntry
-from finetune.raster import Raster, open_raster
-from finetune.split import TEST, TRAIN
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
+from terraficta.finetune.manifest import MANIFEST, Manifest, SceneEntry
+from terraficta.finetune.raster import Raster, open_raster
+from terraficta.finetune.split import TEST, TRAIN
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
 
 FOLDS = {"train": TRAIN, "test": TEST}
 MASS_TOLERANCE = 1e-3

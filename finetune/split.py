@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.spec.grid import Grid
-from synth.spec.key import SceneKey
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.key import SceneKey
 
 TEST_SHARE = 1 / 3
 """of the ground"""

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from finetune.encoder import Encoder
-from finetune.labels import Labels
-from finetune.recipe import FullRecipe
-from pretrain.head import Head
-from pretrain.objective import soft_cross_entropy
-from synth.spec.key import SceneKey
-from synth.spec.tile import Tile
+from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.labels import Labels
+from terraficta.finetune.recipe import FullRecipe
+from terraficta.pretrain.head import Head
+from terraficta.pretrain.objective import soft_cross_entropy
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.tile import Tile
 
 WARM_UP = 0.1
 """share of the steps over which the learning rate rises"""

@@ -13,15 +13,15 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from finetune.manifest import MANIFEST, Manifest, read_manifest, sensor_of
-from finetune.plausibility import require_reflectance
-from finetune.scene import FOLDS, Scene, open_scene
-from finetune.split import TEST, TRAIN, BlockSplit, deal_blocks
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Crosswalk, Legend
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Level, Tile
+from terraficta.finetune.manifest import MANIFEST, Manifest, read_manifest, sensor_of
+from terraficta.finetune.plausibility import require_reflectance
+from terraficta.finetune.scene import FOLDS, Scene, open_scene
+from terraficta.finetune.split import TEST, TRAIN, BlockSplit, deal_blocks
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Level, Tile
 
 PIXELS_A_SCENE = 4096
 """pixels of each scene that are looked at for plausible reflectance"""

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from pretrain.recipe import PretrainRecipe
-from synth.corpus import read_corpus
-from synth.instrument.invented import draw_sensor
-from synth.render import render
-from synth.spec.key import SceneKey
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Level, Tile
+from terraficta.pretrain.recipe import PretrainRecipe
+from terraficta.synth.corpus import read_corpus
+from terraficta.synth.instrument.invented import draw_sensor
+from terraficta.synth.render import render
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Level, Tile
 
 
 @dataclass(frozen=True)

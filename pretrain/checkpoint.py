@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from pretrain.model import Mapper
-from pretrain.recipe import ModelRecipe
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
 
 FORMAT = 1
 

@@ -8,11 +8,11 @@ from typing import Annotated
 import lightning
 import typer
 
-from pretrain.progress import ProgressLine
-from pretrain.recipe import read_pretrain_recipe
-from pretrain.task import PretrainTask, pretrain
-from synth.spec.device import pick_device
-from synth.spec.refusal import Refusal
+from terraficta.pretrain.progress import ProgressLine
+from terraficta.pretrain.recipe import read_pretrain_recipe
+from terraficta.pretrain.task import PretrainTask, pretrain
+from terraficta.synth.types.device import pick_device
+from terraficta.synth.types.refusal import Refusal
 
 app = typer.Typer(help="Learn on land that never was.", no_args_is_help=True)
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pretrain.batch import Batch
-from pretrain.recipe import EpisodeRecipe
-from pretrain.scaling import Scaling
-from synth.degrade import generalise, shift
-from synth.spec.key import SceneKey
+from terraficta.pretrain.batch import Batch
+from terraficta.pretrain.recipe import EpisodeRecipe
+from terraficta.pretrain.scaling import Scaling
+from terraficta.synth.degrade import generalise, shift
+from terraficta.synth.types.key import SceneKey
 
 LEAST_SHARE = 0.003
 """of the pixels, below which a class is too rare to be asked for"""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pretrain.recipe import ModelRecipe
-from pretrain.stem import SpectralStem
-from synth.spec.legend import Legend
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.pretrain.stem import SpectralStem
+from terraficta.synth.types.legend import Legend
 
 AROUND_PX = 5
 """a pixel's features are joined by their mean over this neighbourhood: maps are smoother than images"""
@@ -53,7 +53,7 @@ class Mapper(nn.Module):
 
     Examples
     --------
-    >>> from synth.spec.legend import TERRAFICTA
+    >>> from terraficta.synth.types.legend import TERRAFICTA
     >>> mapper = Mapper(ModelRecipe(), TERRAFICTA)
     >>> mapper.features(torch.zeros(1, 2, 3, 64, 48), torch.tensor([480., 560., 660.]), torch.full((3,), 60.)).shape
     torch.Size([1, 192, 64, 48])

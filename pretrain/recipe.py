@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from synth.spec.recipe import Recipe, Share
+from terraficta.synth.types.recipe import Recipe, Share
 
 
 class ModelRecipe(Recipe):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pretrain.episode import Episode, Task
-from pretrain.head import fit_ridge
-from pretrain.model import Mapper
-from pretrain.objective import balance, soft_cross_entropy
+from terraficta.pretrain.episode import Episode, Task
+from terraficta.pretrain.head import fit_ridge
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.objective import balance, soft_cross_entropy
 
 QUERY_PX = 8192
 """pixels of a task that are scored, evenly spaced; more cost time and change little"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.spec.tile import Level, Tile
+from terraficta.synth.types.tile import Level, Tile
 
 SAMPLE_PX = 4096
 """pixels taken of each image, evenly spaced: enough for percentiles to 1 %"""

@@ -17,15 +17,15 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, IterableDataset
 
-from pretrain.batch import Batch, CorpusStream, FictionStream, group_loader
-from pretrain.checkpoint import write_weights
-from pretrain.episode import Episode, deal_episode
-from pretrain.model import Mapper
-from pretrain.recipe import PretrainRecipe
-from pretrain.rehearsal import episode_loss
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.run import Run, read_run, whole_file
+from terraficta.pretrain.batch import Batch, CorpusStream, FictionStream, group_loader
+from terraficta.pretrain.checkpoint import write_weights
+from terraficta.pretrain.episode import Episode, deal_episode
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.recipe import PretrainRecipe
+from terraficta.pretrain.rehearsal import episode_loss
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.run import Run, read_run, whole_file
 
 RESUME = "resume.ckpt"
 """what an interrupted run goes on from"""

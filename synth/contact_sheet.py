@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from synth.spec.run import whole_file
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Tile
+from terraficta.synth.types.run import whole_file
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Tile
 
 Picture = NDArray[np.float32]
 """(H, W, 3) in 0..1"""

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.degrade import LabelRecipe, degrade
-from synth.geotiff import (
+from terraficta.synth.degrade import LabelRecipe, degrade
+from terraficta.synth.geotiff import (
     IMAGE,
     NOWHERE,
     place,
@@ -26,19 +26,19 @@ from synth.geotiff import (
     sha256_of,
     write_tile,
 )
-from synth.instrument.invented import INVENTED
-from synth.instrument.product import to_dn
-from synth.manifest import write_boxes, write_manifests
-from synth.render import render_dates
-from synth.scene.given import GivenLand
-from synth.spec.device import pick_device
-from synth.spec.key import SceneKey
-from synth.spec.legend import Legend
-from synth.spec.recipe import SceneRecipe
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, whole_folder
-from synth.spec.sensor import Sensor, read_sensor
-from synth.spec.tile import Tile
+from terraficta.synth.instrument.invented import INVENTED
+from terraficta.synth.instrument.product import to_dn
+from terraficta.synth.manifest import write_boxes, write_manifests
+from terraficta.synth.render import render_dates
+from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.types.device import pick_device
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, whole_folder
+from terraficta.synth.types.sensor import Sensor, read_sensor
+from terraficta.synth.types.tile import Tile
 
 TILES, LINES, CARD, SUMS = "tiles", "tiles.jsonl", "corpus.json", "checksums.sha256"
 TILES_A_TASK = 8
@@ -67,7 +67,7 @@ def write_corpus(
     """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
 
     The folder holds `tiles/ID/` with image.tif, mass.tif, label.tif and a file a layer; `tiles.jsonl` with one record
-    a tile; `corpus.json` with the recipe, the legend and the sensors; tileset.yaml (see `synth.manifest`);
+    a tile; `corpus.json` with the recipe, the legend and the sensors; tileset.yaml (see `terraficta.synth.manifest`);
     `checksums.sha256`, which `sha256sum -c` reads too; and `run.json`. All but run.json, which tells the time, and
     its line in the checksums have the same bytes for any number of workers. It is written whole or not at all.
 

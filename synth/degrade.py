@@ -13,12 +13,12 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from synth.spec.crosswalk import crosswalk_to
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Crosswalk, Legend
-from synth.spec.recipe import Recipe, Share, Span
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.synth.types.crosswalk import crosswalk_to
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
+from terraficta.synth.types.recipe import Recipe, Share, Span
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 RECIPES = Path(__file__).parent / "recipes" / "labels"
 PURE = 0.5
@@ -168,7 +168,7 @@ class Merged(Recipe):
 
 
 class Translated(Recipe):
-    """The legend of another product, from `synth.spec.crosswalk`."""
+    """The legend of another product, from `terraficta.synth.types.crosswalk`."""
 
     kind: Literal["translated"]
     legend: str

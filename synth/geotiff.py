@@ -17,12 +17,12 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from torch import Tensor
 
-from synth.instrument.product import NODATA, from_dn, to_dn
-from synth.spec.grid import Grid
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Band, Sensor
-from synth.spec.tile import Tile
+from terraficta.synth.instrument.product import NODATA, from_dn, to_dn
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Band, Sensor
+from terraficta.synth.types.tile import Tile
 
 NOWHERE, ORIGIN_M = "EPSG:32710", (500_000.0, 4_586_000.0)
 """UTM 10 S at the oceanic pole of inaccessibility (48.9 S, 123.4 W): metres that every GIS knows, 2,700 km from any

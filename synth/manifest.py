@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.spec.legend import TERRAFICTA, Legend
-from synth.spec.recipe import SceneRecipe
-from synth.spec.sensor import Sensor, read_sensor, sensor_names
+from terraficta.synth.types.legend import TERRAFICTA, Legend
+from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.sensor import Sensor, read_sensor, sensor_names
 
 MANIFEST = "tileset.yaml"
 BOXES = "annotations.json"

@@ -11,26 +11,26 @@ from rasterio.transform import Affine
 from torch import Tensor
 from torch.nn import functional
 
-from synth.instrument.detector import draw_detector, record
-from synth.instrument.invented import draw_sensor
-from synth.instrument.optics import draw_optics, margin_cells, observe
-from synth.instrument.product import from_dn, to_dn
-from synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflectance
-from synth.physics.brdf import directional_reflectance
-from synth.physics.sun import draw_sun
-from synth.physics.terrain_light import terrain_light
-from synth.scene.event import land_on
-from synth.scene.given import GivenLand
-from synth.scene.material import boa_reflectance, draw_palette, material_code
-from synth.scene.survey import survey_terrain
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.scene.truth import boxes_of, ground_truth, numbered
-from synth.spec.grid import Grid
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import SceneRecipe
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Tile
+from terraficta.synth.instrument.detector import draw_detector, record
+from terraficta.synth.instrument.invented import draw_sensor
+from terraficta.synth.instrument.optics import draw_optics, margin_cells, observe
+from terraficta.synth.instrument.product import from_dn, to_dn
+from terraficta.synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.brdf import directional_reflectance
+from terraficta.synth.physics.sun import draw_sun
+from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.scene.event import land_on
+from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.scene.material import boa_reflectance, draw_palette, material_code
+from terraficta.synth.scene.survey import survey_terrain
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.truth import boxes_of, ground_truth, numbered
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Tile
 
 CELLS_AT_ONCE = 2_000_000
 """fine cells x bands that are rendered together; more would leave the cache and fill the memory"""

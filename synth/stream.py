@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synth.render import render
-from synth.scene.given import GivenLand
-from synth.spec.key import SceneKey
-from synth.spec.recipe import SceneRecipe
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Tile
+from terraficta.synth.render import render
+from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Tile
 
 
 def stream_tiles(

@@ -1,4 +1,4 @@
-"""Imports point only down the house, and doors are used."""
+"""Imports point only down the house, doors are used, rooms are small, and one name is installed."""
 
 import ast
 from pathlib import Path
@@ -7,18 +7,25 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ["synth", "pretrain", "finetune", "eval"]
-ROOMS = [
-    "spec", "scene", "physics", "instrument", "render", "degrade", "geotiff", "manifest", "corpus", "stream",
+SYNTH = [
+    "types", "scene", "physics", "instrument", "render", "degrade", "geotiff", "manifest", "corpus", "stream",
     "contact_sheet", "commands",
 ]  # fmt: skip
-DOORS = {"spec", "render", "degrade", "corpus", "stream"}
+"""rooms of synth, from the ground up"""
+SCENE: list[str] = []
+DOORS = {"types", "render", "degrade", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
 EXTRA_DOORS = {"synth.instrument.invented"}
 """pretraining draws its sensors itself: a batch holds scenes of one sensor"""
+MOST_MODULES = 20
 
 
 def modules() -> list[Path]:
     return [p for storey in STOREYS for p in sorted((ROOT / storey).rglob("*.py"))]
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imports(path: Path) -> list[str]:
@@ -28,27 +35,39 @@ def imports(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found.append(node.module or "")
-    return [name for name in found if name.split(".")[0] in STOREYS]
-
-
-def room(dotted: str) -> int:
-    part = dotted.split(".")[1]
-    return ROOMS.index(part)
+            module = node.module or ""
+            found += [f"{module}.{a.name}" if (ROOT / module.replace("terraficta.", "").replace(".", "/")).is_dir()
+                      else module for a in node.names]  # fmt: skip
+    ours = [name.removeprefix("terraficta.") for name in found if name.split(".")[0] == "terraficta"]
+    assert all(name.split(".")[0] not in STOREYS for name in found), f"{path}: import by the name terraficta"
+    return ours
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path: Path) -> None:
-    storey = path.relative_to(ROOT).parts[0]
+    mine = dotted(path).split(".")
     for name in imports(path):
-        goal = name.split(".")[0]
-        assert STOREYS.index(goal) <= STOREYS.index(storey), f"{path} imports {name}, which lies above it"
-        if storey != "synth" and goal == "synth":
-            assert name.split(".")[1] in DOORS or name in EXTRA_DOORS, f"{path} enters synth by {name}: not a door"
-        if storey == goal == "synth" and path.parent.name != "synth" or path.stem in ROOMS and storey == "synth":
-            mine = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-            if mine != "synth.__init__" and name.count("."):
-                assert room(name) <= room(mine), f"{path} imports {name}, a later room"
+        goal = name.split(".")
+        assert STOREYS.index(goal[0]) <= STOREYS.index(mine[0]), f"{path} imports {name}, which lies above it"
+        if mine[0] != "synth" and goal[0] == "synth":
+            assert goal[1] in DOORS or name in EXTRA_DOORS, f"{path} enters synth by {name}: not a door"
+        if mine[0] == goal[0] == "synth" and len(mine) > 1:
+            assert SYNTH.index(goal[1]) <= SYNTH.index(mine[1]), f"{path} imports {name}, a later room"
+
+
+def test_no_cycles() -> None:
+    graph = {dotted(path): set(imports(path)) for path in modules()}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, f"import cycle: {' -> '.join((*way, name))}"
+        if name in graph and name not in done:
+            for other in graph[name]:
+                visit(other, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
 
 
 def test_no_rooms_for_leftovers() -> None:
@@ -56,16 +75,14 @@ def test_no_rooms_for_leftovers() -> None:
         assert path.stem not in {"utils", "helpers", "common", "base", "noise", "random"}, path
 
 
-def test_eval_is_never_imported_whole() -> None:
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                assert all(alias.name != "eval" for alias in node.names), f"{path} shadows the builtin eval"
+def test_rooms_are_small() -> None:
+    for folder in {path.parent for path in modules()}:
+        count = sum(path.stem != "__init__" for path in folder.glob("*.py"))
+        assert count <= MOST_MODULES, f"{folder} holds {count} modules"
 
 
 def test_packages_are_listed() -> None:
     text = (ROOT / "pyproject.toml").read_text()
-    for storey in STOREYS:
-        for folder in {p.parent for p in (ROOT / storey).rglob("*.py")}:
-            dotted = ".".join(folder.relative_to(ROOT).parts)
-            assert f'"{dotted}"' in text, f"{dotted} is missing from pyproject.toml"
+    for folder in {path.parent for path in modules()}:
+        name = "terraficta." + ".".join(folder.relative_to(ROOT).parts)
+        assert f'"{name}"' in text, f"{name} is missing from pyproject.toml"

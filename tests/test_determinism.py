@@ -2,11 +2,11 @@
 
 import torch
 
-from synth.render import render
-from synth.spec.key import SceneKey
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
-from synth.spec.sensor import read_sensor
-from synth.spec.tile import Tile
+from terraficta.synth.render import render
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.tile import Tile
 
 KEYS = [SceneKey(5, index) for index in range(4)]
 

@@ -27,7 +27,7 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("line", commands())
 def test_command_and_options_exist(line: str) -> None:
     _, room, verb, *rest = shlex.split(line)
-    group = typer.main.get_group(importlib.import_module(f"{room}.commands").app)
+    group = typer.main.get_group(importlib.import_module(f"terraficta.{room}.commands").app)
     command = group.commands[verb]  # type: ignore[attr-defined]
     options = {name for parameter in command.params for name in parameter.opts}
     for word in rest:

@@ -6,12 +6,12 @@ import pytest
 import torch
 import yaml
 
-from eval.recipe import read_benchmark_recipe
-from finetune.recipe import read_finetune_recipe
-from pretrain.recipe import read_pretrain_recipe
-from synth.render import render
-from synth.spec.key import SceneKey
-from synth.spec.recipe import read_scene_recipe
+from terraficta.eval.recipe import read_benchmark_recipe
+from terraficta.finetune.recipe import read_finetune_recipe
+from terraficta.pretrain.recipe import read_pretrain_recipe
+from terraficta.synth.render import render
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import read_scene_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {

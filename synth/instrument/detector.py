@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
-from synth.instrument.optics import Optics, coarseness, to_grid
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.sensor import Band, Sensor
+from terraficta.synth.instrument.optics import Optics, coarseness, to_grid
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.sensor import Band, Sensor
 
 READ_NOISE_SHARE = 0.35
 """Signal-independent part of the noise at the reference radiance: a = 0.35 of the whole (median of Sentinel-2A's

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 from torch import Tensor
 
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.sensor import Band, Sensor
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.sensor import Band, Sensor
 
 Resampling = Literal["nearest", "bilinear"]
 """how a product brings a coarse band to the grid of the finest one"""
@@ -100,7 +100,7 @@ def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0, together:
 
     Examples
     --------
-    >>> from synth.spec.sensor import read_sensor
+    >>> from terraficta.synth.types.sensor import read_sensor
     >>> observe(torch.ones(1, 8, 64, 64), Optics.none(read_sensor("superdove")), factor=2).shape
     torch.Size([1, 8, 32, 32])
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth.spec.sensor import Sensor
+from terraficta.synth.types.sensor import Sensor
 
 NODATA = 0
 """stored where there is nothing; a valid pixel is never stored as this"""
@@ -31,7 +31,7 @@ def to_dn(reflectance: Tensor, sensor: Sensor, valid: Tensor | None = None) -> T
 
     Examples
     --------
-    >>> from synth.spec.sensor import read_sensor
+    >>> from terraficta.synth.types.sensor import read_sensor
     >>> to_dn(torch.tensor([0.25]), read_sensor("sentinel2a")).item()
     3500
     """

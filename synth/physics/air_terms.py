@@ -11,8 +11,8 @@ import torch
 from pvlib import spectrum
 from torch import Tensor
 
-from synth.physics.aerosol import SCALE_HEIGHT_KM
-from synth.physics.atmosphere_table import (
+from terraficta.synth.physics.aerosol import SCALE_HEIGHT_KM
+from terraficta.synth.physics.atmosphere_table import (
     AOT550,
     MODES,
     PRESSURE,
@@ -24,10 +24,10 @@ from synth.physics.atmosphere_table import (
     atmosphere_table,
     layer_shares,
 )
-from synth.physics.gases import gas_table, gas_transmittance
-from synth.physics.scattering import RAYLEIGH_P2
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
+from terraficta.synth.physics.gases import gas_table, gas_transmittance
+from terraficta.synth.physics.scattering import RAYLEIGH_P2
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
 
 RANGES = {
     "sza_deg": (0.0, ZENITH_DEG[-1]),

@@ -10,16 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.physics.adjacency import surroundings
-from synth.physics.aerosol import AEROSOLS
-from synth.physics.air_terms import RANGES, AirTerms, air_terms
-from synth.physics.cloud import Clouds, dimming, grow_clouds
-from synth.physics.sun import Sun
-from synth.physics.terrain_light import TerrainLight
-from synth.scene.fractal import Window, fbm
-from synth.spec.key import SceneKey
-from synth.spec.recipe import AirRecipe
-from synth.spec.sensor import Sensor
+from terraficta.synth.physics.adjacency import surroundings
+from terraficta.synth.physics.aerosol import AEROSOLS
+from terraficta.synth.physics.air_terms import RANGES, AirTerms, air_terms
+from terraficta.synth.physics.cloud import Clouds, dimming, grow_clouds
+from terraficta.synth.physics.sun import Sun
+from terraficta.synth.physics.terrain_light import TerrainLight
+from terraficta.synth.scene.fractal import Window, fbm
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import AirRecipe
+from terraficta.synth.types.sensor import Sensor
 
 AEROSOL_ODDS = (0.5, 0.15, 0.1, 0.15, 0.1)
 """how often each of AEROSOLS is drawn: most land lies under continental air"""

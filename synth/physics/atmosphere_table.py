@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.physics import aerosol
-from synth.physics.scattering import (
+from terraficta.synth.physics import aerosol
+from terraficta.synth.physics.scattering import (
     MOMENTS,
     RAYLEIGH_P2,
     delta_m,
@@ -22,8 +22,8 @@ from synth.physics.scattering import (
     stack,
     vermote_tanre_rayleigh,
 )
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
 
 VERSION = 1
 FILE = Path(__file__).parent.parent / "data" / "atmosphere.npz"

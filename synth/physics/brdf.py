@@ -8,9 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from synth.physics.sun import Sun
-from synth.spec.legend import TERRAFICTA
-from synth.spec.sensor import Sensor
+from terraficta.synth.physics.sun import Sun
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.sensor import Sensor
 
 WHITE_SKY = {"ross_thick": 0.189184, "li_sparse": -1.377622}
 """integrals of the kernels over sun and view hemispheres; Lucht 2000, table 1, doi:10.1109/36.841980"""

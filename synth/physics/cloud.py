@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.physics.sun import Sun
-from synth.scene.fractal import Window, fbm
+from terraficta.synth.physics.sun import Sun
+from terraficta.synth.scene.fractal import Window, fbm
 
 REFLECTANCE = 0.85
 """of a cloud too thick to see through, in the visible; Kokhanovsky 2004, doi:10.1016/j.earscirev.2003.09.001"""

@@ -115,7 +115,7 @@ PRESSURE_2500_M = 746.63 / 1013.0
 
 
 def gas_models() -> dict[str, np.ndarray]:
-    """Coefficients for `synth.physics.gases`, fitted to 6S from 350 to 2500 nm in 2.5 nm steps."""
+    """Coefficients for `terraficta.synth.physics.gases`, fitted to 6S from 350 to 2500 nm in 2.5 nm steps."""
     wavelength = np.arange(350, 2500.1, 2.5)
     seen = np.zeros((len(GASES), len(wavelength), len(GAS_CONDITIONS)))
     for i, nm in enumerate(wavelength):

@@ -11,8 +11,8 @@ import torch
 from pvlib import solarposition
 from torch import Tensor
 
-from synth.spec.key import SceneKey
-from synth.spec.recipe import LightRecipe
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import LightRecipe
 
 CANDIDATES = 64
 """places and days that are tried for a sun inside the recipe's span"""

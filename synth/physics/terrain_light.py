@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from synth.physics.sun import Sun
+from terraficta.synth.physics.sun import Sun
 
 SKY_DIRECTIONS = 12
 """azimuths of the horizon that the sky view is summed over"""

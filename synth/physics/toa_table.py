@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from synth.physics.aerosol import AEROSOLS
-from synth.physics.air_terms import RANGES, air_terms
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
-from synth.spec.sensor import read_sensor, sensor_names
+from terraficta.synth.physics.aerosol import AEROSOLS
+from terraficta.synth.physics.air_terms import RANGES, air_terms
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
+from terraficta.synth.types.sensor import read_sensor, sensor_names
 
 NUMBERS = {**RANGES, "boa_reflectance": (0.0, 1.0)}
 """columns of numbers, and what is valid in them"""

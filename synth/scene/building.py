@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Places, hashed, partition, per_scene, turn, uniform
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Places, hashed, partition, per_scene, turn, uniform
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 HIGHWAY_M = 3000.0
 """typical distance between main roads [m]"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from synth.scene.leaf_angle import CENTRES_DEG
+from terraficta.synth.scene.leaf_angle import CENTRES_DEG
 
 HOT_SPOT_STEPS = 20
 """of the integral along the two correlated paths, as in 4SAIL"""

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.canopy import Sight, Stand, canopy_reflectance, sight_of
-from synth.scene.leaf import VERSIONS, Leaf, leaf_constants, plate_stack
-from synth.scene.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
-from synth.spec.refusal import Refusal
-from synth.spec.run import whole_file
+from terraficta.synth.scene.canopy import Sight, Stand, canopy_reflectance, sight_of
+from terraficta.synth.scene.leaf import VERSIONS, Leaf, leaf_constants, plate_stack
+from terraficta.synth.scene.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import whole_file
 
 SPANS: dict[str, tuple[float, float]] = {
     "n": (1.0, 10.0), "cab": (0.0, 1000.0), "car": (0.0, 500.0), "ant": (0.0, 500.0), "cbrown": (0.0, 100.0),

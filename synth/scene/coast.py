@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage
-from synth.scene.fractal import Window, fbm, hashed, per_scene, planes, words
-from synth.scene.ground import Ground
-from synth.scene.landform import Landform
-from synth.scene.scatter import turned
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.drainage import Drainage
+from terraficta.synth.scene.fractal import Window, fbm, hashed, per_scene, planes, words
+from terraficta.synth.scene.ground import Ground
+from terraficta.synth.scene.landform import Landform
+from terraficta.synth.scene.scatter import turned
+from terraficta.synth.types.key import SceneKey
 
 SHORE_M = 1.2
 """waves and tides flatten what lies so near to the level of the sea [m], chosen"""

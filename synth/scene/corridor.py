@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Places, covered, hashed, per_scene, turn, uniform, words
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Places, covered, hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 CANALS = ((2600.0, 7.0), (650.0, 1.8))
 """distance between canals, half their width [m]: mains, and the laterals that branch off at right angles"""

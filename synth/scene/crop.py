@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import hashed, uniform
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.fractal import hashed, uniform
+from terraficta.synth.types.key import SceneKey
 
 MIDWINTER_DAY = -10
 """day of the year (north) at which the growing cycle begins: 21 December"""

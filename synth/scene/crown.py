@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Window, hashed, per_scene, uniform, voronoi, words
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.fractal import Window, hashed, per_scene, uniform, voronoi, words
+from terraficta.synth.types.legend import TERRAFICTA
 
 SHOWN_M = (1.2, 3.0)
 """up to the first cell size crowns are objects, from the second on they are statistics; between they fade [m]"""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, planes, uniform
-from synth.scene.landform import Relief
-from synth.scene.scatter import scatter, turned
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.fractal import Points, Window, fbm, hashed, per_scene, planes, uniform
+from terraficta.synth.scene.landform import Relief
+from terraficta.synth.scene.scatter import scatter, turned
+from terraficta.synth.types.key import SceneKey
 
 KINDS = ("barchan", "transverse", "linear")
 REPOSE = math.tan(math.radians(33.0))

@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.scene.climate import draw_climate
-from synth.scene.fire import SCAR_M
-from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, uniform, voronoi
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.season import Moment, draw_moments
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import EVENTS, EventRecipe, SceneRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.fire import SCAR_M
+from terraficta.synth.scene.fractal import Points, Window, fbm, hashed, per_scene, uniform, voronoi
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.season import Moment, draw_moments
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import EVENTS, EventRecipe, SceneRecipe
 
 GROWTH = {"urban_growth": ("settlement", 0.2), "deforestation": ("clearcut", 0.7), "mining": ("quarry", 0.08)}
 """what use of the land grows, and by how much at dose 1 (shares as in `CoverRecipe`)"""

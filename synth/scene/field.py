@@ -10,9 +10,9 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.crop import draw_crops, rotate
-from synth.scene.fractal import (
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.crop import draw_crops, rotate
+from terraficta.synth.scene.fractal import (
     Cells,
     Places,
     Points,
@@ -26,11 +26,11 @@ from synth.scene.fractal import (
     warp,
     words,
 )
-from synth.scene.habitat import Habitat
-from synth.scene.parcel import Blocks, FieldSystem, cut_parcels
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.habitat import Habitat
+from terraficta.synth.scene.parcel import Blocks, FieldSystem, cut_parcels
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
 
 BLOCK_M = 420.0
 """least width of a block, however small its fields: farmsteads stand at its corners [m]"""

@@ -9,11 +9,11 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Window, fbm, hashed, per_scene
-from synth.scene.terrain import Terrain
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Window, fbm, hashed, per_scene
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
 
 SCAR_M = 4000.0
 """width of the largest scars [m]"""

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from synth.scene.coast import draw_coast
-from synth.scene.fractal import planes
-from synth.scene.season import LOW_TIDE, Moment
-from synth.scene.terrain import Terrain
-from synth.scene.water import Water
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.coast import draw_coast
+from terraficta.synth.scene.fractal import planes
+from terraficta.synth.scene.season import LOW_TIDE, Moment
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.scene.water import Water
+from terraficta.synth.types.key import SceneKey
 
 
 def flood(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Places, covered, hashed, heading, partition, per_scene, turn, uniform, words
-from synth.scene.habitat import Habitat
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Places, covered, hashed, heading, partition, per_scene, turn, uniform, words
+from terraficta.synth.scene.habitat import Habitat
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
 
 FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 """natural ones on dry ground"""

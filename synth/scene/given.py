@@ -18,10 +18,10 @@ from rasterio.warp import calculate_default_transform, reproject
 from rasterio.warp import transform as moved
 from torch import Tensor
 
-from synth.spec.crosswalk import read_codes, read_legend
-from synth.spec.key import SceneKey
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.crosswalk import read_codes, read_legend
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
 
 TRIES = 64
 """places that are tried before a raster is called too full of holes"""
@@ -148,7 +148,7 @@ def read_given(dem: Path | None, cover: Path | None, legend: str = "worldcover")
     ----------
     dem : one-band raster of heights [m]
     cover : one-band raster of classes, in the codes of the product or 1..K in the order of the legend
-    legend : name of the class map's legend, see `synth.spec.crosswalk`
+    legend : name of the class map's legend, see `terraficta.synth.types.crosswalk`
 
     Raises
     ------

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage, climb
-from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, uniform
-from synth.scene.landform import Landform, Relief
-from synth.scene.scatter import scatter, turned
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.drainage import Drainage, climb
+from terraficta.synth.scene.fractal import Points, Window, fbm, hashed, per_scene, uniform
+from terraficta.synth.scene.landform import Landform, Relief
+from terraficta.synth.scene.scatter import scatter, turned
+from terraficta.synth.types.key import SceneKey
 
 TROUGH_KM2 = 4.0
 """catchment from which on a valley held a glacier that carved it [km2], chosen"""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage, climb
-from synth.scene.dune import heap_dunes
-from synth.scene.fractal import Points, Window, fbm, gradient_noise, hashed, per_scene, uniform, words
-from synth.scene.glacier import dig_kettles, kettle_level, scour
-from synth.scene.karst import dissolve
-from synth.scene.landform import Landform, Relief
-from synth.scene.river_system import CHANNEL_KM2
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.drainage import Drainage, climb
+from terraficta.synth.scene.dune import heap_dunes
+from terraficta.synth.scene.fractal import Points, Window, fbm, gradient_noise, hashed, per_scene, uniform, words
+from terraficta.synth.scene.glacier import dig_kettles, kettle_level, scour
+from terraficta.synth.scene.karst import dissolve
+from terraficta.synth.scene.landform import Landform, Relief
+from terraficta.synth.scene.river_system import CHANNEL_KM2
+from terraficta.synth.types.key import SceneKey
 
 FAR_M = 1e6
 """distance that stands for: no channel near [m]"""

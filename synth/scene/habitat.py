@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fire import Fire
-from synth.scene.fractal import fbm, hashed, per_scene, planes
-from synth.scene.terrain import Terrain
-from synth.scene.water import Water
-from synth.spec.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fire import Fire
+from terraficta.synth.scene.fractal import fbm, hashed, per_scene, planes
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.scene.water import Water
+from terraficta.synth.types.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
+from terraficta.synth.types.legend import TERRAFICTA
 
 MANGROVE_C = 20.0
 """mangroves need it at least this warm in the growing season [deg C]; they end near the 20 deg C isotherm of the sea

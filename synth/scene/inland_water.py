@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.solid import water_absorption_cm
+from terraficta.synth.scene.solid import water_absorption_cm
 
 PURE_WATER = Path(__file__).parent.parent / "data" / "water_absorption.csv"
 PIGMENTS = ((438.0, 32.0, 1.0), (490.0, 35.0, 0.42), (545.0, 45.0, 0.13), (625.0, 35.0, 0.20), (676.0, 17.0, 0.52))

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, warp
-from synth.scene.landform import Relief
-from synth.scene.scatter import scatter
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.fractal import Points, Window, fbm, hashed, per_scene, warp
+from terraficta.synth.scene.landform import Relief
+from terraficta.synth.scene.scatter import scatter
+from terraficta.synth.types.key import SceneKey
 
 SIZES = ((90.0, 6.0, 42.0), (380.0, 22.0, 180.0))
 """(distance, least and largest radius) of small and of large dolines [m]; between the radii their number falls with

@@ -9,25 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate, draw_climate
-from synth.scene.corridor import clear_swaths, dig_canals
-from synth.scene.crown import crowned, seen
-from synth.scene.field import Blocks, farm, lay_blocks, sow
-from synth.scene.fire import burn
-from synth.scene.flood import flood
-from synth.scene.forestry import FORESTS, among, fell, plant
-from synth.scene.fractal import Window, hashed, planes, uniform, words
-from synth.scene.habitat import Habitat, find_habitat, natural_cover, snowed_in
-from synth.scene.quarry import dig
-from synth.scene.season import Moment, first_moments
-from synth.scene.settlement import Settlement, settle
-from synth.scene.share import favour_classes
-from synth.scene.terrain import Terrain
-from synth.scene.water import Water, fill_water
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Legend
-from synth.spec.recipe import CoverRecipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.climate import Climate, draw_climate
+from terraficta.synth.scene.corridor import clear_swaths, dig_canals
+from terraficta.synth.scene.crown import crowned, seen
+from terraficta.synth.scene.field import Blocks, farm, lay_blocks, sow
+from terraficta.synth.scene.fire import burn
+from terraficta.synth.scene.flood import flood
+from terraficta.synth.scene.forestry import FORESTS, among, fell, plant
+from terraficta.synth.scene.fractal import Window, hashed, planes, uniform, words
+from terraficta.synth.scene.habitat import Habitat, find_habitat, natural_cover, snowed_in
+from terraficta.synth.scene.quarry import dig
+from terraficta.synth.scene.season import Moment, first_moments
+from terraficta.synth.scene.settlement import Settlement, settle
+from terraficta.synth.scene.share import favour_classes
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.scene.water import Water, fill_water
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Legend
+from terraficta.synth.types.recipe import CoverRecipe
+from terraficta.synth.types.refusal import Refusal
 
 CROWNS = {
     "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Window, planes, words
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
+from terraficta.synth.scene.fractal import Window, planes, words
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Landform:
     side : of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
     inflow_km2 : catchment that the greatest rivers bring from afar [km2]
     tableland : share of the relief above which the ground is a plateau; 9 where it has none
-    style : what shaped it beside rivers, one of `synth.spec.recipe.STYLES`
+    style : what shaped it beside rivers, one of `terraficta.synth.types.recipe.STYLES`
     """
 
     relief_m: float

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 COEFFICIENTS = Path(__file__).parent.parent / "data" / "leaf_coefficients.npz"
 VERSIONS = {"5": "prospect_5", "D": "prospect_d"}

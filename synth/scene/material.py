@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Places, Window, hashed, uniform, words
-from synth.scene.matter import Matter, draw_matter
-from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
-from synth.scene.texture import ROWS_SEEN_M, grain, planted
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import MaterialRecipe
-from synth.spec.sensor import Sensor
+from terraficta.synth.scene.fractal import Places, Window, hashed, uniform, words
+from terraficta.synth.scene.matter import Matter, draw_matter
+from terraficta.synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
+from terraficta.synth.scene.texture import ROWS_SEEN_M, grain, planted
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.sensor import Sensor
 
 WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
 """(211,) [nm]"""

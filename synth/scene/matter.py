@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.scene.inland_water import WaterBody, water_reflectance
-from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS, Plants, Sown, draw_plants, sown_crops
-from synth.scene.snow import snow_reflectance
-from synth.scene.solid import absorber_shapes, draw_abundance, solid_reflectance, wetted
-from synth.scene.trait import Setting, kin
-from synth.scene.vegetation import VEGETATED, leaf_area, plant_cover, vegetation_reflectance
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.inland_water import WaterBody, water_reflectance
+from terraficta.synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS, Plants, Sown, draw_plants, sown_crops
+from terraficta.synth.scene.snow import snow_reflectance
+from terraficta.synth.scene.solid import absorber_shapes, draw_abundance, solid_reflectance, wetted
+from terraficta.synth.scene.trait import Setting, kin
+from terraficta.synth.scene.vegetation import VEGETATED, leaf_area, plant_cover, vegetation_reflectance
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
 
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
 ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")

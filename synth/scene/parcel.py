@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Cells, Places, hashed, heading, partition, per_scene, turn, uniform, words
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Cells, Places, hashed, heading, partition, per_scene, turn, uniform, words
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 HEADLAND_M = 12.0
 """strip at either end of a field where machines turn and rows run across [m]"""

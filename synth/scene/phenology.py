@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.scene.crop import Crop, stage
-from synth.scene.trait import Setting, Traits
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.crop import Crop, stage
+from terraficta.synth.scene.trait import Setting, Traits
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
 
 FIELD_SPREAD = 0.01
 """standard deviation of the calendars of the fields of one crop: four days, chosen"""

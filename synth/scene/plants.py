@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from synth.scene.crop import Crop, draw_crops
-from synth.scene.phenology import at_season
-from synth.scene.trait import Setting, Traits, draw_kinds, draw_traits
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.crop import Crop, draw_crops
+from terraficta.synth.scene.phenology import at_season
+from terraficta.synth.scene.trait import Setting, Traits, draw_kinds, draw_traits
+from terraficta.synth.types.key import SceneKey
 
 VARIANTS = 16
 TRAITS = (

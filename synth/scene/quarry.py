@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Places, hashed, per_scene, turn, uniform, words
-from synth.scene.habitat import Habitat
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Places, hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.habitat import Habitat
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 SITES_M = (1200.0, 7000.0)
 """distance between possible quarries, and between possible mines [m]"""

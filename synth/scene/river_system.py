@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage, climb, round_hills, step_length, wear_down
-from synth.scene.fractal import Points, Window, fbm, hashed, per_scene, planes, words
-from synth.scene.landform import Landform
-from synth.scene.valley import HALF, SIDE, Valleys, gather_rivers, lay_valleys
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.drainage import Drainage, climb, round_hills, step_length, wear_down
+from terraficta.synth.scene.fractal import Points, Window, fbm, hashed, per_scene, planes, words
+from terraficta.synth.scene.landform import Landform
+from terraficta.synth.scene.valley import HALF, SIDE, Valleys, gather_rivers, lay_valleys
+from terraficta.synth.types.key import SceneKey
 
 LEVELS = ((16, 4), (32, 3), (64, 3))
 """sides of a land in nodes, from coarse to fine, and rounds of erosion on each"""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Cells, Points, covered, hashed, per_scene, planes, uniform, voronoi, warp
-from synth.scene.terrain import Terrain
+from terraficta.synth.scene.fractal import Cells, Points, covered, hashed, per_scene, planes, uniform, voronoi, warp
+from terraficta.synth.scene.terrain import Terrain
 
 STEEPEST = 0.4
 """slope beyond which a road is in a tunnel: its own grade is less, as it runs aslant [rise over run]"""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Points, Window, hashed, uniform
+from terraficta.synth.scene.fractal import Points, Window, hashed, uniform
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
-from synth.scene.climate import Climate
-from synth.scene.crop import MIDWINTER_DAY
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TimeRecipe
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.crop import MIDWINTER_DAY
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TimeRecipe
 
 YEAR_DAYS = 365
 FIRST_YEAR = 2001

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.building import build, draw_town_plan
-from synth.scene.climate import Climate
-from synth.scene.fractal import Cells, Places, Points, fbm, hashed, per_scene, planes, uniform, words
-from synth.scene.road import lay_roads
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.building import build, draw_town_plan
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Cells, Places, Points, fbm, hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.road import lay_roads
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 STEEPEST = 0.3
 """slope above which nobody builds"""

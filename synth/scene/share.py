@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fire import burn
-from synth.scene.fractal import hashed, planes, uniform
-from synth.scene.habitat import find_habitat, suitability
-from synth.scene.terrain import Terrain
-from synth.scene.water import fill_water
-from synth.spec.biome import BIOMES, can_grow, carries, chances
-from synth.spec.key import SceneKey
-from synth.spec.recipe import CoverRecipe
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fire import burn
+from terraficta.synth.scene.fractal import hashed, planes, uniform
+from terraficta.synth.scene.habitat import find_habitat, suitability
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.scene.water import fill_water
+from terraficta.synth.types.biome import BIOMES, can_grow, carries, chances
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import CoverRecipe
 
 BARRED = -99.0
 """what keeps a class out of a climate"""

@@ -12,10 +12,10 @@ import torch
 import yaml
 from torch import Tensor
 
-from synth.scene.leaf import leaf_constants
-from synth.scene.trait import kin
-from synth.spec.key import SceneKey
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.leaf import leaf_constants
+from terraficta.synth.scene.trait import kin
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.refusal import Refusal
 
 DATA = Path(__file__).parent.parent / "data"
 WATER_INDEX = 1.33

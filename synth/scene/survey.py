@@ -8,17 +8,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage, accumulate, climb, fill_depressions, steepest
-from synth.scene.fractal import Window, hashed
-from synth.scene.given import GivenLand, lay_out
-from synth.scene.glacier import NO_LEVEL_M
-from synth.scene.ground import Ground, cut_channels, near_nodes, smoothed
-from synth.scene.river_system import CHANNEL_KM2
-from synth.scene.terrain import Terrain, grow_terrain, terrain_of
-from synth.scene.water import SURVEYED
-from synth.scene.wish import Wish
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
+from terraficta.synth.scene.drainage import Drainage, accumulate, climb, fill_depressions, steepest
+from terraficta.synth.scene.fractal import Window, hashed
+from terraficta.synth.scene.given import GivenLand, lay_out
+from terraficta.synth.scene.glacier import NO_LEVEL_M
+from terraficta.synth.scene.ground import Ground, cut_channels, near_nodes, smoothed
+from terraficta.synth.scene.river_system import CHANNEL_KM2
+from terraficta.synth.scene.terrain import Terrain, grow_terrain, terrain_of
+from terraficta.synth.scene.water import SURVEYED
+from terraficta.synth.scene.wish import Wish
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
 
 NODES = 129
 """nodes along a side of the routing grid"""

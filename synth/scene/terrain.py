@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synth.scene.coast import lower_rivers, sea_level, shape_coast, tilt_to_sea
-from synth.scene.drainage import Drainage
-from synth.scene.fractal import Window, per_scene
-from synth.scene.glacier import carve_troughs
-from synth.scene.ground import Ground, raise_ground
-from synth.scene.landform import Landform, draw_landform
-from synth.scene.river_system import grow_drainage, node_spacing, wander
-from synth.scene.wish import Wish
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.coast import lower_rivers, sea_level, shape_coast, tilt_to_sea
+from terraficta.synth.scene.drainage import Drainage
+from terraficta.synth.scene.fractal import Window, per_scene
+from terraficta.synth.scene.glacier import carve_troughs
+from terraficta.synth.scene.ground import Ground, raise_ground
+from terraficta.synth.scene.landform import Landform, draw_landform
+from terraficta.synth.scene.river_system import grow_drainage, node_spacing, wander
+from terraficta.synth.scene.wish import Wish
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.refusal import Refusal
 
 FOVEA_LANDFORMS = 0.6
 """how far the look by which shares are taken reaches, in units of the largest landforms"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Window, hashed, uniform
+from terraficta.synth.scene.fractal import Window, hashed, uniform
 
 ROWS_SEEN_M = 1.5
 """cells larger than this show no rows [m]"""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
 
 VEGETATION = Path(__file__).parent.parent / "data" / "vegetation.yaml"
 Traits = dict[str, np.ndarray]

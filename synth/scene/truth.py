@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from synth.scene.crown import CONICAL, SPREAD_M
-from synth.scene.landcover import LandCover
-from synth.scene.material import Palette, leaf_area_index, ndvi
-from synth.scene.terrain import Terrain
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.crown import CONICAL, SPREAD_M
+from terraficta.synth.scene.landcover import LandCover
+from terraficta.synth.scene.material import Palette, leaf_area_index, ndvi
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.legend import TERRAFICTA
 
 TALL = tuple(name for names in SPREAD_M.values() for name in names)
 """classes whose height is that of a canopy"""

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from synth.scene.drainage import accumulate, shifted
-from synth.scene.fractal import hashed, per_scene, uniform, words
-from synth.scene.landform import Landform
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.drainage import accumulate, shifted
+from terraficta.synth.scene.fractal import hashed, per_scene, uniform, words
+from terraficta.synth.scene.landform import Landform
+from terraficta.synth.types.key import SceneKey
 
 SIDE = 64
 """nodes along a land's side"""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from synth.scene.canopy import Stand, canopy_reflectance, sight_of
-from synth.scene.leaf import Leaf, leaf_spectra
-from synth.scene.leaf_angle import ellipsoidal_angles
+from terraficta.synth.scene.canopy import Stand, canopy_reflectance, sight_of
+from terraficta.synth.scene.leaf import Leaf, leaf_spectra
+from terraficta.synth.scene.leaf_angle import ellipsoidal_angles
 
 VEGETATED = (
     "needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "shrubland", "grassland",

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.coast import draw_coast
-from synth.scene.drainage import first_below
-from synth.scene.fractal import covered, fbm, hashed, per_scene, planes, uniform, words
-from synth.scene.glacier import NO_LEVEL_M, kettle_level
-from synth.scene.ground import FAR_M
-from synth.scene.river_system import CHANNEL_KM2
-from synth.scene.terrain import Terrain
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.coast import draw_coast
+from terraficta.synth.scene.drainage import first_below
+from terraficta.synth.scene.fractal import covered, fbm, hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.glacier import NO_LEVEL_M, kettle_level
+from terraficta.synth.scene.ground import FAR_M
+from terraficta.synth.scene.river_system import CHANNEL_KM2
+from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.types.key import SceneKey
 
 RUNNING_WIDTH_M = (0.8, 2.6)
 """channels narrower than this carry no water that could be seen [m]: in mountains, and on plains, which are drained"""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate
-from synth.scene.fractal import Window, hashed, partition, per_scene, uniform, words
-from synth.scene.given import GivenLand
-from synth.spec.crosswalk import crosswalk_to
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
+from terraficta.synth.scene.climate import Climate
+from terraficta.synth.scene.fractal import Window, hashed, partition, per_scene, uniform, words
+from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.types.crosswalk import crosswalk_to
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
 
 LOT_M = (24.0, 18.0)
 """sides of the lots that fill built-up ground on which the generator set no town [m]"""

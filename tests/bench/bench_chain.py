@@ -4,15 +4,15 @@ import time
 
 import torch
 
-from synth.instrument.detector import draw_detector, record
-from synth.instrument.optics import draw_optics, margin_cells, observe
-from synth.instrument.product import to_dn
-from synth.physics.atmosphere import draw_atmosphere, toa_reflectance
-from synth.physics.sun import draw_sun
-from synth.physics.terrain_light import terrain_light
-from synth.spec.key import SceneKey
-from synth.spec.recipe import read_scene_recipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.instrument.detector import draw_detector, record
+from terraficta.synth.instrument.optics import draw_optics, margin_cells, observe
+from terraficta.synth.instrument.product import to_dn
+from terraficta.synth.physics.atmosphere import draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.sun import draw_sun
+from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
 
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 SIZE_PX, BAR, RUNS = 512, 20.0, 5

@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import torch
 
-from synth.instrument.detector import draw_detector, record
-from synth.instrument.optics import draw_optics, margin_cells, observe
-from synth.instrument.product import to_dn
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.instrument.detector import draw_detector, record
+from terraficta.synth.instrument.optics import draw_optics, margin_cells, observe
+from terraficta.synth.instrument.product import to_dn
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.sensor import read_sensor
 
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 RECIPE = InstrumentRecipe(psf=1, noise=1, striping=1, misregistration_px=0.3, quantise=True)

@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import torch
 
-from synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflectance
-from synth.physics.sun import draw_sun
-from synth.physics.terrain_light import terrain_light
-from synth.spec.key import SceneKey
-from synth.spec.recipe import AirRecipe, LightRecipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.sun import draw_sun
+from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import AirRecipe, LightRecipe
+from terraficta.synth.types.sensor import read_sensor
 
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 AIR = AirRecipe(

@@ -15,11 +15,11 @@ from collections.abc import Callable
 
 import torch
 
-from synth.scene.fractal import Window, fbm, per_scene, words
-from synth.scene.landcover import grow_landcover
-from synth.scene.terrain import grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.fractal import Window, fbm, per_scene, words
+from terraficta.synth.scene.landcover import grow_landcover
+from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 SIDE = 512
 GROUND_LIMIT_S = 0.25

@@ -12,12 +12,12 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from synth.contact_sheet import class_colours, false_colour, relief, true_colour
-from synth.render import render_dates
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
-from synth.spec.recipe import SceneRecipe, TimeRecipe, read_scene_recipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.contact_sheet import class_colours, false_colour, relief, true_colour
+from terraficta.synth.render import render_dates
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import SceneRecipe, TimeRecipe, read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
 
 SCENES, ROWS, SEASONS = 16, 8, (0.3, 0.55, 0.8)
 COLUMNS = ("winter", "spring", "summer", "autumn", "false colour", "classes", "relief")

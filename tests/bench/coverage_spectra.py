@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synth.scene.material import draw_palette
-from synth.scene.vegetation import VEGETATED
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import MaterialRecipe
+from terraficta.synth.scene.material import draw_palette
+from terraficta.synth.scene.vegetation import VEGETATED
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import MaterialRecipe
 
 MEASURED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "measured_spectra.npz"
 GROUPS: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {

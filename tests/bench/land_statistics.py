@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from finetune.tileset import Tileset, read_tileset
-from synth.render import render
-from synth.spec.crosswalk import crosswalk_to
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Crosswalk
-from synth.spec.recipe import read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Tile
+from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.synth.render import render
+from terraficta.synth.types.crosswalk import crosswalk_to
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Crosswalk
+from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Tile
 
 LARGEST_PX = 128
 BANDS_NM = {"blue": 480.0, "green": 560.0, "red": 660.0, "nir": 850.0, "swir": 1630.0}

@@ -18,10 +18,10 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 
-from synth.scene.drainage import accumulate, fill_depressions, steepest, step_length
-from synth.scene.terrain import grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.recipe import STYLES, TerrainRecipe
+from terraficta.synth.scene.drainage import accumulate, fill_depressions, steepest, step_length
+from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import STYLES, TerrainRecipe
 
 WINDOW = 128
 """cells along a window's side"""

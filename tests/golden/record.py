@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from scenes import CASES, DIGESTS, TWIN, digest, machine
 
-from synth.instrument.product import to_dn
+from terraficta.synth.instrument.product import to_dn
 
 if __name__ == "__main__":
     digests, twin = {}, {}

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from rasterio.transform import Affine
 
-from synth.instrument.product import to_dn
-from synth.render import render, render_dates
-from synth.scene.given import GivenLand
-from synth.spec.crosswalk import read_legend
-from synth.spec.key import SceneKey
-from synth.spec.recipe import EVENTS, RECIPES, TRUTHS, SceneRecipe, read_scene_recipe
-from synth.spec.tile import Tile
+from terraficta.synth.instrument.product import to_dn
+from terraficta.synth.render import render, render_dates
+from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.types.crosswalk import read_legend
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import EVENTS, RECIPES, TRUTHS, SceneRecipe, read_scene_recipe
+from terraficta.synth.types.tile import Tile
 
 HERE = Path(__file__).parent
 DIGESTS, TWIN = HERE / "digests.json", HERE / "twin.npz"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scenes import CASES, DIGESTS, TWIN, digest, machine
 
-from synth.instrument.product import to_dn
-from synth.spec.tile import Tile
+from terraficta.synth.instrument.product import to_dn
+from terraficta.synth.types.tile import Tile
 
 RECORDED = json.loads(DIGESTS.read_text())
 MADE: dict[str, list[Tile]] = {}

@@ -8,18 +8,18 @@ import pandas as pd
 import pytest
 import torch
 
-from synth.physics import aerosol, scattering, six_s
-from synth.physics.adjacency import share_within, surroundings
-from synth.physics.air_terms import RANGES, air_terms
-from synth.physics.atmosphere import Atmosphere, boa_correction, draw_atmosphere, toa_reflectance
-from synth.physics.atmosphere_table import FILE, _solve, atmosphere_table, rayleigh_depth
-from synth.physics.sun import Sun, draw_sun
-from synth.physics.terrain_light import TerrainLight
-from synth.physics.toa_table import terms_of, toa_table
-from synth.spec.key import SceneKey
-from synth.spec.recipe import AirRecipe, LightRecipe
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import read_sensor
+from terraficta.synth.physics import aerosol, scattering, six_s
+from terraficta.synth.physics.adjacency import share_within, surroundings
+from terraficta.synth.physics.air_terms import RANGES, air_terms
+from terraficta.synth.physics.atmosphere import Atmosphere, boa_correction, draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.atmosphere_table import FILE, _solve, atmosphere_table, rayleigh_depth
+from terraficta.synth.physics.sun import Sun, draw_sun
+from terraficta.synth.physics.terrain_light import TerrainLight
+from terraficta.synth.physics.toa_table import terms_of, toa_table
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import AirRecipe, LightRecipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import read_sensor
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference tables are not here")

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from synth.physics.brdf import WHITE_SKY, anisotropy, directional_reflectance, li_sparse, ross_thick, rpv
-from synth.physics.sun import Sun
-from synth.spec.legend import TERRAFICTA
-from synth.spec.sensor import read_sensor
+from terraficta.synth.physics.brdf import WHITE_SKY, anisotropy, directional_reflectance, li_sparse, ross_thick, rpv
+from terraficta.synth.physics.sun import Sun
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.sensor import read_sensor
 
 SENSOR = read_sensor("sentinel2a").pick(["B02", "B04", "B08"])
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.scene.canopy import Stand, canopy_reflectance, sight_of
-from synth.scene.canopy_table import canopy_spectra, canopy_table
-from synth.scene.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.canopy import Stand, canopy_reflectance, sight_of
+from terraficta.synth.scene.canopy_table import canopy_spectra, canopy_table
+from terraficta.synth.scene.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
+from terraficta.synth.types.refusal import Refusal
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "prosail.npz"
 COLUMNS = ("n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "lidf_a", "hspot", "tts", "tto", "psi")

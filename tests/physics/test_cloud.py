@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from synth.physics.cloud import dimming, grow_clouds, opacity
-from synth.physics.sun import Sun
+from terraficta.synth.physics.cloud import dimming, grow_clouds, opacity
+from terraficta.synth.physics.sun import Sun
 
 CELL = torch.tensor([20.0])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.instrument.detector import (
+from terraficta.synth.instrument.detector import (
     Detector,
     draw_detector,
     gaussian_field,
@@ -17,10 +17,10 @@ from synth.instrument.detector import (
     saturation_radiance,
     solar_irradiance,
 )
-from synth.instrument.optics import Optics, draw_optics
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.sensor import Sensor, read_sensor, sensor_names
+from terraficta.synth.instrument.optics import Optics, draw_optics
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.sensor import Sensor, read_sensor, sensor_names
 
 KEYS = [SceneKey(5, i) for i in range(3)]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.special import expn
 
-from synth.scene.leaf import Leaf, entry_transmittance, leaf_spectra, plate_transmittance
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.leaf import Leaf, entry_transmittance, leaf_spectra, plate_transmittance
+from terraficta.synth.types.refusal import Refusal
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "prosail.npz"
 NM = torch.arange(400.0, 2501.0, 10.0)

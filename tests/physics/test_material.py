@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.scene.fractal import Window
-from synth.scene.glass import glass_reflectance, pane
-from synth.scene.inland_water import WaterBody, water_reflectance
-from synth.scene.material import (
+from terraficta.synth.scene.fractal import Window
+from terraficta.synth.scene.glass import glass_reflectance, pane
+from terraficta.synth.scene.inland_water import WaterBody, water_reflectance
+from terraficta.synth.scene.material import (
     WAVELENGTH_NM,
     Palette,
     boa_reflectance,
@@ -19,16 +19,16 @@ from synth.scene.material import (
     material_code,
     ndvi,
 )
-from synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
-from synth.scene.snow import ice_reflectance, snow_reflectance
-from synth.scene.solid import absorber_shapes, absorbers, draw_abundance, solid_reflectance, wetted
-from synth.scene.texture import strips
-from synth.scene.vegetation import VEGETATED, clumped
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import MaterialRecipe
-from synth.spec.sensor import Band, Sensor
+from terraficta.synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
+from terraficta.synth.scene.snow import ice_reflectance, snow_reflectance
+from terraficta.synth.scene.solid import absorber_shapes, absorbers, draw_abundance, solid_reflectance, wetted
+from terraficta.synth.scene.texture import strips
+from terraficta.synth.scene.vegetation import VEGETATED, clumped
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.sensor import Band, Sensor
 
 KEYS = [SceneKey(3, index) for index in range(6)]
 RGBN = Sensor("rgbn", tuple(Band(str(nm), nm, 60.0) for nm in (470.0, 560.0, 660.0, 850.0, 1650.0)), gsd_m=10.0)

@@ -8,10 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from synth.instrument.optics import Optics, draw_optics, margin_cells, observe
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.sensor import Band, Sensor, read_sensor
+from terraficta.synth.instrument.optics import Optics, draw_optics, margin_cells, observe
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.sensor import Band, Sensor, read_sensor
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 

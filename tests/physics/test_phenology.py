@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.scene.material import Palette, draw_palette
-from synth.scene.trait import Setting, draw_kinds, nearest_climate
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import MaterialRecipe
+from terraficta.synth.scene.material import Palette, draw_palette
+from terraficta.synth.scene.trait import Setting, draw_kinds, nearest_climate
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import MaterialRecipe
 
 KEYS = [SceneKey(8, index) for index in range(6)]
 

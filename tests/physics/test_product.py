@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from synth.instrument.invented import draw_sensor, invent_sensor
-from synth.instrument.product import from_dn, to_dn
-from synth.spec.key import SceneKey
-from synth.spec.recipe import InstrumentRecipe
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import read_sensor
+from terraficta.synth.instrument.invented import draw_sensor, invent_sensor
+from terraficta.synth.instrument.product import from_dn, to_dn
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import read_sensor
 
 
 def test_stored_and_read_back_within_half_a_step() -> None:

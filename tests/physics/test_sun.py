@@ -6,9 +6,9 @@ import pytest
 import torch
 from pvlib import solarposition
 
-from synth.physics.sun import Sun, draw_sun, sun_position
-from synth.spec.key import SceneKey
-from synth.spec.recipe import LightRecipe
+from terraficta.synth.physics.sun import Sun, draw_sun, sun_position
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import LightRecipe
 
 KEYS = [SceneKey(5, i) for i in range(24)]
 

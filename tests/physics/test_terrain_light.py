@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from synth.physics.sun import Sun
-from synth.physics.terrain_light import cos_incidence_ratio, gradient, lit, sky_view, terrain_light
+from terraficta.synth.physics.sun import Sun
+from terraficta.synth.physics.terrain_light import cos_incidence_ratio, gradient, lit, sky_view, terrain_light
 
 CELL = torch.tensor([10.0])
 SIZE = 128

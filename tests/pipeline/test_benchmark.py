@@ -11,16 +11,16 @@ import pytest
 import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
-from eval.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
-from eval.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
-from eval.networks import at_pixels, make_arms
-from eval.pixels import Pixels, fold_pixels
-from eval.recipe import BenchmarkRecipe, read_benchmark_recipe
-from eval.summary import Interval, summarise
-from eval.windows import Windows
-from finetune.labels import Labels, draw_labels
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.eval.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
+from terraficta.eval.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
+from terraficta.eval.networks import at_pixels, make_arms
+from terraficta.eval.pixels import Pixels, fold_pixels
+from terraficta.eval.recipe import BenchmarkRecipe, read_benchmark_recipe
+from terraficta.eval.summary import Interval, summarise
+from terraficta.eval.windows import Windows
+from terraficta.finetune.labels import Labels, draw_labels
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 QUICK = {
     "forest": ({"n_estimators": 20}, {"n_estimators": 25}),

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from finetune.tileset import read_tileset
-from synth.corpus import read_corpus, verify_corpus, write_corpus
-from synth.degrade import read_label_recipe
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
+from terraficta.finetune.tileset import read_tileset
+from terraficta.synth.corpus import read_corpus, verify_corpus, write_corpus
+from terraficta.synth.degrade import read_label_recipe
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
 
 
 @pytest.fixture(scope="module")

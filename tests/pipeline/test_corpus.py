@@ -13,19 +13,18 @@ import torch
 from rasterio.warp import transform
 from typer.testing import CliRunner
 
-import synth.corpus
-from synth.commands import app
-from synth.corpus import read_corpus, verify_corpus, write_corpus
-from synth.geotiff import sensor_as_data, sensor_from_data
-from synth.instrument.invented import draw_sensor
-from synth.instrument.product import from_dn, to_dn
-from synth.spec.grid import Grid
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import InstrumentRecipe, SceneRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
-from synth.spec.tile import Tile
+from terraficta.synth.commands import app
+from terraficta.synth.corpus import read_corpus, sha256_of, verify_corpus, write_corpus
+from terraficta.synth.geotiff import sensor_as_data, sensor_from_data
+from terraficta.synth.instrument.invented import draw_sensor
+from terraficta.synth.instrument.product import from_dn, to_dn
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import InstrumentRecipe, SceneRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.tile import Tile
 
 RECIPE = SceneRecipe(
     name="test", about="a test", size_px=32, instrument=InstrumentRecipe(sensors=("landsat8",), quantise=True)
@@ -76,7 +75,7 @@ def fabricate_dates(
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(synth.corpus, "render_dates", fabricate_dates)
+    monkeypatch.setattr("terraficta.synth.corpus.render_dates", fabricate_dates)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "corpus", device="cpu")
     return tmp_path / "corpus"
 
@@ -186,7 +185,7 @@ def test_another_recipe_than_made_it_is_found(corpus: Path) -> None:
         dn[2, 7, 7] += 5
         file.write(dn)
     sums = corpus / "checksums.sha256"
-    lines = [f"{synth.corpus.sha256_of(corpus / line[66:])}  {line[66:]}\n" for line in sums.read_text().splitlines()]
+    lines = [f"{sha256_of(corpus / line[66:])}  {line[66:]}\n" for line in sums.read_text().splitlines()]
     sums.write_text("".join(lines))
     verify_corpus(corpus)
     with pytest.raises(Refusal, match="up to 5 DN"):
@@ -194,13 +193,13 @@ def test_another_recipe_than_made_it_is_found(corpus: Path) -> None:
 
 
 def test_the_same_bytes_in_any_grouping(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth.corpus, "TILES_A_TASK", 3)
+    monkeypatch.setattr("terraficta.synth.corpus.TILES_A_TASK", 3)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "other", device="cpu")
     assert files_of(corpus) == files_of(tmp_path / "other")
 
 
 def test_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth.corpus, "render_dates", fabricate_dates)
+    monkeypatch.setattr("terraficta.synth.corpus.render_dates", fabricate_dates)
 
     def interrupt(done: int) -> None:
         raise KeyboardInterrupt
@@ -235,7 +234,7 @@ def test_bad_input_is_refused(tmp_path: Path, options: dict, message: str) -> No
 
 
 def test_a_corpus_is_a_tileset(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finetune.tileset import read_tileset
+    from terraficta.finetune.tileset import read_tileset
 
     tileset = read_tileset(corpus, verify=False)  # the fabricated reflectances are noise, and would be refused
     assert len(tileset) == 10
@@ -262,7 +261,7 @@ def test_a_sensor_survives_as_data() -> None:
 def test_four_workers_in_any_order_make_the_same_bytes_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read_scene_recipe("tier3")
     for workers, together in ((1, 8), (4, 2)):
-        monkeypatch.setattr(synth.corpus, "TILES_A_TASK", together)
+        monkeypatch.setattr("terraficta.synth.corpus.TILES_A_TASK", together)
         write_corpus(recipe, 7, 8, tmp_path / str(workers), size_px=32, workers=workers, device="cpu")
     one, four = files_of(tmp_path / "1"), files_of(tmp_path / "4")
     assert one.keys() == four.keys()

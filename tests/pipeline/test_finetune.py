@@ -11,17 +11,17 @@ import torch
 from tileset_maker import read_manifest_of, write_manifest, write_raster, write_tileset
 from typer.testing import CliRunner
 
-from finetune.adapt import adapt, fresh_mapper
-from finetune.commands import app
-from finetune.labels import Labels, draw_labels
-from finetune.map_model import MapModel, read_map_model, write_map_model
-from finetune.recipe import RECIPES, FinetuneRecipe, HeadKind, read_finetune_recipe
-from finetune.task import CropStream
-from finetune.tileset import Tileset, read_tileset
-from pretrain.recipe import ModelRecipe
-from synth.spec.refusal import Refusal
-from synth.spec.run import read_run
-from synth.spec.sensor import read_sensor
+from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.commands import app
+from terraficta.finetune.labels import Labels, draw_labels
+from terraficta.finetune.map_model import MapModel, read_map_model, write_map_model
+from terraficta.finetune.recipe import RECIPES, FinetuneRecipe, HeadKind, read_finetune_recipe
+from terraficta.finetune.task import CropStream
+from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import read_run
+from terraficta.synth.types.sensor import read_sensor
 
 RECIPE = FinetuneRecipe.from_dict(
     {

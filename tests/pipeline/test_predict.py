@@ -10,19 +10,19 @@ import torch
 from rasterio.transform import from_origin
 from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 
-from eval.predict import predict_image, scene_images
-from eval.product import decode, encode
-from eval.score import score_map, score_run
-from eval.source import Stored, open_source
-from eval.windows import Windows
-from finetune.adapt import adapt, fresh_mapper
-from finetune.labels import draw_labels
-from finetune.map_model import write_map_model
-from finetune.recipe import read_finetune_recipe
-from finetune.tileset import read_tileset
-from pretrain.recipe import ModelRecipe
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run
+from terraficta.eval.predict import predict_image, scene_images
+from terraficta.eval.product import decode, encode
+from terraficta.eval.score import score_map, score_run
+from terraficta.eval.source import Stored, open_source
+from terraficta.eval.windows import Windows
+from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.labels import draw_labels
+from terraficta.finetune.map_model import write_map_model
+from terraficta.finetune.recipe import read_finetune_recipe
+from terraficta.finetune.tileset import read_tileset
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run
 
 SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
@@ -244,7 +244,7 @@ def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None
 
 
 def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
-    from finetune.map_model import read_map_model
+    from terraficta.finetune.map_model import read_map_model
 
     with pytest.raises(Refusal, match="check the path"):
         predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")

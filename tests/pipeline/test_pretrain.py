@@ -7,13 +7,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from pretrain.checkpoint import read_weights
-from pretrain.recipe import PretrainRecipe
-from pretrain.task import RESUME, pretrain
-from synth.corpus import write_corpus
-from synth.spec.recipe import read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.run import read_run
+from terraficta.pretrain.checkpoint import read_weights
+from terraficta.pretrain.recipe import PretrainRecipe
+from terraficta.pretrain.task import RESUME, pretrain
+from terraficta.synth.corpus import write_corpus
+from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import read_run
 
 TINY = PretrainRecipe.from_dict(
     {

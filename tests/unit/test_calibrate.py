@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from eval.metrics import Tally
-from finetune.calibrate import fit_temperature, out_of_fold, soften, spatial_folds
+from terraficta.eval.metrics import Tally
+from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften, spatial_folds
 
 
 def overconfident(rng: np.random.Generator, count: int = 6000) -> tuple[torch.Tensor, torch.Tensor]:

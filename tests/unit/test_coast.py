@@ -3,12 +3,12 @@
 import torch
 from scipy import ndimage
 
-from synth.scene.climate import draw_climate
-from synth.scene.coast import draw_coast, worn
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.scene.water import FLAT, Water, fill_water
-from synth.spec.key import SceneKey
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.coast import draw_coast, worn
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.water import FLAT, Water, fill_water
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 KEYS = [SceneKey(12, i) for i in range(12)]
 

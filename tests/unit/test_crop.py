@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, rotate, stage
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
-from synth.spec.recipe import CoverRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, rotate, stage
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import CoverRecipe
 
 YEAR = np.linspace(0.0, 1.0, 366)
 

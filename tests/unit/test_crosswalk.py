@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from synth.spec.crosswalk import crosswalk_from, crosswalk_to, legend_names, read_legend
-from synth.spec.legend import TERRAFICTA
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.crosswalk import crosswalk_from, crosswalk_to, legend_names, read_legend
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
 
 OTHERS = [name for name in legend_names() if name != TERRAFICTA.name]
 SIZES = {"worldcover": 11, "dynamic_world": 9, "sen12ms_lccs": 8, "eurosat": 10, "corine1": 5, "openearthmap": 8,

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from synth.render import render
-from synth.scene.crown import SHOWN_M, crowned, seen
-from synth.scene.fractal import Window
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.render import render
+from terraficta.synth.scene.crown import SHOWN_M, crowned, seen
+from terraficta.synth.scene.fractal import Window
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
 
 KINDS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "orchard")
 

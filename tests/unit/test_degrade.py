@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from synth.degrade import (
+from terraficta.synth.degrade import (
     RECIPES,
     Confused,
     Footprints,
@@ -18,12 +18,12 @@ from synth.degrade import (
     read_label_recipe,
     shift,
 )
-from synth.render import render
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.tile import Tile
+from terraficta.synth.render import render
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 KEY = SceneKey(11, 4)
 

@@ -4,14 +4,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.scene.drainage import Drainage, accumulate, climb, fill_depressions, first_below, steepest, step_length
-from synth.scene.fractal import Window, fbm, per_scene, words
-from synth.scene.ground import near_nodes
-from synth.scene.landform import draw_landform
-from synth.scene.river_system import CHANNEL_KM2, grow_drainage, node_spacing, wander
-from synth.scene.valley import HALF, SIDE, gather_rivers, lay_valleys
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
+from terraficta.synth.scene.drainage import (
+    Drainage,
+    accumulate,
+    climb,
+    fill_depressions,
+    first_below,
+    steepest,
+    step_length,
+)
+from terraficta.synth.scene.fractal import Window, fbm, per_scene, words
+from terraficta.synth.scene.ground import near_nodes
+from terraficta.synth.scene.landform import draw_landform
+from terraficta.synth.scene.river_system import CHANNEL_KM2, grow_drainage, node_spacing, wander
+from terraficta.synth.scene.valley import HALF, SIDE, gather_rivers, lay_valleys
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
 
 
 def _rough(n: int = 2, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from synth.scene.dune import POWER, REPOSE, TALL, Dunes, draw_dunes, heap_barchans, heap_rows
-from synth.scene.fractal import Window
-from synth.spec.key import SceneKey
+from terraficta.synth.scene.dune import POWER, REPOSE, TALL, Dunes, draw_dunes, heap_barchans, heap_rows
+from terraficta.synth.scene.fractal import Window
+from terraficta.synth.types.key import SceneKey
 
 WORD = torch.tensor([4711])
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from pretrain.batch import Batch
-from pretrain.episode import deal_episode
-from pretrain.model import Mapper
-from pretrain.recipe import EpisodeRecipe, ModelRecipe
-from pretrain.rehearsal import episode_loss
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.sensor import read_sensor
+from terraficta.pretrain.batch import Batch
+from terraficta.pretrain.episode import deal_episode
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.recipe import EpisodeRecipe, ModelRecipe
+from terraficta.pretrain.rehearsal import episode_loss
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.sensor import read_sensor
 
 SIZE = 32
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from synth.render import render_dates
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import (
+from terraficta.synth.render import render_dates
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import (
     EVENTS,
     CoverRecipe,
     EventRecipe,
@@ -15,8 +15,8 @@ from synth.spec.recipe import (
     TimeRecipe,
     read_scene_recipe,
 )
-from synth.spec.sensor import read_sensor
-from synth.spec.tile import Tile
+from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.tile import Tile
 
 KEYS = [SceneKey(9, i) for i in range(6)]
 SENSOR = read_sensor("sentinel2a")

@@ -5,15 +5,15 @@ import math
 import pytest
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.crop import draw_crops
-from synth.scene.field import PRACTICE, SYSTEMS, USES, draw_field_system
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.spec.biome import BIOMES
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.crop import draw_crops
+from terraficta.synth.scene.field import PRACTICE, SYSTEMS, USES, draw_field_system
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 FARMED = ("cropland", "paddy", "fallow", "orchard", "pasture")
 RURAL = CoverRecipe(settlement=(0.0, 0.0), plantation=(0.0, 0.0), clearcut=(0.0, 0.0))

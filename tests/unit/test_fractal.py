@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synth.scene.fractal import (
+from terraficta.synth.scene.fractal import (
     Places,
     Window,
     blend,

@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def terraficta(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "terraficta.py", *words], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "terraficta", *words], cwd=ROOT, capture_output=True, text=True)
 
 
 def test_the_list_of_rooms() -> None:
@@ -19,8 +19,8 @@ def test_the_list_of_rooms() -> None:
 
 def test_help_does_not_load_torch() -> None:
     script = (
-        "import sys, terraficta; sys.argv = ['terraficta', 'synth', 'make', '--help']\n"
-        "try: terraficta.main()\n"
+        "import sys; from terraficta.commands import main; sys.argv = ['terraficta', 'synth', 'make', '--help']\n"
+        "try: main()\n"
         "except SystemExit: pass\n"
         "print([name for name in ('torch', 'lightning', 'rasterio') if name in sys.modules])"
     )

@@ -8,12 +8,12 @@ import rasterio
 import torch
 from rasterio.transform import Affine, from_origin
 
-from synth.render import render
-from synth.scene.given import GivenLand, lay_out, read_given
-from synth.spec.crosswalk import crosswalk_to
-from synth.spec.key import SceneKey
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.render import render
+from terraficta.synth.scene.given import GivenLand, lay_out, read_given
+from terraficta.synth.types.crosswalk import crosswalk_to
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
 
 UTM = from_origin(600_000, 4_000_000, 30.0, 30.0)
 

@@ -3,11 +3,19 @@
 import pytest
 import torch
 
-from synth.scene.fractal import Window
-from synth.scene.glacier import NO_LEVEL_M, Glacier, dig_kettles, draw_glacier, gouge_cirques, mould_drumlins, trough
-from synth.scene.terrain import grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
+from terraficta.synth.scene.fractal import Window
+from terraficta.synth.scene.glacier import (
+    NO_LEVEL_M,
+    Glacier,
+    dig_kettles,
+    draw_glacier,
+    gouge_cirques,
+    mould_drumlins,
+    trough,
+)
+from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
 
 KEYS = [SceneKey(8, i) for i in range(6)]
 

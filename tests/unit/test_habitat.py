@@ -8,16 +8,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from synth.scene.climate import Climate, draw_climate
-from synth.scene.fire import burn, draw_burnt_share
-from synth.scene.fractal import words
-from synth.scene.habitat import Habitat, find_habitat
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.spec.biome import BIOMES, TREELINE_C, can_grow
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import Climate, draw_climate
+from terraficta.synth.scene.fire import burn, draw_burnt_share
+from terraficta.synth.scene.fractal import words
+from terraficta.synth.scene.habitat import Habitat, find_habitat
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 TALL = TerrainRecipe(relief_m=(500.0, 2500.0))

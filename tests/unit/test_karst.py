@@ -3,12 +3,12 @@
 import torch
 from scipy import ndimage
 
-from synth.scene.drainage import fill_depressions
-from synth.scene.fractal import Window
-from synth.scene.karst import DEEP, SIZES, Karst, raise_cones, sink_dolines
-from synth.scene.terrain import grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
+from terraficta.synth.scene.drainage import fill_depressions
+from terraficta.synth.scene.fractal import Window
+from terraficta.synth.scene.karst import DEEP, SIZES, Karst, raise_cones, sink_dolines
+from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
 
 KEYS = [SceneKey(8, i) for i in range(8)]
 DOLINES = [Karst(False, 0.7, 250.0, 0.5)]

@@ -8,9 +8,9 @@ import pytest
 import torch
 from tileset_maker import write_tileset
 
-from finetune.labels import draw_labels, ground_blocks
-from finetune.tileset import Tileset, read_tileset
-from synth.spec.refusal import Refusal
+from terraficta.finetune.labels import draw_labels, ground_blocks
+from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.synth.types.refusal import Refusal
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ from functools import cache
 import pytest
 import torch
 
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.river_system import CHANNEL_KM2
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.spec.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.river_system import CHANNEL_KM2
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.types.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
 
 
 @cache

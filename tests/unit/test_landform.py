@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.drainage import Drainage
-from synth.scene.ground import feeds_channel
-from synth.scene.landform import draw_landform
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.scene.water import fill_water
-from synth.spec.key import SceneKey
-from synth.spec.recipe import STYLES, CoverRecipe, TerrainRecipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.drainage import Drainage
+from terraficta.synth.scene.ground import feeds_channel
+from terraficta.synth.scene.landform import draw_landform
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.water import fill_water
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
+from terraficta.synth.types.refusal import Refusal
 
 KEYS = [SceneKey(31, i) for i in range(6)]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from pretrain.checkpoint import read_weights, write_weights
-from pretrain.head import fit_ridge
-from pretrain.model import Mapper
-from pretrain.objective import soft_cross_entropy
-from pretrain.recipe import ModelRecipe
-from pretrain.scaling import CLIP, Scaling
-from synth.spec.legend import TERRAFICTA
-from synth.spec.refusal import Refusal
+from terraficta.pretrain.checkpoint import read_weights, write_weights
+from terraficta.pretrain.head import fit_ridge
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.objective import soft_cross_entropy
+from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.pretrain.scaling import CLIP, Scaling
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, jaccard_score, log_loss
 from torchmetrics.classification import MulticlassCalibrationError
 
-from eval.metrics import EPSILON, Tally
+from terraficta.eval.metrics import EPSILON, Tally
 
 
 def one_hot(classes: np.ndarray, count: int) -> torch.Tensor:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from synth.spec.contradiction import NATURAL
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import SceneRecipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.contradiction import NATURAL
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.refusal import Refusal
 
 CASES: list[tuple[dict[str, Any], str, str, str]] = [
     (

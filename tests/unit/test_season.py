@@ -5,12 +5,12 @@ from datetime import date
 import pytest
 import torch
 
-from synth.render import render, render_dates
-from synth.scene.climate import draw_climate
-from synth.scene.season import Moment, draw_moments
-from synth.spec.key import SceneKey
-from synth.spec.recipe import CoverRecipe, SceneRecipe, TimeRecipe, read_scene_recipe
-from synth.spec.sensor import read_sensor
+from terraficta.synth.render import render, render_dates
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.season import Moment, draw_moments
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import CoverRecipe, SceneRecipe, TimeRecipe, read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
 
 KEYS = [SceneKey(5, i) for i in range(4)]
 SENSOR = read_sensor("sentinel2a")

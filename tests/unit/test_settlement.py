@@ -5,14 +5,14 @@ from functools import cache
 
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.fractal import hashed, uniform, words
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.scene.water import fill_water
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.fractal import hashed, uniform, words
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.water import fill_water
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 BUILT = CoverRecipe(settlement=(0.15, 0.15))
 SCENES = 12

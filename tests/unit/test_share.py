@@ -5,15 +5,15 @@ from functools import cache
 import pytest
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.fractal import words
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.share import favour_classes
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.spec.contradiction import NATURAL
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.fractal import words
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.share import favour_classes
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.types.contradiction import NATURAL
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 SCENES = 24
 

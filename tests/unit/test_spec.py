@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from synth.spec.grid import Grid
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA, Crosswalk, Legend
-from synth.spec.recipe import SceneRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
-from synth.spec.run import Run, read_run, whole_file, whole_folder
-from synth.spec.sensor import Band, Sensor, read_sensor, sensor_names
-from synth.spec.tile import Tile
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
+from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, read_run, whole_file, whole_folder
+from terraficta.synth.types.sensor import Band, Sensor, read_sensor, sensor_names
+from terraficta.synth.types.tile import Tile
 
 
 def test_key_is_an_address() -> None:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from synth.scene.terrain import grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.recipe import TerrainRecipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.refusal import Refusal
 
 KEYS = [SceneKey(7, i) for i in range(4)]
 

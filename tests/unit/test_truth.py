@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from synth.render import render
-from synth.scene.truth import above_ground_biomass, boxes_of, numbered
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import TRUTHS, SceneRecipe, read_scene_recipe
-from synth.spec.refusal import Refusal
+from terraficta.synth.render import render
+from terraficta.synth.scene.truth import above_ground_biomass, boxes_of, numbered
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import TRUTHS, SceneRecipe, read_scene_recipe
+from terraficta.synth.types.refusal import Refusal
 
 
 def test_numbers_are_compact_and_boxes_exact() -> None:

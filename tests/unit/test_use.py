@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from synth.scene.forestry import FORESTS
-from synth.scene.landcover import LandCover, grow_landcover
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.spec.key import SceneKey
-from synth.spec.legend import TERRAFICTA
-from synth.spec.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.forestry import FORESTS
+from terraficta.synth.scene.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 
 DIALS = ("plantation", "clearcut", "quarry", "canal", "power_line")
 NONE = dict.fromkeys(DIALS, (0.0, 0.0))

@@ -2,11 +2,11 @@
 
 import torch
 
-from synth.scene.climate import draw_climate
-from synth.scene.terrain import Terrain, grow_terrain
-from synth.scene.water import Water, fill_water
-from synth.spec.key import SceneKey
-from synth.spec.recipe import STYLES, CoverRecipe, TerrainRecipe
+from terraficta.synth.scene.climate import draw_climate
+from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.water import Water, fill_water
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
 
 KEYS = [SceneKey(9, i) for i in range(60)]
 

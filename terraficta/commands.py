@@ -38,7 +38,7 @@ class Rooms(TyperGroup):
         """Enter a room."""
         name, room, rest = super().resolve_command(ctx, args)
         if name is not None:
-            room = typer.main.get_group(importlib.import_module(f"{name}.commands").app)
+            room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)
         return name, room, rest
 
 
@@ -52,7 +52,7 @@ def door() -> None:
 
 def main() -> None:
     """Run the command; bad input becomes one clear line and exit code 2."""
-    from synth.spec.refusal import Refusal
+    from terraficta.synth.types.refusal import Refusal
 
     signal.signal(signal.SIGTERM, _end)
     try:

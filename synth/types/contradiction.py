@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from synth.spec.biome import ANYWHERE, BIOMES, LAPSE_K_M, can_grow, chances, snow_c, summer_c
-from synth.spec.legend import TERRAFICTA
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.biome import ANYWHERE, BIOMES, LAPSE_K_M, can_grow, chances, snow_c, summer_c
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
 
 if TYPE_CHECKING:
-    from synth.spec.recipe import CoverRecipe, SceneRecipe
+    from terraficta.synth.types.recipe import CoverRecipe, SceneRecipe
 
 NATURAL = tuple(c for c in TERRAFICTA.classes if c in ANYWHERE or any(c in b.grows for b in BIOMES.values()))
 """classes that grow or lie there without people, in the order of the legend"""

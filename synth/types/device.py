@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 
 def pick_device(name: str) -> str:

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from synth.spec.biome import BIOMES
-from synth.spec.contradiction import require_consistent_cover, require_consistent_scene
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.contradiction import require_consistent_cover, require_consistent_scene
+from terraficta.synth.types.refusal import Refusal
 
 
 def _ordered(span: tuple[float, float]) -> tuple[float, float]:

@@ -13,7 +13,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 SENSORS = Path(__file__).parent.parent / "data" / "sensors.yaml"
 SOLAR_RANGE_NM = (350.0, 2500.0)

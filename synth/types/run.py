@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 WATTS_PER_CPU_CORE = 10.0
 """rough draw of one busy server core [W] (TDP / cores of current server parts: 5-15 W); an estimate, and named so"""

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from synth.spec.grid import Grid
-from synth.spec.legend import Legend
-from synth.spec.refusal import Refusal
-from synth.spec.sensor import Sensor
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
 
 Level = Literal["BOA", "TOA", "RADIANCE", "DN"]
 """What the numbers of an image are; RADIANCE and DN are not calibrated here, only relative."""

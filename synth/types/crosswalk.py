@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from synth.spec.legend import TERRAFICTA, Crosswalk, Legend
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
+from terraficta.synth.types.refusal import Refusal
 
 LEGENDS = Path(__file__).parent.parent / "data" / "legends.yaml"
 

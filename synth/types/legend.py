@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from synth.spec.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal
 
 if TYPE_CHECKING:
     import torch

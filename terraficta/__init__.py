@@ -1,0 +1,95 @@
+"""Pretrain on land that never was; map land that is.
+
+The face of the library. What is named here is loaded when it is first asked for, so that `import terraficta` costs
+nothing and the generator needs nothing of what training needs.
+
+Examples
+--------
+>>> import terraficta as tf
+>>> tile = tf.render(tf.recipe("tier3", ["size_px=32"]), [tf.SceneKey(7, 0)])[0]
+>>> tile.image.shape[-2:]
+torch.Size([32, 32])
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from terraficta.finetune.map_model import read_map_model as read_map_model
+    from terraficta.finetune.tileset import read_tileset as read_tileset
+    from terraficta.pretrain.checkpoint import read_weights as load_weights
+    from terraficta.synth.corpus import read_corpus as read_corpus
+    from terraficta.synth.corpus import write_corpus as write_corpus
+    from terraficta.synth.render import render as render
+    from terraficta.synth.render import render_dates as render_dates
+    from terraficta.synth.stream import stream_tiles as stream_tiles
+    from terraficta.synth.types.key import SceneKey as SceneKey
+    from terraficta.synth.types.legend import TERRAFICTA as LEGEND
+    from terraficta.synth.types.legend import Legend as Legend
+    from terraficta.synth.types.recipe import read_scene_recipe as recipe
+    from terraficta.synth.types.refusal import Refusal as Refusal
+    from terraficta.synth.types.sensor import Sensor as Sensor
+    from terraficta.synth.types.sensor import read_sensor as sensor
+    from terraficta.synth.types.tile import Tile as Tile
+
+try:
+    __version__ = version("terraficta")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+unknown"
+
+FACE = {
+    "LEGEND": ("synth.types.legend", "TERRAFICTA"),
+    "Legend": ("synth.types.legend", "Legend"),
+    "Refusal": ("synth.types.refusal", "Refusal"),
+    "SceneKey": ("synth.types.key", "SceneKey"),
+    "Sensor": ("synth.types.sensor", "Sensor"),
+    "Tile": ("synth.types.tile", "Tile"),
+    "load_weights": ("pretrain.checkpoint", "read_weights"),
+    "read_corpus": ("synth.corpus", "read_corpus"),
+    "read_map_model": ("finetune.map_model", "read_map_model"),
+    "read_tileset": ("finetune.tileset", "read_tileset"),
+    "recipe": ("synth.types.recipe", "read_scene_recipe"),
+    "render": ("synth.render", "render"),
+    "render_dates": ("synth.render", "render_dates"),
+    "sensor": ("synth.types.sensor", "read_sensor"),
+    "stream_tiles": ("synth.stream", "stream_tiles"),
+    "write_corpus": ("synth.corpus", "write_corpus"),
+}
+"""name -> where it lives"""
+__all__ = [
+    "__version__",
+    "LEGEND",
+    "Legend",
+    "Refusal",
+    "SceneKey",
+    "Sensor",
+    "Tile",
+    "load_weights",
+    "read_corpus",
+    "read_map_model",
+    "read_tileset",
+    "recipe",
+    "render",
+    "render_dates",
+    "sensor",
+    "stream_tiles",
+    "write_corpus",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name when it is first asked for."""
+    if name not in FACE:
+        raise AttributeError(f"module 'terraficta' has no attribute {name!r}")
+    module, its = FACE[name]
+    value = getattr(importlib.import_module(f"terraficta.{module}"), its)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """What completion shows."""
+    return sorted(__all__)
