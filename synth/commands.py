@@ -68,7 +68,7 @@ def make(
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
     from terraficta.synth.corpus import write_corpus
     from terraficta.synth.degrade import read_label_recipe
-    from terraficta.synth.scene.given import read_given
+    from terraficta.synth.scene.terrain.given_land import read_given
 
     read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])
     damage = read_label_recipe(labels) if labels else None
@@ -101,7 +101,7 @@ def show(
     """Draw tiles on one page: true colour, false colour, classes, relief."""
     from terraficta.synth.contact_sheet import write_contact_sheet
     from terraficta.synth.corpus import asked_recipe, read_corpus
-    from terraficta.synth.scene.given import read_given
+    from terraficta.synth.scene.terrain.given_land import read_given
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
 
@@ -162,7 +162,7 @@ def canopy(
     ] = False,
 ) -> None:
     """Leaf and canopy reflectance (PROSPECT, 4SAIL) for a table of plants."""
-    from terraficta.synth.scene.canopy_table import canopy_table
+    from terraficta.synth.scene.material.canopy_table import canopy_table
 
     count = canopy_table(table, out, fuse)
     screen.print(f"{count} canopies: {out}")

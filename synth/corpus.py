@@ -30,7 +30,7 @@ from terraficta.synth.instrument.invented import INVENTED
 from terraficta.synth.instrument.product import to_dn
 from terraficta.synth.manifest import write_boxes, write_manifests
 from terraficta.synth.render import render_dates
-from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend

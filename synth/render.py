@@ -19,11 +19,11 @@ from terraficta.synth.physics.atmosphere import boa_correction, draw_atmosphere,
 from terraficta.synth.physics.brdf import directional_reflectance
 from terraficta.synth.physics.sun import draw_sun
 from terraficta.synth.physics.terrain_light import terrain_light
-from terraficta.synth.scene.event import land_on
-from terraficta.synth.scene.given import GivenLand
-from terraficta.synth.scene.material import boa_reflectance, draw_palette, material_code
-from terraficta.synth.scene.survey import survey_terrain
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.event import land_on
+from terraficta.synth.scene.material.palette import boa_reflectance, draw_palette, material_code
+from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.terrain.given_terrain import survey_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.scene.truth import boxes_of, ground_truth, numbered
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.key import SceneKey
@@ -172,20 +172,20 @@ def _render_alike(
     size = (frame.side, frame.side, gsd_m / frame.factor, device)
     terrain = survey_terrain(given, recipe.terrain, keys, *size) if given else grow_terrain(recipe.terrain, keys, *size)
     grids = [frame.grid(terrain, n, gsd, given) for n, gsd in enumerate(gsd_m.tolist())]
-    series = [_see(recipe, keys, sensor, frame, terrain, number, grids, device) for number in range(dates)]
+    series = [_see(recipe, keys, sensor, frame, terrain, number, grids, device, given) for number in range(dates)]
     return [list(tiles) for tiles in zip(*series, strict=True)]
 
 
 def _see(
     recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, frame: Frame, terrain: Terrain, number: int,
-    grids: list[Grid], device: str,
+    grids: list[Grid], device: str, given: GivenLand | None,
 ) -> list[Tile]:  # fmt: skip
     """See the ground of every scene on its date `number`."""
     views = keys if number == 0 else [key.at("date", number) for key in keys]
     cell_m, time = terrain.cell_m, recipe.time
     gsd_m = torch.tensor([grid.gsd_m for grid in grids], device=device)
     # what is there
-    day = land_on(recipe, terrain, keys, number)
+    day = land_on(recipe, terrain, keys, number, given)
     cover = day.cover
     # what it reflects
     palette = draw_palette(recipe.material, keys, day.facts, device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from terraficta.synth.render import render
-from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor

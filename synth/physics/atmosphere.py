@@ -16,7 +16,8 @@ from terraficta.synth.physics.air_terms import RANGES, AirTerms, air_terms
 from terraficta.synth.physics.cloud import Clouds, dimming, grow_clouds
 from terraficta.synth.physics.sun import Sun
 from terraficta.synth.physics.terrain_light import TerrainLight
-from terraficta.synth.scene.fractal import Window, fbm
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import AirRecipe
 from terraficta.synth.types.sensor import Sensor

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from terraficta.synth.physics.sun import Sun
-from terraficta.synth.scene.fractal import Window, fbm
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.window import Window
 
 REFLECTANCE = 0.85
 """of a cloud too thick to see through, in the visible; Kokhanovsky 2004, doi:10.1016/j.earscirev.2003.09.001"""

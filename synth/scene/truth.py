@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.crown import CONICAL, SPREAD_M
-from terraficta.synth.scene.landcover import LandCover
-from terraficta.synth.scene.material import Palette, leaf_area_index, ndvi
-from terraficta.synth.scene.terrain import Terrain
+from terraficta.synth.scene.cover.crown import CONICAL, SPREAD_M
+from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.scene.material.palette import Palette, leaf_area_index, ndvi
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.legend import TERRAFICTA
 
 TALL = tuple(name for names in SPREAD_M.values() for name in names)

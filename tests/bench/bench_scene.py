@@ -15,9 +15,11 @@ from collections.abc import Callable
 
 import torch
 
-from terraficta.synth.scene.fractal import Window, fbm, per_scene, words
-from terraficta.synth.scene.landcover import grow_landcover
-from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.scene.cover.landcover import grow_landcover
+from terraficta.synth.scene.terrain.terrain import grow_terrain
+from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from terraficta.synth.scene.material import draw_palette
-from terraficta.synth.scene.vegetation import VEGETATED
+from terraficta.synth.scene.material.palette import draw_palette
+from terraficta.synth.scene.material.vegetation import VEGETATED
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.recipe import MaterialRecipe

@@ -18,8 +18,8 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 
-from terraficta.synth.scene.drainage import accumulate, fill_depressions, steepest, step_length
-from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.scene.terrain.drainage import accumulate, fill_depressions, steepest, step_length
+from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import STYLES, TerrainRecipe
 

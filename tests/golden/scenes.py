@@ -12,7 +12,7 @@ from rasterio.transform import Affine
 
 from terraficta.synth.instrument.product import to_dn
 from terraficta.synth.render import render, render_dates
-from terraficta.synth.scene.given import GivenLand
+from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.crosswalk import read_legend
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import EVENTS, RECIPES, TRUTHS, SceneRecipe, read_scene_recipe

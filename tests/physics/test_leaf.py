@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import expn
 
-from terraficta.synth.scene.leaf import Leaf, entry_transmittance, leaf_spectra, plate_transmittance
+from terraficta.synth.scene.material.leaf import Leaf, entry_transmittance, leaf_spectra, plate_transmittance
 from terraficta.synth.types.refusal import Refusal
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "prosail.npz"

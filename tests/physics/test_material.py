@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from terraficta.synth.scene.glass import glass_reflectance, pane
 from torch import Tensor
 
-from terraficta.synth.scene.fractal import Window
-from terraficta.synth.scene.glass import glass_reflectance, pane
-from terraficta.synth.scene.inland_water import WaterBody, water_reflectance
-from terraficta.synth.scene.material import (
+from terraficta.synth.scene.material.inland_water import WaterBody, water_reflectance
+from terraficta.synth.scene.material.palette import (
     WAVELENGTH_NM,
     Palette,
     boa_reflectance,
@@ -19,11 +18,18 @@ from terraficta.synth.scene.material import (
     material_code,
     ndvi,
 )
-from terraficta.synth.scene.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
-from terraficta.synth.scene.snow import ice_reflectance, snow_reflectance
-from terraficta.synth.scene.solid import absorber_shapes, absorbers, draw_abundance, solid_reflectance, wetted
-from terraficta.synth.scene.texture import strips
-from terraficta.synth.scene.vegetation import VEGETATED, clumped
+from terraficta.synth.scene.material.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
+from terraficta.synth.scene.material.snow import ice_reflectance, snow_reflectance
+from terraficta.synth.scene.material.solid import (
+    absorber_shapes,
+    absorbers,
+    draw_abundance,
+    solid_reflectance,
+    wetted,
+)
+from terraficta.synth.scene.material.texture import strips
+from terraficta.synth.scene.material.vegetation import VEGETATED, clumped
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

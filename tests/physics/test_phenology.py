@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material import Palette, draw_palette
-from terraficta.synth.scene.trait import Setting, draw_kinds, nearest_climate
+from terraficta.synth.scene.material.palette import Palette, draw_palette
+from terraficta.synth.scene.material.trait import Setting, draw_kinds, nearest_climate
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

@@ -3,10 +3,10 @@
 import torch
 from scipy import ndimage
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.coast import draw_coast, worn
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.water import FLAT, Water, fill_water
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.water import FLAT, Water, fill_water
+from terraficta.synth.scene.terrain.coast import draw_coast, worn
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
 

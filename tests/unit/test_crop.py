@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, rotate, stage
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.rotation import rotate
 from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, stage
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import CoverRecipe
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from terraficta.synth.render import render
-from terraficta.synth.scene.crown import SHOWN_M, crowned, seen
-from terraficta.synth.scene.fractal import Window
+from terraficta.synth.scene.cover.crown import SHOWN_M, crowned, seen
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe

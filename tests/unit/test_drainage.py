@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.drainage import (
+from terraficta.synth.scene.terrain.drainage import (
     Drainage,
     accumulate,
     climb,
@@ -13,11 +13,13 @@ from terraficta.synth.scene.drainage import (
     steepest,
     step_length,
 )
-from terraficta.synth.scene.fractal import Window, fbm, per_scene, words
-from terraficta.synth.scene.ground import near_nodes
-from terraficta.synth.scene.landform import draw_landform
-from terraficta.synth.scene.river_system import CHANNEL_KM2, grow_drainage, node_spacing, wander
-from terraficta.synth.scene.valley import HALF, SIDE, gather_rivers, lay_valleys
+from terraficta.synth.scene.terrain.ground import near_nodes
+from terraficta.synth.scene.terrain.landform import draw_landform
+from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2, grow_drainage, node_spacing, wander
+from terraficta.synth.scene.terrain.valleys import HALF, SIDE, gather_rivers, lay_valleys
+from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import TerrainRecipe
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from terraficta.synth.scene.dune import POWER, REPOSE, TALL, Dunes, draw_dunes, heap_barchans, heap_rows
-from terraficta.synth.scene.fractal import Window
+from terraficta.synth.scene.terrain.dune import POWER, REPOSE, TALL, Dunes, draw_dunes, heap_barchans, heap_rows
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 
 WORD = torch.tensor([4711])

@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.crop import draw_crops
-from terraficta.synth.scene.field import PRACTICE, SYSTEMS, USES, draw_field_system
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.field import PRACTICE, SYSTEMS, USES, draw_field_system
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.crop import draw_crops
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe

@@ -3,20 +3,11 @@
 import pytest
 import torch
 
-from terraficta.synth.scene.fractal import (
-    Places,
-    Window,
-    blend,
-    covered,
-    fbm,
-    gradient_noise,
-    hashed,
-    partition,
-    per_scene,
-    uniform,
-    voronoi,
-    words,
-)
+from terraficta.synth.scene.world.cells import partition, voronoi
+from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.lattice import blend, fbm, gradient_noise
+from terraficta.synth.scene.world.places import Places, covered
+from terraficta.synth.scene.world.window import Window
 
 
 def _window(n: int, size: int = 64, cell_m: float = 10.0, origin: list[list[int]] | None = None) -> Window:

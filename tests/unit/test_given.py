@@ -9,7 +9,7 @@ import torch
 from rasterio.transform import Affine, from_origin
 
 from terraficta.synth.render import render
-from terraficta.synth.scene.given import GivenLand, lay_out, read_given
+from terraficta.synth.scene.terrain.given_land import GivenLand, lay_out, read_given
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from terraficta.synth.scene.fractal import Window
-from terraficta.synth.scene.glacier import (
+from terraficta.synth.scene.terrain.glacier import (
     NO_LEVEL_M,
     Glacier,
     dig_kettles,
@@ -13,7 +12,8 @@ from terraficta.synth.scene.glacier import (
     mould_drumlins,
     trough,
 )
-from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.scene.terrain.terrain import grow_terrain
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import TerrainRecipe
 

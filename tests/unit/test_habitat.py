@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.climate import Climate, draw_climate
-from terraficta.synth.scene.fire import burn, draw_burnt_share
-from terraficta.synth.scene.fractal import words
-from terraficta.synth.scene.habitat import Habitat, find_habitat
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.climate import Climate, draw_climate
+from terraficta.synth.scene.cover.fire import burn, draw_burnt_share
+from terraficta.synth.scene.cover.habitat import Habitat, find_habitat
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.world.chance import words
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

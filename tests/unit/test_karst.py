@@ -3,10 +3,10 @@
 import torch
 from scipy import ndimage
 
-from terraficta.synth.scene.drainage import fill_depressions
-from terraficta.synth.scene.fractal import Window
-from terraficta.synth.scene.karst import DEEP, SIZES, Karst, raise_cones, sink_dolines
-from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.scene.terrain.drainage import fill_depressions
+from terraficta.synth.scene.terrain.karst import DEEP, SIZES, Karst, raise_cones, sink_dolines
+from terraficta.synth.scene.terrain.terrain import grow_terrain
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import TerrainRecipe
 

@@ -5,9 +5,9 @@ from functools import cache
 import pytest
 import torch
 
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.river_system import CHANNEL_KM2
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

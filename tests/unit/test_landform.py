@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.drainage import Drainage
-from terraficta.synth.scene.ground import feeds_channel
-from terraficta.synth.scene.landform import draw_landform
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.water import fill_water
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.water import fill_water
+from terraficta.synth.scene.terrain.drainage import Drainage
+from terraficta.synth.scene.terrain.ground import feeds_channel
+from terraficta.synth.scene.terrain.landform import draw_landform
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
 from terraficta.synth.types.refusal import Refusal

@@ -5,11 +5,11 @@ from functools import cache
 
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.fractal import hashed, uniform, words
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.water import fill_water
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.water import fill_water
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.world.chance import hashed, uniform, words
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe

@@ -5,11 +5,11 @@ from functools import cache
 import pytest
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.fractal import words
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.share import favour_classes
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.share import favour_classes
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.world.chance import words
 from terraficta.synth.types.contradiction import NATURAL
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from terraficta.synth.scene.terrain import grow_terrain
+from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import TerrainRecipe
 from terraficta.synth.types.refusal import Refusal

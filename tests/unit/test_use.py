@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from terraficta.synth.scene.forestry import FORESTS
-from terraficta.synth.scene.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.forestry import FORESTS
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe

@@ -2,9 +2,9 @@
 
 import torch
 
-from terraficta.synth.scene.climate import draw_climate
-from terraficta.synth.scene.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.water import Water, fill_water
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.water import Water, fill_water
+from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
 

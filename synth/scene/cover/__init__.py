@@ -1,0 +1,1 @@
+"""Cover: what lies on the ground, season by season."""

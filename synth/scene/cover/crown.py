@@ -1,0 +1,78 @@
+"""The crown: trees as objects, where cells are small enough to show them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.world.cells import voronoi
+from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.window import Window
+from terraficta.synth.types.legend import TERRAFICTA
+
+SHOWN_M = (1.2, 3.0)
+"""up to the first cell size crowns are objects, from the second on they are statistics; between they fade [m]"""
+SPREAD_M: dict[float, tuple[str, ...]] = {
+    5.0: ("needleleaf_forest", "mangrove", "orchard"),
+    8.5: ("evergreen_forest", "deciduous_forest", "plantation"),
+}
+"""distance of trees of a closed stand [m]: 400 and 140 crowns a hectare, chosen within the spans of stem densities in
+T. Crowther et al. 2015, doi:10.1038/nature14967"""
+CONICAL = ("needleleaf_forest",)
+ORDERLY = ("plantation", "orchard")
+"""planted on a lattice"""
+REACH = 0.42
+"""radius of a crown over the distance of trees; beyond it one sees the ground"""
+GAP = 0.05
+"""share of the places where no tree stands"""
+UNDERGROWTH = 0.5
+"""height of what stands in a gap, over that of the tops"""
+LOWEST = 0.88
+"""height of a crown's rim over that of its top: what shades within a stand is in its spectrum already"""
+OVER_MEAN = {"cone": 1.102, "dome": 1.060}
+"""height of the tops over the mean height of a stand of such crowns, gaps included; measured by `test_crown`"""
+
+
+def seen(cell_m: Tensor) -> Tensor:
+    """(N,) 0..1: how far objects are drawn one by one in cells of a size [m]."""
+    least, most = SHOWN_M
+    return ((most - cell_m) / (most - least)).clamp(0.0, 1.0).to(torch.float32)
+
+
+def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
+    """Height of the crowns (N, H, W) [m], with tops, rims and gaps where cells are small enough; else as it was.
+
+    Parameters
+    ----------
+    window : where in the world
+    cover : (N, H, W) position in TERRAFICTA
+    height_m : (N, H, W) mean height of the stand
+
+    Error: mean height of a stand in cells of 0.5 m and 8 m differs by less than 8 % (`test_crown`).
+    """
+    shown = seen(window.cell_m)
+    if not bool((shown > 0).any()):
+        return height_m
+    part = shown[:, None, None]
+    points, whole = window.points(), height_m
+    for number, (spread, names) in enumerate(SPREAD_M.items()):
+        word = hashed(words([0] * len(cover), cover.device), 41, number)
+        spacing = per_scene([spread] * len(cover), cover.device)
+        for orderly in (False, True):
+            mine = [n for n in names if (n in ORDERLY) == orderly]
+            among = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in mine], device=cover.device))
+            if not bool(among.any()):
+                continue
+            trees = voronoi(points, spacing, word, 0.15 if orderly else 0.9)
+            inward = (trees.edge_m / (REACH * spread)).clamp(0.0, 1.0)  # 0 at the rim, 1 well inside
+            dome = torch.sqrt(inward * (2 - inward))
+            cone = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in CONICAL], device=cover.device))
+            shape = LOWEST + (1 - LOWEST) * torch.where(cone, inward, dome)
+            tall = (
+                height_m
+                * torch.where(cone, OVER_MEAN["cone"], OVER_MEAN["dome"])
+                * (0.94 + 0.12 * uniform(trees.identity, 7))
+            )
+            top = tall * torch.where(uniform(trees.identity, 8) < GAP, UNDERGROWTH, shape)
+            whole = torch.where(among, height_m + part * (top - height_m), whole)
+    return whole

@@ -1,0 +1,298 @@
+"""Events: what changes land between two dates, each with a dose from nothing (0) to all it can do (1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.fire import SCAR_M
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.season import Moment, draw_moments
+from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world.cells import voronoi
+from terraficta.synth.scene.world.chance import hashed, per_scene, uniform
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.window import Points, Window
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import EVENTS, EventRecipe, SceneRecipe
+
+GROWTH = {"urban_growth": ("settlement", 0.2), "deforestation": ("clearcut", 0.7), "mining": ("quarry", 0.08)}
+"""what use of the land grows, and by how much at dose 1 (shares as in `CoverRecipe`)"""
+FLOOD_M = 8.0
+"""rise of the rivers at dose 1 [m]: a great flood of a lowland river"""
+FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "plantation")
+FUEL = (*FORESTS, "shrubland", "grassland", "moss_lichen")
+BURNT_YEARS, GRASS_YEARS, SHRUB_YEARS = 0.7, 2.5, 8.0
+"""until when a scar is bare, under grass, under shrubs; then what grew before is back, lower. Boreal and Mediterranean
+forests green up within one to five years: B. Bright et al. 2019, doi:10.1186/s42408-018-0021-9; chosen in that order"""
+SLIDE_M = 220.0
+"""distance between possible landslides [m]"""
+SLIDE_SLOPE = 0.3
+"""slope from which on ground slides: 17 deg; most slides start on 20 to 40 deg (D. Keefer 1984,
+doi:10.1130/0016-7606(1984)95<406:LCBE>2.0.CO;2)"""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of one scene.
+
+    Parameters
+    ----------
+    kind : one of `EVENTS`
+    dose : 0 .. 1
+    since : number of the first date that shows it
+    word : seed of its pattern
+    """
+
+    kind: str
+    dose: float
+    since: int
+    word: int
+
+
+def draw_events(recipes: Sequence[EventRecipe], key: SceneKey) -> list[Event]:
+    """Draw the events of one scene."""
+    events = []
+    for number, recipe in enumerate(recipes):
+        own = key.at("event", number)
+        low, high = recipe.dose
+        dose = low + (high - low) * float(own.at("dose").rng().random())
+        events.append(Event(recipe.kind, dose, recipe.after + 1, own.at("pattern").word()))
+    return events
+
+
+def seen(events: Sequence[Event], number: int) -> list[Event]:
+    """Those that have happened by a date."""
+    return [event for event in events if event.since <= number and event.dose > 0]
+
+
+def grown(moment: Moment, events: Sequence[Event]) -> Moment:
+    """The moment with the use of land, and the height of rivers, that events have brought."""
+    climate, rise = moment.climate, moment.rise_m
+    for event in seen(events, moment.number):
+        if event.kind in GROWTH:
+            name, most = GROWTH[event.kind]
+            climate = replace(climate, **{name: min(1.0, getattr(climate, name) + most * event.dose)})
+        elif event.kind == "flood" and event.since == moment.number:  # a pulse: the next date is dry again
+            rise += FLOOD_M * event.dose
+    return replace(moment, climate=climate, rise_m=rise)
+
+
+def strike(
+    cover: LandCover, terrain: Terrain, moments: Sequence[Moment], events: Sequence[Sequence[Event]],
+    dates: Sequence[Sequence[Moment]],
+) -> LandCover:  # fmt: skip
+    """The land after the events that strike places: fire, dieback, harvest, landslide; in the order they came.
+
+    Parameters
+    ----------
+    cover : land that does not know of them
+    terrain : its ground
+    moments : of this date, one a scene
+    events : of each scene
+    dates : all dates of each scene
+    """
+    for n, moment in enumerate(moments):
+        for event in seen(events[n], moment.number):
+            if event.kind in STRIKES:
+                age = moment.years - dates[n][event.since].years
+                one = STRIKES[event.kind](_only(cover, n), terrain, n, event, age)
+                cover = _with(cover, one, n)
+    return cover
+
+
+def facts_of(events: Sequence[Event]) -> dict[str, Any]:
+    """As plain data."""
+    return {"events": [{"kind": e.kind, "dose": e.dose, "since": e.since} for e in events]} if events else {}
+
+
+def changed(now: LandCover, undisturbed: LandCover, moments: Sequence[Moment], events: Sequence[Sequence[Event]]
+            ) -> Tensor:  # fmt: skip
+    """(N, H, W) uint8: 0 where the land is as it would be without events, else 1 + the kind of the last one."""
+    differs = (now.cover != undisturbed.cover) | ((now.vigour - undisturbed.vigour).abs() > 0.05)
+    code = torch.zeros_like(now.cover)
+    for n, moment in enumerate(moments):
+        for event in seen(events[n], moment.number):
+            own = _touched(now, undisturbed, n, event)
+            code[n] = torch.where(differs[n] & own, 1 + EVENTS.index(event.kind), code[n])
+    return code
+
+
+def _touched(now: LandCover, before: LandCover, n: int, event: Event) -> Tensor:
+    """(H, W) bool: where a change can be the work of this kind of event."""
+    after, first = now.cover[n], before.cover[n]
+    if event.kind == "dieback":
+        return (after == first) & _among(first, FORESTS)
+    if event.kind == "harvest":
+        return after == TERRAFICTA.index("fallow")
+    if event.kind == "flood":
+        return after == TERRAFICTA.index("water")
+    if event.kind == "burn":
+        return _among(first, FUEL)
+    return torch.ones_like(after, dtype=torch.bool)
+
+
+# --- what strikes places ---------------------------------------------------------------------------------------------
+
+
+def _among(cover: Tensor, names: Sequence[str]) -> Tensor:
+    found = torch.zeros_like(cover, dtype=torch.bool)
+    for name in names:
+        found |= cover == TERRAFICTA.index(name)
+    return found
+
+
+def _only(cover: LandCover, n: int) -> LandCover:
+    """Scene n alone."""
+    return cover.mapped(lambda plane: plane[n : n + 1])
+
+
+def _with(cover: LandCover, one: LandCover, n: int) -> LandCover:
+    """With scene n replaced."""
+    parts = iter(one.planes())
+
+    def placed(plane: Tensor) -> Tensor:
+        return torch.cat([plane[:n], next(parts), plane[n + 1 :]])
+
+    return cover.mapped(placed)
+
+
+def _scene(terrain: Terrain, n: int) -> Window:
+    at = terrain.window
+    return Window(at.y_m[n : n + 1], at.x_m[n : n + 1], at.cell_m[n : n + 1])
+
+
+def _field(terrain: Terrain, n: int, word: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:
+    device = terrain.slope.device
+    seed = torch.tensor([word], dtype=torch.int64, device=device)
+    return fbm(_scene(terrain, n), per_scene([spacing_m], device), seed, octaves, hurst)
+
+
+def _above(dose: float, most: float) -> float:
+    """What a unit-variance field exceeds on the share `most * dose` of the ground."""
+    return NormalDist().inv_cdf(1 - min(max(most * dose, 1e-9), 1 - 1e-9))
+
+
+def _burn(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
+    """A scar with a fractal front that runs uphill and dies in wet ground; it greens, and the forest comes back."""
+    front = _field(terrain, n, event.word, SCAR_M / 2, 8, 0.8) - _above(event.dose, 0.75)
+    front = front + 0.5 * (terrain.slope[n] - 0.1).clamp(0.0, 0.5) - 4 * (terrain.wetness[n] - 0.6).clamp(min=0)
+    scar = (front > 0) & _among(cover.cover, FUEL)
+    pace = age * (1 + 0.25 * _field(terrain, n, event.word + 1, 300.0, 4, 0.6).clamp(-2, 2))
+    at = TERRAFICTA.index
+    forest = _among(cover.cover, FORESTS)
+    stage = torch.where(pace < GRASS_YEARS, at("grassland"), at("shrubland"))
+    stage = torch.where(pace < BURNT_YEARS, at("burnt"), stage)
+    back = torch.where(forest, pace >= SHRUB_YEARS, pace >= GRASS_YEARS)
+    struck = scar & ~back
+    young = (pace / 25.0).clamp(0.3, 1.0)
+    return replace(
+        cover,
+        cover=torch.where(struck, stage, cover.cover).to(torch.uint8),
+        parcel=torch.where(struck, 0, cover.parcel),
+        row=torch.where(struck, 0.0, cover.row),
+        height_m=torch.where(struck, 0.0, torch.where(scar & forest, cover.height_m * young, cover.height_m)),
+    )
+
+
+def _dieback(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
+    """Stands die in patches, the more the poorer they grow; what is dead stays grey for a decade."""
+    sick = _field(terrain, n, event.word, 700.0, 6, 0.6) - 2.0 * (cover.vigour - 0.5)
+    depth = ((sick - _above(event.dose, 0.8)) * 2).clamp(0.0, 1.0) * (1 - age / 10.0 if age < 10 else 0.0)
+    dying = _among(cover.cover, FORESTS)
+    return replace(cover, vigour=torch.where(dying, cover.vigour * (1 - depth), cover.vigour))
+
+
+def _harvest(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
+    """Fields are cut and lie bare until the next year, each whole."""
+    word = torch.tensor(event.word, dtype=torch.int64, device=cover.cover.device)
+    cut = (cover.crop > 0) & (uniform(hashed(word, cover.parcel & 0xFFFFFFFF), 1) < event.dose)
+    cut &= torch.tensor(age < 0.5, device=cut.device)
+    fallow = TERRAFICTA.index("fallow")
+    return replace(
+        cover,
+        cover=torch.where(cut, fallow, cover.cover).to(torch.uint8),
+        crop=torch.where(cut, 0, cover.crop).to(torch.uint8),
+    )
+
+
+def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
+    """Steep ground gives way in tongues that run downhill; grass returns after some years."""
+    device = cover.cover.device
+    east, south = terrain.rise_x[n], terrain.rise_y[n]
+    steep = terrain.slope[n].clamp(min=1e-6)
+    word = torch.tensor([event.word], dtype=torch.int64, device=device)
+    points, spacing = _scene(terrain, n).points(), per_scene([SLIDE_M], device)
+    slid = torch.zeros_like(cover.cover, dtype=torch.bool)
+    for run_m in (0.0, 35.0, 70.0, 105.0, 140.0):  # looked for uphill: what lies below is buried
+        up = Points(points.y_m + run_m * (south / steep), points.x_m + run_m * (east / steep), points.cell_m)
+        cells = voronoi(up, spacing, word)
+        slid |= (uniform(cells.identity, 3) < 0.6 * event.dose) & (cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m))
+    slid &= (terrain.slope[n] > SLIDE_SLOPE) & ~_among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
+    stage = TERRAFICTA.index("bare_soil" if age < 3 else "grassland")
+    return replace(
+        cover,
+        cover=torch.where(slid, stage, cover.cover).to(torch.uint8),
+        parcel=torch.where(slid, 0, cover.parcel),
+        crop=torch.where(slid, 0, cover.crop).to(torch.uint8),
+        row=torch.where(slid, 0.0, cover.row),
+        height_m=torch.where(slid, 0.0, cover.height_m),
+    )
+
+
+STRIKES: dict[str, Callable[[LandCover, Terrain, int, Event, float], LandCover]] = {
+    "burn": _burn,
+    "dieback": _dieback,
+    "harvest": _harvest,
+    "landslide": _slide,
+}
+
+
+# --- the whole ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Day:
+    """The land of N scenes on one of their dates.
+
+    Parameters
+    ----------
+    cover : what covers the ground
+    moments : the date, one a scene
+    change : (N, H, W) uint8 as in `changed`; None where the recipe has no events
+    facts : what was drawn, one record a scene
+    """
+
+    cover: LandCover
+    moments: list[Moment]
+    change: Tensor | None
+    facts: list[dict[str, Any]]
+
+
+def land_on(
+    recipe: SceneRecipe, terrain: Terrain, keys: Sequence[SceneKey], number: int, given: GivenLand | None = None
+) -> Day:
+    """The land on date `number`: its season, weather and use, and what has happened to it since the first."""
+    dates = [draw_moments(recipe.time, draw_climate(recipe.cover, key), key) for key in keys]
+    events = [draw_events(recipe.events, key) for key in keys]
+    plain = [own[number] for own in dates]
+    if not any(seen(own, number) for own in events):
+        cover = grow_landcover(recipe.cover, terrain, keys, plain, given)
+        change = torch.zeros_like(cover.cover) if recipe.events else None
+        moments = plain
+    else:
+        moments = [grown(moment, own) for moment, own in zip(plain, events, strict=True)]
+        undisturbed = grow_landcover(recipe.cover, terrain, keys, plain, given)
+        cover = undisturbed if moments == plain else grow_landcover(recipe.cover, terrain, keys, moments, given)
+        cover = strike(cover, terrain, moments, events, dates)
+        change = changed(cover, undisturbed, moments, events)
+    facts = [m.facts() | facts_of(own) for m, own in zip(moments, events, strict=True)]
+    return Day(cover, moments, change, facts)

@@ -1,0 +1,242 @@
+"""Land cover: what grows, stands and lies on the ground, from the causes that put it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.cover.climate import Climate, draw_climate
+from terraficta.synth.scene.cover.corridor import clear_swaths, dig_canals
+from terraficta.synth.scene.cover.crown import crowned, seen
+from terraficta.synth.scene.cover.field import Blocks, farm, lay_blocks, sow
+from terraficta.synth.scene.cover.fire import burn
+from terraficta.synth.scene.cover.flood import flood
+from terraficta.synth.scene.cover.forestry import FORESTS, among, fell, plant
+from terraficta.synth.scene.cover.given_cover import Wish
+from terraficta.synth.scene.cover.habitat import Habitat, find_habitat, natural_cover, snowed_in
+from terraficta.synth.scene.cover.quarry import dig
+from terraficta.synth.scene.cover.season import Moment, first_moments
+from terraficta.synth.scene.cover.settlement import Settlement, settle
+from terraficta.synth.scene.cover.share import favour_classes
+from terraficta.synth.scene.cover.water import Water, fill_water
+from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world.chance import hashed, planes, uniform, words
+from terraficta.synth.scene.world.window import Window
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA, Legend
+from terraficta.synth.types.recipe import CoverRecipe
+from terraficta.synth.types.refusal import Refusal
+
+CROWNS = {
+    "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,
+    "orchard": 0.25,
+}  # fmt: skip
+"""height of the crowns of each kind of forest, over that of a broadleaved one"""
+OPEN_GROWN = 0.4
+"""height of the trees of gardens, hedges and estates, over that of a forest"""
+UNTILLED = ("wetland", "mangrove", "snow")
+"""wild ground that is not ploughed"""
+
+
+@dataclass(frozen=True)
+class LandCover:
+    """What covers the ground of N scenes.
+
+    Parameters
+    ----------
+    cover : (N, H, W) uint8 position in the legend
+    parcel : (N, H, W) int64 identity of the object a cell belongs to; 0: natural ground
+    vigour : (N, H, W) 0 dry .. 1 lush
+    height_m : (N, H, W) of roofs and crowns above the ground [m]
+    surface_m : (N, H, W) height of the ground, level where water stands on it [m]
+    crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
+    row : (N, H, W) direction of the rows of a field [rad] as in `synth/scene/crop.py`; 0 elsewhere
+    bridge : (N, H, W) bool, road over a river
+    window : of the world, which it covers
+    facts : what was drawn for each scene
+    legend : of `cover`
+    """
+
+    cover: Tensor
+    parcel: Tensor
+    vigour: Tensor
+    height_m: Tensor
+    surface_m: Tensor
+    crop: Tensor
+    row: Tensor
+    bridge: Tensor
+    window: Window
+    facts: list[dict[str, Any]]
+    legend: Legend = TERRAFICTA
+
+    @property
+    def building(self) -> Tensor:
+        """(N, H, W) int64 identity of the building a cell belongs to; 0: none."""
+        return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
+
+    def standing(self) -> tuple[Tensor, Tensor] | None:
+        """What stands in the light, (N, H, W) each: height of roofs and crowns [m], and 0..1 how far it is a canopy.
+
+        None where no cell is small enough to show it.
+        """
+        shown = seen(self.window.cell_m)[:, None, None]
+        if not bool((shown > 0).any()):
+            return None
+        trees = torch.tensor([name in CROWNS for name in self.legend.classes], device=self.cover.device)
+        return shown * self.height_m, shown * trees[self.cover.long()]
+
+    def planes(self) -> list[Tensor]:
+        """Its fields (N, H, W), in order."""
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> LandCover:
+        """The same land with every plane (N, H, W) changed alike."""
+        planes: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **planes)
+
+    def cropped(self, core: slice) -> LandCover:
+        """The same land without its margin: rows and columns of `core`."""
+        window = Window(self.window.y_m[:, core], self.window.x_m[:, core], self.window.cell_m)
+        return replace(self.mapped(lambda plane: plane[:, core, core]), window=window)
+
+    def abundance(self, factor: int) -> Tensor:
+        """(N, K, H/factor, W/factor) area fraction of every class in blocks of factor x factor fine cells."""
+        n, height, width = self.cover.shape
+        if factor < 1 or height % factor or width % factor:
+            raise Refusal("cover", "factor", factor, f"a divisor of {height} and {width}", "change oversampling")
+        blocks = self.cover.reshape(n, height // factor, factor, width // factor, factor)
+        counts = torch.zeros(n, len(self.legend), height // factor, width // factor, device=self.cover.device)
+        one = torch.ones((), device=self.cover.device)
+        for row in range(factor):
+            for column in range(factor):
+                counts.scatter_add_(1, blocks[:, None, :, row, :, column].to(torch.int64),
+                                    one.expand(n, 1, *counts.shape[2:]))  # fmt: skip
+        return counts / (factor * factor)
+
+
+def grow_landcover(
+    recipe: CoverRecipe,
+    terrain: Terrain,
+    keys: Sequence[SceneKey],
+    moments: Sequence[Moment] | None = None,
+    given: GivenLand | None = None,
+) -> LandCover:
+    """Cover the ground of N scenes.
+
+    Parameters
+    ----------
+    recipe : span of each number
+    terrain : of `grow_terrain`, with the same keys
+    keys : one a scene
+    moments : date of each scene; None: the first, with the climate that the recipe draws
+    given : real land, whose class map is kept to
+    """
+    if len(keys) != len(terrain.cell_m):
+        raise Refusal("cover", "keys", len(keys), f"{len(terrain.cell_m)} keys", "hand over the keys of the terrain")
+    device = terrain.slope.device
+    moments = moments or first_moments([draw_climate(recipe, key) for key in keys])
+    climates, years = [m.climate for m in moments], [m.year for m in moments]
+    word = words([k.at("cover").word() for k in keys], device)
+    dice = uniform(hashed(word[:, None, None], terrain.window.cells()))
+    points = terrain.window.points()
+    habitat = find_habitat(climates, terrain, word)
+    water = fill_water(climates, terrain, keys, dice)
+    blocks = lay_blocks(climates, points, keys)
+    town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore | water.tidal), dice)
+    favour = favour_classes(recipe, climates, terrain, keys, word)
+    fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
+    wild = natural_cover(climates, terrain, habitat, water, fire, favour)
+    cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice, years)
+    wish = None if given is None else Wish.of(given, terrain.window)
+    if wish is not None:
+        cover, parcel = wish.conformed(cover, parcel, climates, terrain.window, keys)
+    drowned = flood(terrain, water, moments, keys)
+    surface = water.surface_m
+    if drowned is not None:
+        under, surface = drowned
+        under &= cover != TERRAFICTA.index("building")
+        cover = torch.where(under, TERRAFICTA.index("water"), cover).to(torch.uint8)
+        parcel, row = torch.where(under, 0, parcel), torch.where(under, 0.0, row)
+    white = snowed_in(climates, terrain, habitat, cover)
+    cover = torch.where(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
+    parcel, row = torch.where(white, 0, parcel), torch.where(white, 0.0, row)
+    crop = sow(climates, keys, cover, parcel, years)
+    growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
+    vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
+    vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
+    taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
+    crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
+    crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
+    crowns = crowned(terrain.window, cover, crowns)
+    height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
+    bridge = (cover == TERRAFICTA.index("road")) & water.river
+    facts = [m.facts() for m in moments]
+    return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, terrain.window, facts)
+
+
+def _compose(
+    climates: Sequence[Climate],
+    terrain: Terrain,
+    habitat: Habitat,
+    water: Water,
+    wild: Tensor,
+    blocks: Blocks,
+    town: Settlement,
+    keys: Sequence[SceneKey],
+    dice: Tensor,
+    years: Sequence[int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
+    device, at = terrain.slope.device, TERRAFICTA.index
+    cover = wild
+
+    def lay(where: Tensor, what: Tensor | str) -> None:
+        nonlocal cover
+        value = at(what) if isinstance(what, str) else what
+        cover = torch.where(where, value, cover).to(torch.uint8)
+
+    untilled = torch.zeros_like(water.shore)
+    for name in UNTILLED:
+        untilled |= wild == at(name)
+    free = ~(water.shore | water.open_water | water.tidal | town.inside)
+    taken = untilled | ~free
+    pits = dig(climates, terrain, habitat, free, keys)
+    dug = pits.pit | pits.lake | pits.heap
+    stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
+    cover = stands.cover
+    tree = torch.tensor([at(c.planted_tree) for c in climates], device=device)[:, None, None]
+    fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, years)
+    lay(fields.inside, fields.cover)
+    swath = clear_swaths(climates, terrain, among(cover, (*FORESTS, "plantation")), keys, dice)
+    lay(swath, torch.where(habitat.stand > 0.2, at("shrubland"), at("grassland")))
+    lay(pits.pit, "quarry")
+    lay(pits.heap, "bare_soil")
+    canal = dig_canals(climates, terrain, free & ~dug, keys, dice)
+    lay(canal | pits.lake, "water")
+
+    # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
+    garden = 0.5 * town.garden + 0.5 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
+    yard = torch.where(garden < 0.8, at("road"), at("bare_soil"))
+    yard = torch.where(garden < 0.6, tree, yard)
+    yard = torch.where(garden < 0.45, at("pasture"), yard)
+    yard = torch.where((habitat.grain > 1.1) & (habitat.moisture > 0.3), tree, yard)
+    yard = torch.where(habitat.summer_c < 7.0, torch.where(garden < 0.6, at("grassland"), at("bare_soil")), yard)
+    yard = torch.where(town.park & (yard != tree) & (habitat.summer_c >= 7.0), at("park"), yard)
+    lay(town.inside, torch.where(habitat.moisture < 0.25, at("bare_soil"), yard))
+    lay(town.roof, "building")
+    lay(water.shore, "sand")
+    lay(water.open_water, "water")
+    bridge = town.main_road & water.river
+    road = (town.road & ~water.open_water) | bridge
+    lay(road, "road")
+
+    parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
+    parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
+    return cover, parcel, torch.where(fields.inside, fields.row, stands.row)

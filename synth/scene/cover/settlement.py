@@ -1,0 +1,121 @@
+"""Settlements: towns where roads meet, villages and farmsteads between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.cover.building import build, draw_town_plan
+from terraficta.synth.scene.cover.climate import Climate
+from terraficta.synth.scene.cover.road import lay_roads
+from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world.cells import Cells
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world.lattice import fbm
+from terraficta.synth.scene.world.places import Places
+from terraficta.synth.scene.world.window import Points
+from terraficta.synth.types.key import SceneKey
+
+STEEPEST = 0.3
+"""slope above which nobody builds"""
+CUSTOMARY = 0.08
+"""share of settled ground at which a town has its customary radius; its old quarters are laid out for that"""
+FARMSTEADS = 0.5
+"""share of the corners of blocks with a farmstead, where all is farmed"""
+REACH = 0.21
+"""radius of a town of middling size, over the distance of roads, at a settled share of 1: what makes the towns of a
+corpus take the share asked for"""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Where people live. All (N, H, W).
+
+    Parameters
+    ----------
+    inside : bool, within a town, village or farmstead
+    road : bool, main roads and streets
+    main_road : bool, roads that cross rivers
+    roof : bool
+    park : bool, mown green within a town
+    garden : 0..1, which of the open covers a yard has
+    lot : int64 identity of the building, or of the lot around it, or of the stretch of road
+    height_m : of the roof above the ground [m]
+    """
+
+    inside: Tensor
+    road: Tensor
+    main_road: Tensor
+    roof: Tensor
+    park: Tensor
+    garden: Tensor
+    lot: Tensor
+    height_m: Tensor
+
+
+def settle(
+    climates: Sequence[Climate],
+    terrain: Terrain,
+    points: Points,
+    blocks: Cells,
+    keys: Sequence[SceneKey],
+    dry: Tensor,
+    dice: Tensor,
+) -> Settlement:
+    """Settle N scenes. With the same key, a larger `Climate.settlement` adds ground and changes none.
+
+    Parameters
+    ----------
+    climates, keys : one a scene
+    terrain, points : the ground and its cells
+    blocks : of fields; farmsteads stand where they meet
+    dry : (N, H, W) bool, where one can build
+    dice : (N, H, W) uniform in [0, 1)
+
+    Source: areas of towns by rank, G. Zipf 1949; an area with the tail 1 / a comes of a radius that goes with the
+    inverse square root of a uniform number, cut off at 20 times the least area.
+    """
+    device = points.y_m.device
+    word = words([k.at("settlement").word() for k in keys], device)
+    plans = [draw_town_plan(c, k) for c, k in zip(climates, keys, strict=True)]
+    spacing = per_scene([p.highway_m for p in plans], device)
+    wide = spacing.to(torch.float32)[:, None, None]
+    people = [float(c.settlement > 0.004 or c.farmland * c.arable > 0.02) for c in climates]
+    half_m = [1.6 * p.street_m * lived for p, lived in zip(plans, people, strict=True)]
+    roads = lay_roads(terrain, points, [p.highway_m for p in plans], half_m, word, dice)
+
+    meeting, way = roads.cells.junction, roads.cells.junction_m
+    ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(word, 3), 6, 0.7)
+    size = wide * REACH * (uniform(meeting, 1) + 0.05).rsqrt() * ragged.clamp(min=0.2)
+    town = 1 - way / (size * planes([math.sqrt(c.settlement) for c in climates], device)).clamp(min=1.0)
+    farms = planes(
+        [FARMSTEADS * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable) for c in climates], device
+    )
+    yard = torch.where(uniform(blocks.junction, 2) < farms, 25.0 + 70.0 * uniform(blocks.junction, 3) ** 2, 0.0)
+    farmstead = blocks.junction_m < yard
+    inside = ((town > 0) | farmstead) & (terrain.slope < STEEPEST) & dry
+
+    bend = fbm(terrain.window, per_scene([250.0] * len(keys), device), hashed(word, 4), 2)
+    name = torch.where(farmstead, blocks.junction, meeting)
+    away = torch.where(farmstead, 0.9, way / (size * math.sqrt(CUSTOMARY)))
+    cells = Places.where(inside)
+    quarter = build(terrain, plans, cells, name, away, bend, dice)
+
+    road = cells.onto(quarter.street, False) | roads.surface
+    named = torch.where(quarter.roof, quarter.building, quarter.lot)
+    lot = torch.where(road, roads.name, cells.onto(named, 0)) | (1 << 34)
+    roof = cells.onto(quarter.roof, False) & ~road
+    return Settlement(
+        inside=inside,
+        road=road,
+        main_road=roads.surface,
+        roof=roof,
+        park=cells.onto(quarter.park, False) & ~road,
+        garden=cells.onto(quarter.garden, 0.0),
+        lot=lot,
+        height_m=torch.where(roof, cells.onto(quarter.height_m, 0.0), 0.0),
+    )

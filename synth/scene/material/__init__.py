@@ -1,0 +1,1 @@
+"""Material: what every class is made of, and its spectrum."""

@@ -1,0 +1,276 @@
+"""The material: what every class of a scene is made of, and the reflectance of the ground that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.material.mixture import Matter, draw_matter
+from terraficta.synth.scene.material.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
+from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
+from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world.places import Places
+from terraficta.synth.scene.world.window import Window
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.sensor import Sensor
+
+WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
+"""(211,) [nm]"""
+MEAN_OF_SCENES = 48
+"""a class mean is taken over so many scenes of a seed of its own"""
+MEAN_SEED = 20_170_304
+RED_NM, NEAR_INFRARED_NM = 665.0, 842.0
+"""nominal bands of the NDVI: Sentinel-2's B04 and B08"""
+GRAIN = {
+    "needleleaf_forest": 0.08, "evergreen_forest": 0.06, "deciduous_forest": 0.06, "mangrove": 0.04, "plantation": 0.05,
+    "shrubland": 0.06, "grassland": 0.04, "moss_lichen": 0.05, "pasture": 0.03, "wetland": 0.05, "cropland": 0.03,
+    "paddy": 0.02, "fallow": 0.04, "orchard": 0.06, "park": 0.04, "bare_soil": 0.04, "sand": 0.03, "rock": 0.08,
+    "burnt": 0.06, "quarry": 0.05, "snow": 0.015, "water": 0.01, "building": 0.03, "road": 0.05,
+}  # fmt: skip
+"""standard deviation of the fine texture, relative to reflectance; chosen, not measured"""
+OF_ONE_PIECE = ("building", "road")
+"""classes whose objects are of one material: no drift towards the neighbouring variant within a parcel"""
+DRIFT = 1.2
+"""variants that vigour 0 and 1 lie apart within one object"""
+DYING = 0.1
+"""vigour below which the trees of an object die too; 0: all dead"""
+
+
+class Cover(Protocol):
+    """What is asked of a land cover: class, object, condition, crop and rows of each fine cell, all (N, H', W')."""
+
+    @property
+    def cover(self) -> Tensor: ...
+    @property
+    def parcel(self) -> Tensor: ...
+    @property
+    def vigour(self) -> Tensor: ...
+    @property
+    def crop(self) -> Tensor: ...
+    @property
+    def row(self) -> Tensor: ...
+    @property
+    def window(self) -> Window: ...
+
+
+@dataclass(frozen=True)
+class PaletteBands:
+    """A palette as a sensor sees it.
+
+    Parameters
+    ----------
+    reflectance : (N, K, V, B)
+    below : (N, R, V, B) of the ground between the plants of the classes `ROWED`
+    matter : the rest of what N scenes are made of
+    word : (N,) int64, seed of each scene's texture
+    variability : 0..1
+    """
+
+    reflectance: Tensor
+    below: Tensor
+    matter: Matter
+    word: Tensor
+    variability: float
+
+
+@dataclass(frozen=True)
+class Palette:
+    """What N scenes are made of, and how it looks.
+
+    Parameters
+    ----------
+    spectra : (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
+    lai : (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
+    matter : as it was drawn, with the full spread
+    wavelength_nm : (L,) [nm]
+    word : (N,) int64, seed of each scene's texture
+    variability : 0..1
+    """
+
+    spectra: Tensor
+    lai: Tensor
+    matter: Matter
+    wavelength_nm: Tensor
+    word: Tensor
+    variability: float
+
+    def seen_by(self, sensor: Sensor) -> PaletteBands:
+        """Averaged over the bands of a sensor."""
+        return self._through(sensor.band_weights(self.wavelength_nm))
+
+    def at_nm(self, *wavelength_nm: float) -> PaletteBands:
+        """At single wavelengths [nm], between two of its own in proportion."""
+        own = self.wavelength_nm.cpu().double().numpy()
+        rows = [[np.interp(wanted, own, unit) for unit in np.eye(len(own))] for wanted in wavelength_nm]
+        return self._through(torch.as_tensor(np.array(rows)))
+
+    def _through(self, weights: Tensor) -> PaletteBands:
+        weights = weights.to(self.spectra.device, torch.float64).T
+        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.matter.below))
+        return PaletteBands(seen, below, self.matter, self.word, self.variability)
+
+
+def draw_palette(
+    recipe: MaterialRecipe,
+    keys: Sequence[SceneKey],
+    facts: Sequence[Mapping[str, Any]] | None = None,
+    device: torch.device | str = "cpu",
+) -> Palette:
+    """What every class is made of in N scenes: first what a scene shares, then the spread within it.
+
+    Parameters
+    ----------
+    recipe : variability 0 gives every variant of a class its mean spectrum, exactly
+    keys : of the N scenes
+    facts : of the N scenes; `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where
+        present, drawn or inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and
+        the season move with time: soils, roofs and species stay
+    device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
+
+    Examples
+    --------
+    >>> palette = draw_palette(MaterialRecipe(), [SceneKey(7, 0)], [{"season": 0.5}])
+    >>> tuple(palette.spectra.shape)
+    (1, 24, 16, 211)
+    """
+    wavelength = WAVELENGTH_NM.to(device)
+    matter = draw_matter(list(keys), list(facts if facts is not None else [{}] * len(keys)), wavelength)
+    spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
+    spectra = spectra + recipe.variability * (matter.spectra - spectra)
+    lai = lai + recipe.variability * (matter.lai - lai)
+    word = words([key.at("material", "texture").word() for key in keys], device)
+    return Palette(spectra.float(), lai.float(), matter, wavelength.float(), word, recipe.variability)
+
+
+@lru_cache
+def _class_means() -> tuple[Tensor, Tensor]:
+    """(K, L) reflectance and (K,) leaf area, float64: means over scenes of every season, warmth and moisture."""
+    keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
+    matter = draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM)
+    return matter.spectra.mean((0, 2)), matter.lai.mean((0, 2))
+
+
+# --- what lies where ------------------------------------------------------------------------------------------------
+
+
+def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
+    """Reflectance of the ground (N, B, H', W').
+
+    Natural ground blends two neighbouring variants along its vigour. An object takes the variant that its identity
+    hashes to, a field one of its crop's, and both drift a little with vigour, unless they are of one piece. Rows of
+    plants and fine texture lie over that.
+    """
+    place = _variant_place(cover, bands.matter, bands.word)
+    out = _read(bands.reflectance, cover, place)
+    if bands.variability > 0:
+        out = _with_rows(out, cover, bands, place)
+        roughness = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
+        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.word))
+    return out.transpose(0, 1).contiguous()
+
+
+def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
+    """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
+    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.matter, palette.word))[0]
+
+
+def ndvi(cover: Cover, palette: Palette) -> Tensor:
+    """Normalised difference vegetation index of the ground (N, H', W') at its nominal wavelengths, before any light."""
+    red, infrared = boa_reflectance(cover, palette.at_nm(RED_NM, NEAR_INFRARED_NM)).unbind(1)
+    return (infrared - red) / (infrared + red).clamp(min=1e-6)
+
+
+def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
+    """What each object is made of (N, H', W') int64: 1 + class * V + variant, and 0 on natural ground.
+
+    Codes mean the same throughout a scene, and another thing in the next.
+    """
+    objects = Places.where(cover.parcel != 0)
+    own, _, _ = _own_variant(cover, objects, bands.matter, bands.word)
+    code = 1 + objects.of(cover.cover).long() * VARIANTS + own.long()
+    return objects.onto(code, 0)
+
+
+def _read(table: Tensor, cover: Cover, place: Tensor) -> Tensor:
+    """(C, N, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
+    first = place.floor().clamp(0, VARIANTS - 2)
+    row = _table_row(cover.cover, len(TERRAFICTA)) * VARIANTS + first.long()
+    weight = (place - first).to(table.dtype)
+    columns = table.flatten(0, 2).T.contiguous()
+    shape = (len(columns), *place.shape)
+    low = columns.index_select(1, row.flatten()).view(shape)
+    high = columns.index_select(1, row.flatten() + 1).view(shape)
+    return low.add_((high.sub_(low)).mul_(weight))
+
+
+def _table_row(kind: Tensor, classes: int) -> Tensor:
+    """(N, H', W') row of scene and class in a table of N x `classes` rows."""
+    return torch.arange(len(kind), device=kind.device)[:, None, None] * classes + kind.long()
+
+
+def _variant_place(cover: Cover, matter: Matter, word: Tensor) -> Tensor:
+    """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
+    place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
+    objects = Places.where(cover.parcel != 0)
+    own, first, last = _own_variant(cover, objects, matter, word)
+    kind, vigour = objects.of(cover.cover).long(), objects.of(cover.vigour).clamp(0, 1)
+    drift = torch.where(_is(OF_ONE_PIECE, kind), 0.0, DRIFT * (vigour - 0.5))
+    alive = torch.minimum(torch.maximum(own + drift, first), last)
+    dead = first - DEAD_VARIANTS
+    dying = dead + (alive - dead) * (vigour / DYING).clamp(max=1)
+    place = place.to(torch.float32).contiguous()
+    place.view(-1)[objects.at] = torch.where(_is(FORESTS, kind), dying, alive)
+    return place
+
+
+def _is(names: Sequence[str], kind: Tensor) -> Tensor:
+    """Whether classes (int64) are among some by name."""
+    return torch.tensor([name in names for name in TERRAFICTA.classes], device=kind.device)[kind]
+
+
+def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The variant (M,) float32 that the identity of each cell's object hashes to; first and last it may drift to.
+
+    Fields take any place between two variants of their crop, all else a whole one.
+    """
+    scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
+    parcel = objects.of(cover.parcel)
+    identity = hashed(word.index_select(0, scene), parcel & 0xFFFFFFFF, parcel >> 32)
+    at = scene * len(TERRAFICTA) + kind
+    any_group = (uniform(identity) * matter.groups.flatten().index_select(0, at)).long()
+    own_group = matter.group_of.flatten().index_select(0, scene * matter.group_of.shape[1] + crop)
+    at = at * matter.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
+    first, last = (matter.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
+    dice = uniform(identity, 1)
+    own = torch.where(_is(SOWN, kind), first + dice * (last - first), first + (dice * (last - first + 1)).floor())
+    return torch.minimum(own, last), first, last
+
+
+def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) -> Tensor:
+    """Plants drawn together into rows where cells are fine enough: the mean stays, gaps show what lies below."""
+    cell_m = cover.window.cell_m
+    if not bool((cell_m <= ROWS_SEEN_M).any()):
+        return out
+    rank = torch.tensor([ROWED.index(n) if n in ROWED else -1 for n in TERRAFICTA.classes], device=out.device)
+    kind = rank[cover.cover.long()]
+    cells = Places.where((kind >= 0) & (cover.parcel != 0) & (cell_m <= ROWS_SEEN_M)[:, None, None])
+    variant = cells.of(place).floor().clamp(max=VARIANTS - 1).long()
+    at = (cells.scene * len(ROWED) + cells.of(kind)) * VARIANTS + variant
+    closure = bands.matter.closure.flatten()[at]
+    spacing = bands.matter.spacing_m.flatten(0, 2)[at]
+    y_m = cells.of(cover.window.y_m[:, :, None])
+    x_m = cells.of(cover.window.x_m[:, None, :])
+    hidden, mean = planted(y_m, x_m, cells.of(cover.row), spacing, closure, cell_m[cells.scene])
+    surplus = torch.where(spacing[:, 0] > 0, bands.variability * (hidden / mean - 1), 0.0).to(out.dtype)
+    flat = out.flatten(1)
+    seen = flat[:, cells.at]
+    flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
+    return flat.view_as(out)

@@ -1,0 +1,196 @@
+"""Phenology: what the time of year does to plants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from terraficta.synth.scene.material.trait import Setting, Traits
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.crop import Crop, stage
+from terraficta.synth.types.key import SceneKey
+
+FIELD_SPREAD = 0.01
+"""standard deviation of the calendars of the fields of one crop: four days, chosen"""
+LUSH = 4.5
+"""leaf area index of a crop at which the leaf area of vegetation.yaml holds as it stands"""
+LEY = 0.7
+"""leaf area index of a perennial just cut or just resting"""
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """What a year is like for plants in a named climate.
+
+    Parameters
+    ----------
+    leaf_out, leaf_fall : shares of the growing cycle
+    cold : how far winter strips the trees that shed, 0..1
+    frost : how far winter bleaches grass, 0..1
+    drop : how far the dry season strips them, 0..1
+    straw : how far the dry season cures grass, 0..1
+
+    Source
+    ------
+    Which climates have which: M. White et al. 1997, doi:10.1029/97GB00330 (temperate); P. Reich & R. Borchert 1984,
+    doi:10.2307/2260006 (dry tropics); leaf-out and fall to a month, the shares chosen.
+    """
+
+    leaf_out: float
+    leaf_fall: float
+    cold: float
+    frost: float
+    drop: float
+    straw: float
+
+
+RHYTHMS = {
+    "tundra": Rhythm(0.32, 0.68, 1.0, 0.9, 0.0, 0.4),
+    "boreal": Rhythm(0.27, 0.74, 1.0, 0.85, 0.0, 0.5),
+    "temperate": Rhythm(0.2, 0.84, 1.0, 0.65, 0.0, 0.6),
+    "mediterranean": Rhythm(0.15, 0.9, 0.9, 0.1, 0.1, 1.0),
+    "steppe": Rhythm(0.22, 0.8, 1.0, 0.8, 0.3, 1.0),
+    "desert": Rhythm(0.2, 0.85, 0.5, 0.3, 0.5, 1.0),
+    "savanna": Rhythm(0.2, 0.84, 0.3, 0.1, 0.95, 1.0),
+    "monsoon": Rhythm(0.2, 0.84, 0.4, 0.2, 0.85, 0.9),
+    "rainforest": Rhythm(0.2, 0.84, 0.0, 0.0, 0.1, 0.5),
+}
+
+
+def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, crop: Crop | None = None) -> Traits:
+    """The traits of a kind of plants (V,) at their time of year.
+
+    Parameters
+    ----------
+    head : of vegetation.yaml
+    traits : at their best
+    crop : whose calendar it keeps, if it is sown
+    """
+    if crop is not None:
+        return _sown(traits, crop, setting.season, key)
+    return HABITS[head](traits, setting, key.rng().standard_normal(len(traits["lai"])))
+
+
+def _between(season: np.ndarray, rise: float, fall: float, width: float) -> np.ndarray:
+    """1 from `rise` to `fall` of the cycle, 0 outside, with soft ends."""
+    value: np.ndarray = 1 / (1 + np.exp((rise - season) / width)) / (1 + np.exp((season - fall) / width))
+    return value
+
+
+def _winter(setting: Setting) -> float:
+    """How much of a winter there is, 0 (tropics) .. 1."""
+    return float(np.clip((0.9 - setting.warmth) / 0.35, 0, 1))
+
+
+def _parched(setting: Setting, season: np.ndarray) -> np.ndarray:
+    """0..1: how dry the ground is for plants whose season runs a little before or behind."""
+    away = np.abs(season - BIOMES[setting.kind].driest) % 1.0
+    value: np.ndarray = setting.drought * np.clip(np.cos(np.pi * np.minimum(away, 1 - away) / 0.6), 0, 1)
+    return value
+
+
+def _evergreen(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    """Hardly any change: a little paler in frost, a little browner in drought."""
+    rhythm = RHYTHMS[setting.kind]
+    cold = rhythm.frost * _winter(setting) * (1 - _between(setting.season + 0.03 * jitter, 0.18, 0.82, 0.05))
+    dry = rhythm.straw * _parched(setting, setting.season + 0.03 * jitter)
+    return {
+        **traits,
+        "lai": traits["lai"] * (1 - 0.12 * dry),
+        "cab": traits["cab"] * (1 - 0.12 * cold - 0.1 * dry),
+        "under": traits.get("under", np.zeros_like(cold)) * (1 - 0.7 * np.maximum(cold, dry)),
+    }
+
+
+def _tidal(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    """Evergreen, with more or less of the mud under water."""
+    return _evergreen(traits, setting, jitter) | {"flood": traits["flood"] ** np.exp(-1.2 * setting.tide)}
+
+
+def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+    """Leaves fall in winter, or in the dry season where that is what a year is made of; stems and twigs stay."""
+
+    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+        rhythm = RHYTHMS[setting.kind]
+        season = setting.season + 0.025 * jitter
+        cold = depth * rhythm.cold * _winter(setting)
+        thirst = np.clip((_parched(setting, season) - 0.3) / 0.35, 0, 1)
+        drop = depth * rhythm.drop * (1 - watered) * thirst
+        leaves = (1 - cold * (1 - _between(season, rhythm.leaf_out, rhythm.leaf_fall, 0.025))) * (1 - drop)
+        autumn = cold * np.exp(-(((season - rhythm.leaf_fall + 0.04) / 0.06) ** 2))
+        spring = cold * np.exp(-(((season - rhythm.leaf_out - 0.02) / 0.06) ** 2))
+        yellow = np.maximum(autumn, 2 * drop * (1 - drop))
+        bare = 0.35 * traits["lai"] * traits.get("wood", 0.1) / 0.1
+        return {
+            **traits,
+            "lai": traits["lai"] * leaves + np.minimum(bare, 1.2) * (1 - leaves),
+            "wood": traits["wood"] + (0.95 - traits["wood"]) * (1 - leaves),
+            "cab": traits["cab"] * (1 - 0.8 * yellow) * (1 - 0.35 * spring),
+            "car": traits["car"] * (1 - 0.3 * yellow),
+            "ant": traits["ant"] + 7 * autumn,
+            "cbrown": traits["cbrown"] + 0.5 * yellow,
+            "cw": traits["cw"] * (1 - 0.4 * yellow),
+            "under": traits.get("under", np.zeros_like(drop)) * (1 - 0.5 * cold * (1 - leaves) - 0.8 * drop),
+        }
+
+    return at
+
+
+def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+    """Green where it is neither too cold nor too dry, else bleached; `watered` 0..1 by people or a high water table."""
+
+    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+        rhythm = RHYTHMS[setting.kind]
+        season = setting.season + 0.03 * jitter
+        cold = rhythm.frost * _winter(setting) * (1 - _between(season, rhythm.leaf_out - 0.06, 0.86, 0.04))
+        dry = rhythm.straw * np.clip(1.5 * _parched(setting, season) - 0.1, 0, 1) * (1 - watered)
+        asleep = np.maximum(cold, 0.95 * dry)
+        return {
+            **traits,
+            "lai": traits["lai"] * (1 - 0.45 * asleep),
+            "cab": traits["cab"] * (1 - 0.5 * asleep),
+            "cw": traits["cw"] * (1 - 0.5 * asleep),
+            "cbrown": traits["cbrown"] + 0.3 * asleep,
+            "dead": traits["dead"] + (0.97 - traits["dead"]) * asleep,
+        }
+
+    return at
+
+
+def _sown(traits: Traits, crop: Crop, season: float, key: SceneKey) -> Traits:
+    """Fields of one crop: sown, grown, ripe, stubble; some a few days early, some late."""
+    rng = key.rng()
+    count = len(traits["lai"])
+    now = stage(crop, (season + FIELD_SPREAD * rng.standard_normal(count)) % 1.0)
+    kept = rng.uniform(0.2, 0.9, count)
+    weeds = rng.uniform(0.0, 0.06, count) + LEY * crop.perennial * (now.green < 0.3)
+    return {
+        **traits,
+        "lai": traits["lai"] * crop.lai / LUSH * now.green + weeds,
+        "cab": traits["cab"] * (1 - 0.85 * now.ripe),
+        "car": traits["car"] * (1 - 0.4 * now.ripe),
+        "cw": traits["cw"] * (1 - 0.75 * now.ripe),
+        "cbrown": traits["cbrown"] + 0.6 * now.ripe,
+        "dead": 0.9 * now.ripe**1.5,
+        "litter": traits["litter"] + (1 - traits["litter"]) * now.stubble * kept,
+        "flood": 0.97 * now.flooded,
+    }
+
+
+HABITS = {
+    **dict.fromkeys(
+        ("needleleaf_forest", "evergreen_forest", "pine", "eucalyptus", "oil_palm", "olive", "moss_lichen",
+         "burnt"), _evergreen,
+    ),
+    **dict.fromkeys(("deciduous_forest", "larch", "rubber"), _shedding(1.0)),
+    **dict.fromkeys(("orchard", "vineyard"), _shedding(1.0, watered=0.7)),
+    "mangrove": _tidal,
+    "shrubland": _shedding(0.45),
+    "park": _shedding(0.7, watered=0.8),
+    **dict.fromkeys(("grassland", "fallow"), _grass()),
+    "pasture": _grass(watered=0.2),
+    "wetland": _grass(watered=0.6),
+}  # fmt: skip
+"""how each kind of plants takes the year"""

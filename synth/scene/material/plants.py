@@ -1,0 +1,116 @@
+"""Plants: which kinds and crops grow in each class of a scene, in what condition, how far apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from terraficta.synth.scene.material.phenology import at_season
+from terraficta.synth.scene.material.trait import Setting, Traits, draw_kinds, draw_traits
+from terraficta.synth.types.crop import Crop, draw_crops
+from terraficta.synth.types.key import SceneKey
+
+VARIANTS = 16
+TRAITS = (
+    "n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "slope", "hotspot", "wood", "clump", "crown", "litter",
+    "under", "flood", "dead",
+)  # fmt: skip
+SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
+SOWN = ("cropland", "paddy")
+KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
+"""how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
+EVEN = 0.4
+"""spread of vigour among the fields of one crop over that among wild plants: people see to it"""
+FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
+DEAD_VARIANTS = 2
+"""at the barest end of each kind of forest: dead or defoliated, dying"""
+ROWED = ("plantation", "cropland", "orchard")
+"""classes that stand in rows wide enough to be seen"""
+ROWS_M = {
+    "pine": (2.8, 0.0), "eucalyptus": (3.0, 0.0), "rubber": (6.5, 0.0), "oil_palm": (8.0, 9.0),
+    "orchard": (4.5, 3.5), "olive": (7.0, 7.0), "vineyard": (2.2, 0.0),
+}  # fmt: skip
+"""distance between rows, and between the trees of a row [m] (0: they touch); common planting distances, chosen"""
+Sown = dict[str, list[tuple[int, Crop]]]
+"""{sown class: [(number in `LandCover.crop`, crop)]}"""
+
+
+@dataclass(frozen=True)
+class Plants:
+    """The plants of one class in one scene.
+
+    Parameters
+    ----------
+    traits : {trait: (V,)}, its groups one after the other, each from the barest to the lushest
+    runs : first and last variant of each group
+    spacing_m : (V, 2) as in `Matter`
+    """
+
+    traits: Traits
+    runs: list[tuple[int, int]]
+    spacing_m: np.ndarray
+
+
+def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tuple[int, Crop]]) -> Plants:
+    """What grows in a class.
+
+    Parameters
+    ----------
+    cover : one of `VEGETATED`
+    key : of the class in the scene
+    setting : of the scene
+    sown : its crops, if it is sown
+    """
+    kinds = [cover] * len(sown) if sown else draw_kinds(cover, key, setting, KINDS_AT_ONCE.get(cover, 1))
+    ends = [VARIANTS * number // len(kinds) for number in range(len(kinds) + 1)]
+    parts, spacing = [], []
+    for number, head in enumerate(kinds):
+        crop = sown[number][1] if sown else None
+        own = key.at(head, crop.name if crop else number)
+        count = ends[number + 1] - ends[number]
+        vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
+        traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
+        traits = _whole(at_season(head, traits, setting, own.at("season"), crop))
+        parts.append(_dying(traits) if cover in FORESTS else traits)
+        spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
+    plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
+    runs = [(first, after - 1) for first, after in pairwise(ends)]
+    return Plants(plants, runs, np.array(spacing))
+
+
+def sown_crops(setting: Setting, key: SceneKey) -> Sown:
+    """The crops of a scene; rice of the Mediterranean where a climate lists none."""
+    crops = draw_crops(setting, key)
+    sown = {name: [(n, c) for n, c in enumerate(crops, 1) if c.cover == name] for name in SOWN}
+    if not sown["paddy"]:
+        foreign = draw_crops(replace(setting, kind="mediterranean"), key)
+        sown["paddy"] = [(0, c) for c in foreign if c.cover == "paddy"]
+    return sown
+
+
+def _whole(traits: Traits) -> Traits:
+    """Every trait, 0 where a kind of plants has none, bounded."""
+    zero = np.zeros(len(traits["lai"]))
+    return {name: np.clip(traits.get(name, zero), 0, 1 if name in SHARES else None) for name in TRAITS}
+
+
+def _ordered(traits: Traits) -> Traits:
+    """From the barest to the greenest, whatever the season then does to them: a parcel keeps its plants all year."""
+    order = np.argsort(traits["crown"] * (1 - np.exp(-0.6 * traits["lai"] * (1 - traits["dead"]))), kind="stable")
+    return {name: values[order] for name, values in traits.items()}
+
+
+def _dying(traits: Traits) -> Traits:
+    """The barest variants of a forest without their leaves: grey stems, brown needles, little below."""
+    death = np.clip(1 - np.arange(len(traits["lai"])) / (DEAD_VARIANTS - 0.2), 0, 1)
+    return traits | {
+        "lai": traits["lai"] * (1 - 0.5 * death),
+        "wood": traits["wood"] + (0.65 - traits["wood"]).clip(0) * death,
+        "dead": traits["dead"] + (0.97 - traits["dead"]) * death,
+        "cbrown": traits["cbrown"] + 0.5 * death,
+        "under": traits["under"] * (1 - 0.8 * death),
+        "litter": traits["litter"] + (0.8 - traits["litter"]).clip(0) * death * (traits["flood"] == 0),
+    }

@@ -1,0 +1,1 @@
+"""Terrain: the shape of the ground, and where its water runs."""

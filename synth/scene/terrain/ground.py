@@ -1,0 +1,191 @@
+"""The ground around the rivers, at any place and any scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.terrain.drainage import Drainage, climb
+from terraficta.synth.scene.terrain.dune import heap_dunes
+from terraficta.synth.scene.terrain.glacier import dig_kettles, kettle_level, scour
+from terraficta.synth.scene.terrain.karst import dissolve
+from terraficta.synth.scene.terrain.landform import Landform, Relief
+from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
+from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.lattice import fbm, gradient_noise
+from terraficta.synth.scene.world.window import Points, Window
+from terraficta.synth.types.key import SceneKey
+
+FAR_M = 1e6
+"""distance that stands for: no channel near [m]"""
+WIDTH_M = 2.5
+"""bankfull width of a river with a catchment of 1 km2 [m]; it grows with the square root of the catchment.
+Source: L. Leopold, T. Maddock 1953, USGS Professional Paper 252 (exponent 0.5 of discharge)."""
+SHAPERS = {"dunes": heap_dunes, "glacial": scour, "karst": dissolve}
+"""what works on the ground beside rivers, by style"""
+
+
+@dataclass(frozen=True)
+class Near:
+    """The node nearest to each place, and how far it is: flat (N, P) position and way (ty, tx) in node spacings."""
+
+    node: Tensor
+    ty: Tensor
+    tx: Tensor
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The ground seen from any place. All (N, H, W); see `Terrain`."""
+
+    elevation_m: Tensor
+    above_river_m: Tensor
+    uplift: Tensor
+    river_m: Tensor
+    river_width_m: Tensor
+    river_level_m: Tensor
+    node: Tensor
+
+
+def near_nodes(points: Points, drainage: Drainage) -> Near:
+    """Find the nearest node that has eight neighbours."""
+    nodes = drainage.elevation_m.shape[1]
+    step = drainage.spacing_m[:, None, None]
+    rows, columns = points.y_m / step, points.x_m / step
+    first_y, first_x = drainage.first.to(torch.float64)[:, :, None, None].unbind(1)
+    row, column = (
+        torch.minimum(torch.maximum(torch.floor(v + 0.5), first + 1), first + nodes - 2)
+        for v, first in ((rows, first_y), (columns, first_x))
+    )
+    ty, tx = ((v - w).to(torch.float32).flatten(1) for v, w in ((rows, row), (columns, column)))
+    row, column = (row - first_y).to(torch.int64), (column - first_x).to(torch.int64)
+    return Near((row * nodes + column).flatten(1), ty, tx)
+
+
+def smoothed(near: Near, nodes: int, *tables: Tensor) -> list[Tensor]:
+    """Node values (N, R*R) at the places (N, P), by a quadratic B-spline: smooth to the first derivative."""
+
+    def weights(t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        t = t.clamp(-0.5, 0.5)
+        return 0.5 * (0.5 - t) * (0.5 - t), 0.75 - t * t, 0.5 * (0.5 + t) * (0.5 + t)
+
+    weight_y, weight_x = weights(near.ty), weights(near.tx)
+    totals = [torch.zeros_like(near.ty) for _ in tables]
+    for k in range(9):
+        j, i = k // 3, k % 3
+        node, weight = near.node + ((j - 1) * nodes + i - 1), weight_y[j] * weight_x[i]
+        for total, table in zip(totals, tables, strict=True):
+            total += weight * table.gather(1, node)
+    return totals
+
+
+def feeds_channel(drainage: Drainage, thirst: Sequence[float]) -> Tensor:
+    """(N, R*R) bool: the nodes that a channel runs through; `thirst` times fewer where the ground swallows brooks."""
+    least = CHANNEL_KM2 * per_scene(thirst, drainage.spacing_m.device).to(torch.float32)[:, None]
+    return (drainage.area_km2.flatten(1) >= least) | drainage.valley
+
+
+def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor, uplift: Tensor) -> tuple[Tensor, ...]:
+    """Lower the ground (N, P) to the level of each reach around it, over a floodplain that is wider on flat land.
+
+    `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel.
+    """
+    nodes = drainage.elevation_m.shape[1]
+    metres = drainage.spacing_m.to(torch.float32)[:, None]
+    top, receiver = drainage.elevation_m.flatten(1), drainage.receiver
+    own = torch.arange(nodes * nodes, device=top.device)
+    fall = top.gather(1, receiver) - top
+    broad = torch.minimum(WIDTH_M * torch.sqrt(drainage.area_km2.flatten(1)), 0.8 * metres)
+    widen = torch.minimum(broad.gather(1, receiver), 2 * broad) - broad
+    broad = torch.where(channel, broad, -1.0)
+    way_y = (receiver // nodes - own // nodes).to(torch.float32)
+    way_x = (receiver % nodes - own % nodes).to(torch.float32)
+    nearest = torch.full_like(height, FAR_M)
+    width, level = torch.zeros_like(height), torch.zeros_like(height)
+    cut = height
+    for k in range(9):
+        j, i = k // 3 - 1, k % 3 - 1
+        node = near.node + (j * nodes + i)
+        y, x = near.ty - j, near.tx - i
+        dy, dx = way_y.gather(1, node), way_x.gather(1, node)
+        t = ((y * dy + x * dx) / (dy * dy + dx * dx).clamp(min=1.0)).clamp(0.0, 1.0)
+        y, x = y - t * dy, x - t * dx
+        distance = torch.sqrt(y * y + x * x) * metres
+        here = broad.gather(1, node)
+        is_channel = here > 0
+        here = torch.where(is_channel, here + t * widen.gather(1, node), 0.0)
+        water = top.gather(1, node) + t * fall.gather(1, node)
+        bank = torch.where(is_channel, (distance - 0.5 * here).clamp(min=0.0), FAR_M)
+        plain = torch.minimum(here * (2.0 + 6.0 * (1 - uplift)) + 0.35 * metres, 0.5 * metres)
+        away = (bank / plain).clamp(max=1.0)
+        away = away * away * (3 - 2 * away)
+        cut = torch.minimum(cut, water + 0.005 * bank.clamp(max=500.0) + (height - water) * away)
+        closer = bank < nearest
+        nearest = torch.where(closer, bank, nearest)
+        width, level = torch.where(closer, here, width), torch.where(closer, water, level)
+    inside = nearest <= 0
+    return torch.where(inside, level, cut), nearest, width, level
+
+
+def raise_ground(
+    at: Window, bent: Points, forms: Sequence[Landform], drainage: Drainage, keys: Sequence[SceneKey]
+) -> Ground:
+    """Raise the ground around the rivers.
+
+    Rivers and divides wander (`bent`: the places among the nodes); hillsides get detail in proportion to how steep
+    they are; beside a channel the ground sinks to the river's level.
+    """
+    device = at.cell_m.device
+    word = words([k.at("terrain", "ground").word() for k in keys], device)
+    step, nodes = drainage.spacing_m, drainage.elevation_m.shape[1]
+    near = near_nodes(bent, drainage)
+    height, receiver = drainage.elevation_m.flatten(1), drainage.receiver
+    drop = (height - height.gather(1, receiver)).clamp(min=0.0)
+    channel = feeds_channel(drainage, [f.thirst for f in forms])
+    own = torch.arange(height.shape[1], device=device)
+    hand = climb(torch.where(channel, own, receiver), torch.where(channel, 0.0, drop))
+    smooth, above, steep, uplift = smoothed(near, nodes, height, hand, drop, drainage.uplift.flatten(1))
+
+    hurst = [f.hurst for f in forms]
+    first, second = (gradient_noise(bent, step * k, hashed(word, 2, n)).abs() for n, k in enumerate((1.5, 0.75)))
+    gully = first * (0.8 + 0.5 * second) - 0.9  # creases that join: V-shaped side valleys between round spurs
+    fine = fbm(at, 0.5 * step, hashed(word, 3), 8, hurst)
+    broad = fbm(at, 6.0 * step, hashed(word, 4), 3, hurst)
+    rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
+    shaped = _shape(at, near, forms, drainage, keys, smooth + rough, rough, steep, uplift, above)
+    cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
+    above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
+    return Ground(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, near.node)))
+
+
+def _shape(
+    at: Window,
+    near: Near,
+    forms: Sequence[Landform],
+    drainage: Drainage,
+    keys: Sequence[SceneKey],
+    height: Tensor,
+    rough: Tensor,
+    drop: Tensor,
+    uplift: Tensor,
+    above: Tensor,
+) -> Tensor:
+    """Ground (N, P) after wind, ice and solution have worked on the scenes that have their style."""
+    metres = drainage.spacing_m.to(torch.float32)[:, None]
+    fields = (v.reshape(at.shape) for v in (height, rough, drop / metres, uplift, above))
+    whole = Relief(at, list(forms), list(keys), *fields)
+    shaped = height.clone()
+    for style, work in SHAPERS.items():
+        rows, part = whole.part(style)
+        if rows:
+            shaped[rows] = work(part).flatten(1)
+    rows, part = whole.part("glacial")
+    if rows:
+        node = near.node[rows]
+        level = kettle_level(drainage, rows, part.keys).gather(1, node)
+        size = uniform(drainage.place[rows].gather(1, node), 22)
+        shaped[rows] = dig_kettles(shaped[rows], level, near.ty[rows], near.tx[rows], size, metres[rows])
+    return shaped

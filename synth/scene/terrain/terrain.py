@@ -1,0 +1,168 @@
+"""Terrain: the height of the ground, its slope, its rivers, and where water gathers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.terrain.coast import lower_rivers, sea_level, shape_coast, tilt_to_sea
+from terraficta.synth.scene.terrain.drainage import Drainage
+from terraficta.synth.scene.terrain.glacier import carve_troughs
+from terraficta.synth.scene.terrain.ground import Ground, raise_ground
+from terraficta.synth.scene.terrain.landform import Landform, draw_landform
+from terraficta.synth.scene.terrain.rivers import grow_drainage, node_spacing, wander
+from terraficta.synth.scene.world.chance import per_scene
+from terraficta.synth.scene.world.window import Window
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.refusal import Refusal
+
+FOVEA_LANDFORMS = 0.6
+"""how far the look by which shares are taken reaches, in units of the largest landforms"""
+_FOVEA = [math.sinh(4.0 * t) / math.sinh(4.0) for t in ((2 * i + 1) / 64 - 1 for i in range(64))]
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """The ground of N scenes.
+
+    Parameters
+    ----------
+    elevation_m : (N, H, W) height [m]
+    slope : (N, H, W) rise over run
+    rise_y : (N, H, W) rise towards the south over run: positive on slopes that face north
+    rise_x : (N, H, W) rise towards the east over run
+    wetness : (N, H, W) 0 high above the rivers .. 1 beside them on flat ground
+    above_river_m : (N, H, W) height above the stream that the ground drains to [m]
+    uplift : (N, H, W) 0 plain .. 1 mountain
+    river_m : (N, H, W) distance to the bank of the nearest channel [m]; 0 within it, `FAR_M` where none is near
+    river_width_m : (N, H, W) bankfull width of that channel [m]
+    river_level_m : (N, H, W) height of its water [m]
+    node : (N, H, W) int64 flat position of the drainage node that a place belongs to
+    cell_m : (N,) [m]
+    window : where in the world
+    drainage : the river system
+    reference_m : (N, P) heights of the world around the origin, by which ranks are taken [m]
+    facts : what was drawn for each scene
+    far : the same world as `fovea` sees it, by which shares are taken; None in that look itself
+    """
+
+    elevation_m: Tensor
+    slope: Tensor
+    rise_y: Tensor
+    rise_x: Tensor
+    wetness: Tensor
+    above_river_m: Tensor
+    uplift: Tensor
+    river_m: Tensor
+    river_width_m: Tensor
+    river_level_m: Tensor
+    node: Tensor
+    cell_m: Tensor
+    window: Window
+    drainage: Drainage
+    reference_m: Tensor
+    facts: list[dict[str, Any]] = field(default_factory=list)
+    far: Terrain | None = None
+
+
+def fovea(forms: Sequence[Landform], device: torch.device | str) -> Window:
+    """A coarse look at the world around its origin, denser in the middle: (N, 64, 64) places.
+
+    It reaches as far as `FOVEA_LANDFORMS` of the largest landforms, and 6 km at most.
+
+    What is set by rank (the level of lakes) is ranked here and not in the window that happens to be drawn, so that
+    the ground is the same in every window and at every ground sampling distance.
+    """
+    along = _reach_m(forms, device)[:, None] * per_scene(_FOVEA, device)
+    return Window(along, along, torch.full((len(forms),), 60.0, dtype=torch.float64, device=device))
+
+
+def _reach_m(forms: Sequence[Landform], device: torch.device | str) -> Tensor:
+    return per_scene([min(FOVEA_LANDFORMS * f.landform_m, 6000.0) for f in forms], device)
+
+
+def grow_terrain(
+    recipe: TerrainRecipe,
+    keys: Sequence[SceneKey],
+    height: int,
+    width: int,
+    cell_m: Tensor,
+    device: torch.device | str = "cpu",
+    origin_cell: Tensor | None = None,
+) -> Terrain:
+    """Grow the ground of N scenes.
+
+    Parameters
+    ----------
+    recipe : span of each number
+    keys : one a scene
+    height, width : [fine cells]
+    cell_m : (N,) cell size [m]
+    device : where to compute
+    origin_cell : (N, 2) int64, the window's middle in whole cells (y, x) from the world's origin; None: at the origin
+
+    Raises
+    ------
+    Refusal : a window without cells, or a cell size that is not positive
+    """
+    if len(keys) == 0 or cell_m.shape != (len(keys),):
+        raise Refusal("terrain", "cell_m", tuple(cell_m.shape), f"({len(keys)},), one a key", "give one a scene")
+    if not bool((cell_m > 0).all()):
+        raise Refusal("terrain", "cell_m", cell_m.tolist(), "positive sizes in metres", "correct the cell size")
+    forms = [draw_landform(recipe, key) for key in keys]
+    cell = cell_m.to(device)
+    window = Window.over(height, width, cell, origin_cell)
+    padded = Window.over(height, width, cell, origin_cell, pad=1)
+    look = fovea(forms, device)
+    spacing = node_spacing(forms, padded)
+    places, far_places = (wander(at, spacing, keys) for at in (padded, look))
+    grown = grow_drainage(forms, (places, far_places), spacing, keys)
+    drainage, far_drainage = (carve_troughs(forms, part, keys) for part in grown)
+    seen = tilt_to_sea(look, forms, raise_ground(look, far_places, forms, far_drainage, keys), keys)
+    sea = sea_level(forms, seen, keys)
+    seen = shape_coast(look, forms, seen, sea, keys)
+    ground = tilt_to_sea(padded, forms, raise_ground(padded, places, forms, drainage, keys), keys)
+    ground = shape_coast(padded, forms, ground, sea, keys)
+    drainage, far_drainage = (lower_rivers(forms, part, sea) for part in (drainage, far_drainage))
+    raised = ground.elevation_m
+    twice = (2 * cell).to(torch.float32)[:, None, None]
+    rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
+    rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
+    facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst, "style": f.style} for f in forms]
+    axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
+    rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
+    reference_m = seen.elevation_m.flatten(1)
+    far = terrain_of(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, facts)
+    inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
+    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
+
+
+def terrain_of(
+    ground: Ground,
+    rise_y: Tensor,
+    rise_x: Tensor,
+    window: Window,
+    drainage: Drainage,
+    reference_m: Tensor,
+    facts: list[dict[str, Any]],
+) -> Terrain:
+    """The terrain of a ground (N, H, W) and its rise towards the south and the east, over run."""
+    slope = torch.sqrt(rise_y * rise_y + rise_x * rise_x)
+    return Terrain(
+        **vars(ground),
+        slope=slope,
+        rise_y=rise_y,
+        rise_x=rise_x,
+        wetness=1 / ((1 + ground.above_river_m / 6.0) * (1 + 8 * slope)),
+        cell_m=window.cell_m,
+        window=window,
+        drainage=drainage,
+        reference_m=reference_m,
+        facts=facts,
+    )

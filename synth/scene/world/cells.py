@@ -1,0 +1,106 @@
+"""Cells: the ground cut up, into Voronoi cells or into pieces of a line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from terraficta.synth.scene.world.chance import fraction, hashed, mix, uniform
+from terraficta.synth.scene.world.lattice import lattice_nodes
+from terraficta.synth.scene.world.window import Points
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Voronoi cells of a jittered lattice.
+
+    Parameters
+    ----------
+    identity : (N, H, W) int64, 32-bit hash of the cell a place lies in
+    edge_m : (N, H, W) distance to the cell's edge [m]
+    junction_m : (N, H, W) half of how much further the third site is than the first: 0 where three cells meet [m]
+    junction : (N, H, W) int64, hash of the three nearest sites, whatever their order
+    """
+
+    identity: Tensor
+    edge_m: Tensor
+    junction_m: Tensor
+    junction: Tensor
+
+
+def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Tensor = 0.9) -> Cells:
+    """Voronoi cells with one site in every lattice square.
+
+    Parameters
+    ----------
+    points : N scenes; rotate or stretch them first for cells with a grain
+    spacing_m : (N,) typical cell size [m]
+    word : (N,) int64
+    jitter : 0: squares; 1: as random as a lattice allows; one, or (N, 1)
+
+    Error: sites further than one square away are not looked at, which for jitter 0.9 misplaces an edge in fewer than
+    1 place in 1000.
+
+    Source: S. Worley 1996, doi:10.1145/237170.237267.
+    """
+    phase = (uniform(word, 1).to(torch.float64), uniform(word, 2).to(torch.float64))
+    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 1, word)
+    site_y, site_x = (0.5 + jitter * (uniform(lattice, d) - 0.5) for d in (0, 1))
+    far = torch.full_like(at, 2**31 - 1, dtype=torch.int32)
+    near = [far, far, far]
+    for which in range(9):
+        j, i = which // 3 - 1, which % 3 - 1
+        node = at + (j * columns + i)
+        dy, dx = site_y.gather(1, node) + (j - fy), site_x.gather(1, node) + (i - fx)
+        squared = dy * dy + dx * dx
+        code = ((squared * (1 << 23)).to(torch.int32) << 4) | which  # distance, then which: integers sort exactly
+        near[0], code = torch.minimum(near[0], code), torch.maximum(near[0], code)
+        near[1], code = torch.minimum(near[1], code), torch.maximum(near[1], code)
+        near[2] = torch.minimum(near[2], code)
+    d2, sy, sx, name = [], [], [], []
+    for code in near:
+        k = (code & 15).to(torch.int64)
+        down, right = k // 3 - 1, k % 3 - 1
+        node = at + down * columns + right
+        d2.append((code >> 4).to(torch.float32) * (1.0 / (1 << 23)))
+        sy.append(site_y.gather(1, node) + down)
+        sx.append(site_x.gather(1, node) + right)
+        name.append(lattice.gather(1, node))
+    scale = spacing_m.to(torch.float32)[:, None]
+    edges = []
+    for other in (1, 2):
+        gap_y, gap_x = sy[other] - sy[0], sx[other] - sx[0]
+        edges.append((d2[other] - d2[0]) / (2 * torch.sqrt(gap_y * gap_y + gap_x * gap_x).clamp(min=1e-3)))
+    edge = torch.minimum(*edges) * scale
+    junction = (torch.sqrt(d2[2]) - torch.sqrt(d2[0])) * 0.5 * scale
+    meeting = mix(name[0] + name[1] + name[2])
+    return Cells(*(v.reshape(points.shape) for v in (name[0], edge, junction, meeting)))
+
+
+def partition(along: Tensor, word: Tensor, jitter: float = 0.6) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut a line into pieces of unit mean length with uneven ends.
+
+    Parameters
+    ----------
+    along : (...) float32 position
+    word : (...) int64; every word cuts differently
+    jitter : 0: even pieces; towards 1: uneven
+
+    Returns
+    -------
+    number (...) int64 of the piece; distance (...) to its nearer end, length (...) of it, in units of `along`
+    """
+    node = torch.floor(along + 0.5)
+    number = node.to(torch.int64)
+
+    def cut(n: Tensor) -> Tensor:
+        return n.to(torch.float32) + jitter * (fraction(hashed(word, n)) - 0.5)
+
+    here = cut(number)
+    after = along >= here
+    number = torch.where(after, number, number - 1)
+    there = cut(torch.where(after, number + 1, number))
+    start, end = torch.where(after, here, there), torch.where(after, there, here)
+    return number, torch.minimum(along - start, end - along), end - start

@@ -1,0 +1,199 @@
+"""Lattice fractals: random functions of the ground, the same in every window of the world."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from terraficta.synth.scene.world.chance import TURN, hashed, per_scene, uniform
+from terraficta.synth.scene.world.window import Points, Window
+
+GRADIENT_STD = 0.2158
+"""standard deviation of `gradient_noise` before normalisation (measured over 4e6 points)"""
+
+
+def _fade(t: Tensor) -> Tensor:
+    """Perlin's quintic 6 t^5 - 15 t^4 + 10 t^3. Source: K. Perlin 2002, doi:10.1145/566654.566636."""
+    return t * t * t * (t * (t * 6 - 15) + 10)
+
+
+def _split(m: Tensor, spacing_m: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+    """Lattice node (int64) below, and the way from it (float32, 0..1)."""
+    n = m.dim() - 1
+    along = m / spacing_m.reshape(-1, *[1] * n) + phase.reshape(-1, *[1] * n)
+    node = torch.floor(along)
+    return node.to(torch.int64), (along - node).to(torch.float32)
+
+
+def _lattice(word: Tensor, first_y: Tensor, first_x: Tensor, rows: int, columns: int) -> Tensor:
+    """(N, rows, columns) hashes of the lattice nodes from (first_y, first_x) on."""
+    y = first_y[:, None] + torch.arange(rows, device=word.device)
+    x = first_x[:, None] + torch.arange(columns, device=word.device)
+    return hashed(hashed(word[:, None], y)[:, :, None], x[:, None, :])
+
+
+def blend(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx: Tensor) -> Tensor:
+    """Gradient noise of a window, axis by axis: first along x for every lattice row, then along y.
+
+    Parameters
+    ----------
+    gy, gx : (N, R, C) gradients at the lattice nodes
+    node_y, node_x : (N, H), (N, W) int64 lattice row and column before each cell
+    fy, fx : (N, H), (N, W) way from there to the next, 0..1
+
+    Returns
+    -------
+    (N, H, W), as Perlin's 2-D noise on the same lattice
+    """
+    return _summed([_layer(gy, gx, node_y, node_x, fy, fx, torch.ones(len(gy), device=gy.device))])
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One octave, worked out along x: its value at a cell is a weighted sum of four rows of a table.
+
+    Parameters
+    ----------
+    table : (N, 2R, W) for each lattice row what its nodes give at their height, then what they gain with the way up
+    row : (N, H, 4) int64, which rows
+    weight : (N, H, 4)
+    """
+
+    table: Tensor
+    row: Tensor
+    weight: Tensor
+
+
+def _layer(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx: Tensor, amplitude: Tensor) -> _Layer:
+    left, rows = node_x[:, None, :].expand(-1, gx.shape[1], -1), gx.shape[1]
+    sx, fx = _fade(fx)[:, None], fx[:, None]
+    a0, a1 = gx.gather(2, left) * fx, gx.gather(2, left + 1) * (fx - 1)
+    b0, b1 = gy.gather(2, left), gy.gather(2, left + 1)
+    table = torch.cat([a0 + sx * (a1 - a0), b0 + sx * (b1 - b0)], 1)
+    sy = _fade(fy)
+    weight = torch.stack([1 - sy, (1 - sy) * fy, sy, sy * (fy - 1)], 2) * amplitude[:, None, None]
+    row = torch.stack([node_y, node_y + rows, node_y + 1, node_y + 1 + rows], 2)
+    return _Layer(table, row, weight)
+
+
+def _summed(layers: Sequence[_Layer]) -> Tensor:
+    """(N, H, W) sum of octaves, in one pass over the cells: no octave is ever written out as a plane."""
+    n, h, _ = layers[0].row.shape
+    table = torch.cat([layer.table for layer in layers], 1)
+    first = [sum(layer.table.shape[1] for layer in layers[:k]) for k in range(len(layers))]
+    row = torch.cat([layer.row + start for layer, start in zip(layers, first, strict=True)], 2)
+    row = row + torch.arange(n, device=row.device)[:, None, None] * table.shape[1]
+    weight = torch.cat([layer.weight for layer in layers], 2)
+    total = functional.embedding_bag(
+        row.flatten(0, 1), table.flatten(0, 1), mode="sum", per_sample_weights=weight.flatten(0, 1)
+    )
+    return total.view(n, h, -1)
+
+
+def _layer_of_window(
+    window: Window, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor], amplitude: Tensor
+) -> _Layer:
+    node_y, fy = _split(window.y_m, spacing_m, phase[0])
+    node_x, fx = _split(window.x_m, spacing_m, phase[1])
+    first_y, first_x = node_y[:, 0], node_x[:, 0]
+    node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
+    lattice = _lattice(word, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
+    table = TURN.to(word.device)
+    return _layer(table[:, 0][lattice], table[:, 1][lattice], node_y, node_x, fy, fx, amplitude)
+
+
+def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, word: Tensor) -> tuple[
+    Tensor, Tensor, Tensor, Tensor, int]:  # fmt: skip
+    """Flat position of each point's node in a lattice with `around` extra nodes; ways fy, fx; hashes; stride."""
+    node_y, fy = _split(points.y_m, spacing_m, phase[0])
+    node_x, fx = _split(points.x_m, spacing_m, phase[1])
+    first_y, first_x = node_y.amin((1, 2)) - around, node_x.amin((1, 2)) - around
+    node_y, node_x = node_y - first_y[:, None, None], node_x - first_x[:, None, None]
+    rows, columns = int(node_y.max()) + 2 + around, int(node_x.max()) + 2 + around
+    lattice = _lattice(word, first_y, first_x, rows, columns).flatten(1)
+    return (node_y * columns + node_x).flatten(1), fy.flatten(1), fx.flatten(1), lattice, columns
+
+
+def _noise_of_points(points: Points, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
+    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 0, word)
+    table = TURN.to(word.device)
+    lattice = lattice & 255
+    gy, gx = table[:, 0][lattice], table[:, 1][lattice]
+    sx, sy = _fade(fx), _fade(fy)
+    rows = []
+    for down in (0, 1):
+        left, right = at + down * columns, at + down * columns + 1
+        n0 = gy.gather(1, left) * (fy - down) + gx.gather(1, left) * fx
+        n1 = gy.gather(1, right) * (fy - down) + gx.gather(1, right) * (fx - 1)
+        rows.append(n0 + sx * (n1 - n0))
+    return (rows[0] + sy * (rows[1] - rows[0])).reshape(points.shape)
+
+
+def _phase(word: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the lattice of each word begins, as a share of its spacing."""
+    return uniform(word, 1).to(torch.float64), uniform(word, 2).to(torch.float64)
+
+
+def gradient_noise(at: Window | Points, spacing_m: Tensor, word: Tensor) -> Tensor:
+    """Gradient noise of mean 0 and variance 1 on a lattice with random phase.
+
+    Parameters
+    ----------
+    at : N scenes
+    spacing_m : (N,) distance of lattice nodes [m]
+    word : (N,) int64 seed words
+
+    Returns
+    -------
+    (N, H, W) float32
+
+    Source: K. Perlin 2002, doi:10.1145/566654.566636; departs in 256 gradient directions, hash and random phase.
+    """
+    if isinstance(at, Window):
+        unit = torch.full((len(word),), 1.0 / GRADIENT_STD, device=word.device)
+        return _summed([_layer_of_window(at, spacing_m, word, _phase(word), unit)])
+    return _noise_of_points(at, spacing_m, word, _phase(word)) * (1.0 / GRADIENT_STD)
+
+
+def fbm(at: Window | Points, spacing_m: Tensor, word: Tensor, octaves: int, hurst: float | Sequence[float] = 1.0
+        ) -> Tensor:  # fmt: skip
+    """Fractional Brownian surface of variance about 1: octaves of gradient noise, each half as wide.
+
+    An octave fades out where its lattice is finer than two to four cells.
+
+    Parameters
+    ----------
+    at, spacing_m, word : as in `gradient_noise`; spacing of the widest octave
+    octaves : how many
+    hurst : roughness exponent (an octave has 2^-hurst the amplitude of the one before), one or one a scene
+    """
+    device = word.device
+    gain = [2.0**-h for h in ([hurst] * len(word) if isinstance(hurst, float | int) else hurst)]
+    norm = [math.sqrt(sum(g ** (2 * k) for k in range(octaves))) for g in gain]
+    layers: list[_Layer] = []
+    total = torch.zeros(() if isinstance(at, Window) else at.shape, device=device)
+    for k in range(octaves):
+        seen = (spacing_m / 2**k / at.cell_m * 0.5 - 1.0).clamp(0.0, 1.0)
+        if not bool((seen > 0).any()):
+            break
+        amplitude = (seen * per_scene([g**k / n for g, n in zip(gain, norm, strict=True)], device)).to(torch.float32)
+        spacing, own = torch.maximum(spacing_m / 2**k, 2.0 * at.cell_m), hashed(word, k)
+        if isinstance(at, Window):
+            layers.append(_layer_of_window(at, spacing, own, _phase(own), amplitude / GRADIENT_STD))
+        else:
+            total += gradient_noise(at, spacing, own) * amplitude[:, None, None]
+    if isinstance(at, Window):
+        return _summed(layers) if layers else torch.zeros(at.shape, device=device)
+    return total
+
+
+def warp(at: Window | Points, spacing_m: Tensor, word: Tensor, reach_m: Tensor, octaves: int = 2) -> Points:
+    """The places of `at` moved by a smooth random displacement with standard deviation `reach_m` (N,) [m]."""
+    reach = reach_m.to(torch.float32)[:, None, None]
+    dy, dx = (fbm(at, spacing_m, hashed(word, 77, side), octaves) * reach for side in (0, 1))
+    return (at.points() if isinstance(at, Window) else at).moved(dy, dx)
