@@ -14,18 +14,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from terraficta.eval.ablate import ablate as run_ablation
-from terraficta.eval.benchmark import ROWS, run_benchmark
-from terraficta.eval.networks import make_arms
-from terraficta.eval.predict import predict_image, scene_images, scene_of, stored_of_tileset
-from terraficta.eval.recipe import read_benchmark_recipe
-from terraficta.eval.report import write_report
+from terraficta.eval.benchmark.ablate import ablate as run_ablation
+from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
+from terraficta.eval.benchmark.networks import make_arms
+from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+from terraficta.eval.benchmark.summary import summarise
+from terraficta.eval.map.predict import predict_image, scene_images, scene_of, stored_of_tileset
+from terraficta.eval.map.source import Stored
+from terraficta.eval.map.windows import Windows
+from terraficta.eval.report.report import write_report
 from terraficta.eval.score import score_map, score_run, score_tables
-from terraficta.eval.source import Stored
-from terraficta.eval.summary import summarise
-from terraficta.eval.windows import Windows
 from terraficta.finetune.map_model import read_map_model
-from terraficta.finetune.tileset import read_tileset
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal

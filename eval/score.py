@@ -10,13 +10,13 @@ import torch
 from rich.console import Group
 from rich.table import Table
 
+from terraficta.eval.benchmark.networks import at_pixels
+from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.map.product import decode, read_legend
 from terraficta.eval.metrics import Scores, Tally
-from terraficta.eval.networks import at_pixels
-from terraficta.eval.pixels import fold_pixels
-from terraficta.eval.product import decode, read_legend
 from terraficta.finetune.map_model import read_map_model
-from terraficta.finetune.split import TEST
-from terraficta.finetune.tileset import Tileset
+from terraficta.finetune.tileset.split import TEST
+from terraficta.finetune.tileset.tileset import Tileset
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 

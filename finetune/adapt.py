@@ -11,11 +11,11 @@ from lightning.pytorch.callbacks import Callback
 
 from terraficta.finetune.calibrate import fit_temperature, spatial_folds
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.head_fit import FittedHead, fit_head, logistic_head, ridge_head
-from terraficta.finetune.labels import Labels, ground_blocks
+from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.task import shorter, train_whole
+from terraficta.finetune.tileset.labels import Labels, ground_blocks
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
 from terraficta.synth.types.key import SceneKey

@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.labels import Labels, draw_labels
-from terraficta.finetune.manifest import MANIFEST
 from terraficta.finetune.map_model import MODEL, write_map_model
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from terraficta.finetune.tileset import Tileset, read_tileset
-from terraficta.pretrain.checkpoint import read_weights, weights_digest
+from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.progress import ProgressLine
+from terraficta.pretrain.weights import read_weights, weights_digest
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, whole_folder

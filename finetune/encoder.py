@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from terraficta.finetune.labels import Labels
-from terraficta.finetune.tileset import one_date
+from terraficta.finetune.tileset.labels import Labels
+from terraficta.finetune.tileset.tileset import one_date
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.scaling import Scaling
 from terraficta.synth.types.refusal import Refusal

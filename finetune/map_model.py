@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.head_fit import FittedHead
+from terraficta.finetune.head import FittedHead
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe

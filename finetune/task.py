@@ -17,8 +17,8 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.labels import Labels
 from terraficta.finetune.recipe import FullRecipe
+from terraficta.finetune.tileset.labels import Labels
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.objective import soft_cross_entropy
 from terraficta.synth.types.key import SceneKey

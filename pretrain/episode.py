@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from terraficta.pretrain.batch import Batch
 from terraficta.pretrain.recipe import EpisodeRecipe
 from terraficta.pretrain.scaling import Scaling
-from terraficta.synth.degrade import generalise, shift
+from terraficta.pretrain.stream import Batch
+from terraficta.synth.labels.degrade import generalise, shift
 from terraficta.synth.types.key import SceneKey
 
 LEAST_SHARE = 0.003

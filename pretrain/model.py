@@ -29,7 +29,7 @@ class ChannelNorm(nn.Module):
         return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
-class Rise(nn.Module):
+class UpBlock(nn.Module):
     """A decoder step: coarse context, doubled in size, joined to what the finer scale knows."""
 
     def __init__(self, fine: int, width: int) -> None:
@@ -75,7 +75,7 @@ class Mapper(nn.Module):
         self.stride_px = int(max(info.reduction()))
         scales = info.channels()
         self.deepest = nn.Conv2d(scales[-1], width, 1)
-        self.rises = nn.ModuleList([Rise(c, width) for c in [*scales[-2::-1], width]])
+        self.ups = nn.ModuleList([UpBlock(c, width) for c in [*scales[-2::-1], width]])
         self.spectral_out = nn.Sequential(nn.Conv2d(recipe.spectral, recipe.spectral, 1), ChannelNorm(recipe.spectral))
         self.context_out = nn.Sequential(nn.Conv2d(width, width, 1), ChannelNorm(width))
         self.dense = nn.Conv2d(self.width, len(legend), 1)
@@ -96,8 +96,8 @@ class Mapper(nn.Module):
         padded = functional.pad(local, (0, right, 0, down), mode="replicate") if down or right else local
         scales = self.encoder(padded)
         context = self.deepest(scales[-1])
-        for rise, fine in zip(self.rises, [*scales[-2::-1], padded], strict=True):
-            context = rise(context, fine)
+        for up, fine in zip(self.ups, [*scales[-2::-1], padded], strict=True):
+            context = up(context, fine)
         context = context[..., :height, :width]
         own = torch.cat([self.spectral_out(spectral), self.context_out(context)], 1).float()
         around = functional.avg_pool2d(own, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False)

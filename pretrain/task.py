@@ -17,12 +17,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch.utils.data import DataLoader, IterableDataset
 
-from terraficta.pretrain.batch import Batch, CorpusStream, FictionStream, group_loader
-from terraficta.pretrain.checkpoint import write_weights
 from terraficta.pretrain.episode import Episode, deal_episode
+from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import PretrainRecipe
-from terraficta.pretrain.rehearsal import episode_loss
+from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group_loader
+from terraficta.pretrain.weights import write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.run import Run, read_run, whole_file

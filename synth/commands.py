@@ -20,8 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from terraficta.synth.types.recipe import read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
 screen = Console(stderr=True)
@@ -66,8 +66,8 @@ def make(
     cover_legend: CoverLegend = "worldcover",
 ) -> None:
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
-    from terraficta.synth.corpus import write_corpus
-    from terraficta.synth.degrade import read_label_recipe
+    from terraficta.synth.corpus.corpus import write_corpus
+    from terraficta.synth.labels.degrade import read_label_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
 
     read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])
@@ -99,8 +99,8 @@ def show(
     cover_legend: CoverLegend = "worldcover",
 ) -> None:
     """Draw tiles on one page: true colour, false colour, classes, relief."""
-    from terraficta.synth.contact_sheet import write_contact_sheet
-    from terraficta.synth.corpus import asked_recipe, read_corpus
+    from terraficta.synth.corpus.contact_sheet import write_contact_sheet
+    from terraficta.synth.corpus.corpus import asked_recipe, read_corpus
     from terraficta.synth.scene.terrain.given_land import read_given
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
@@ -132,7 +132,7 @@ def verify(
     device: Device = "cpu",
 ) -> None:
     """Compare every file of a corpus with its checksum, and if asked with what the recipe makes."""
-    from terraficta.synth.corpus import verify_corpus
+    from terraficta.synth.corpus.corpus import verify_corpus
 
     with _bar("synth verify", None) as (progress, task):
         found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done))
@@ -147,7 +147,7 @@ def toa(
     out: Annotated[Path, typer.Option(help="CSV: the same with toa_reflectance and the terms of the atmosphere.")],
 ) -> None:
     """Top-of-atmosphere reflectance for a table of conditions."""
-    from terraficta.synth.physics.toa_table import toa_table
+    from terraficta.synth.tools.toa_table import toa_table
 
     count = toa_table(table, out)
     screen.print(f"{count} conditions: {out}")
@@ -162,7 +162,7 @@ def canopy(
     ] = False,
 ) -> None:
     """Leaf and canopy reflectance (PROSPECT, 4SAIL) for a table of plants."""
-    from terraficta.synth.scene.material.canopy_table import canopy_table
+    from terraficta.synth.tools.canopy_table import canopy_table
 
     count = canopy_table(table, out, fuse)
     screen.print(f"{count} canopies: {out}")

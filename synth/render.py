@@ -28,7 +28,7 @@ from terraficta.synth.scene.truth import boxes_of, ground_truth, numbered
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from terraficta.synth.render import render
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
 

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from terraficta.finetune.map_model import read_map_model as read_map_model
-    from terraficta.finetune.tileset import read_tileset as read_tileset
-    from terraficta.pretrain.checkpoint import read_weights as load_weights
-    from terraficta.synth.corpus import read_corpus as read_corpus
-    from terraficta.synth.corpus import write_corpus as write_corpus
+    from terraficta.finetune.tileset.tileset import read_tileset as read_tileset
+    from terraficta.pretrain.weights import read_weights as load_weights
+    from terraficta.synth.corpus.corpus import read_corpus as read_corpus
+    from terraficta.synth.corpus.corpus import write_corpus as write_corpus
     from terraficta.synth.render import render as render
     from terraficta.synth.render import render_dates as render_dates
     from terraficta.synth.stream import stream_tiles as stream_tiles
     from terraficta.synth.types.key import SceneKey as SceneKey
     from terraficta.synth.types.legend import TERRAFICTA as LEGEND
     from terraficta.synth.types.legend import Legend as Legend
-    from terraficta.synth.types.recipe import read_scene_recipe as recipe
     from terraficta.synth.types.refusal import Refusal as Refusal
+    from terraficta.synth.types.scene_recipe import read_scene_recipe as recipe
     from terraficta.synth.types.sensor import Sensor as Sensor
     from terraficta.synth.types.sensor import read_sensor as sensor
     from terraficta.synth.types.tile import Tile as Tile
@@ -51,7 +51,7 @@ FACE = {
     "read_corpus": ("synth.corpus", "read_corpus"),
     "read_map_model": ("finetune.map_model", "read_map_model"),
     "read_tileset": ("finetune.tileset", "read_tileset"),
-    "recipe": ("synth.types.recipe", "read_scene_recipe"),
+    "recipe": ("synth.types.scene_recipe", "read_scene_recipe"),
     "render": ("synth.render", "render"),
     "render_dates": ("synth.render", "render_dates"),
     "sensor": ("synth.types.sensor", "read_sensor"),

@@ -7,13 +7,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ["synth", "pretrain", "finetune", "eval"]
-SYNTH = [
-    "types", "scene", "physics", "instrument", "render", "degrade", "geotiff", "manifest", "corpus", "stream",
-    "contact_sheet", "commands",
-]  # fmt: skip
+SYNTH = ["types", "scene", "physics", "instrument", "render", "labels", "corpus", "stream", "tools", "commands"]
 """rooms of synth, from the ground up"""
-SCENE: list[str] = []
-DOORS = {"types", "render", "degrade", "corpus", "stream"}
+SCENE = {"world": set(), "terrain": {"world"}, "cover": {"world", "terrain"}, "material": {"world"}}
+"""rooms of the scene, and what each may look into"""
+DOORS = {"types", "render", "labels", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
 EXTRA_DOORS = {"synth.instrument.invented"}
 """pretraining draws its sensors itself: a batch holds scenes of one sensor"""
@@ -53,6 +51,12 @@ def test_imports_point_down(path: Path) -> None:
             assert goal[1] in DOORS or name in EXTRA_DOORS, f"{path} enters synth by {name}: not a door"
         if mine[0] == goal[0] == "synth" and len(mine) > 1:
             assert SYNTH.index(goal[1]) <= SYNTH.index(mine[1]), f"{path} imports {name}, a later room"
+            if goal[1] == "scene" and mine[1] in ("physics", "instrument"):
+                assert goal[2] == "world", f"{path} imports {name}: physics may borrow of the world alone"
+            if goal[1] == mine[1] == "scene" and len(mine) > 3 and len(goal) > 3:
+                assert goal[2] in SCENE[mine[2]] | {mine[2]}, f"{path} imports {name}, which lies beside or above it"
+            if mine[1] == "scene":
+                assert goal[1] in ("types", "scene"), f"{path} imports {name}"
 
 
 def test_no_cycles() -> None:

@@ -4,7 +4,7 @@ import torch
 
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor
 from terraficta.synth.types.tile import Tile
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 import yaml
 
-from terraficta.eval.recipe import read_benchmark_recipe
+from terraficta.eval.benchmark.recipe import read_benchmark_recipe
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = {
@@ -20,7 +20,12 @@ READERS = {
     "finetune": read_finetune_recipe,
     "eval": read_benchmark_recipe,
 }
-SHIPPED = [(storey, path) for storey in READERS for path in sorted((ROOT / storey / "recipes").glob("*.yaml"))]
+PLACES = {"eval": "eval/benchmark"}
+SHIPPED = [
+    (storey, path)
+    for storey in READERS
+    for path in sorted((ROOT / PLACES.get(storey, storey) / "recipes").glob("*.yaml"))
+]
 
 
 @pytest.mark.parametrize(("storey", "path"), SHIPPED, ids=lambda x: x if isinstance(x, str) else x.stem)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from terraficta.synth.instrument.optics import Optics, coarseness, to_grid
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Band, Sensor
 
 READ_NOISE_SHARE = 0.35

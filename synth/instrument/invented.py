@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Band, Sensor, read_sensor
 
 Floats = NDArray[np.float64]

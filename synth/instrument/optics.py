@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from torch import Tensor
 
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Band, Sensor
 
 Resampling = Literal["nearest", "bilinear"]

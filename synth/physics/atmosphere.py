@@ -19,7 +19,7 @@ from terraficta.synth.physics.terrain_light import TerrainLight
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import AirRecipe
+from terraficta.synth.types.scene_recipe import AirRecipe
 from terraficta.synth.types.sensor import Sensor
 
 AEROSOL_ODDS = (0.5, 0.15, 0.1, 0.15, 0.1)

@@ -12,7 +12,7 @@ from pvlib import solarposition
 from torch import Tensor
 
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import LightRecipe
+from terraficta.synth.types.scene_recipe import LightRecipe
 
 CANDIDATES = 64
 """places and days that are tried for a sun inside the recipe's span"""

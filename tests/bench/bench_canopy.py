@@ -14,7 +14,7 @@ import time
 import numpy as np
 import torch
 
-from terraficta.synth.scene.material.canopy_table import canopy_spectra
+from terraficta.synth.tools.canopy_table import canopy_spectra
 
 ROUNDS = 5
 OURS, THEIRS, BAR = 4000, 100, 20

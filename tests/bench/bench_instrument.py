@@ -17,7 +17,7 @@ from terraficta.synth.instrument.detector import draw_detector, record
 from terraficta.synth.instrument.optics import draw_optics, margin_cells, observe
 from terraficta.synth.instrument.product import to_dn
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import read_sensor
 
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]

@@ -17,7 +17,7 @@ from terraficta.synth.physics.atmosphere import boa_correction, draw_atmosphere,
 from terraficta.synth.physics.sun import draw_sun
 from terraficta.synth.physics.terrain_light import terrain_light
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import AirRecipe, LightRecipe
+from terraficta.synth.types.scene_recipe import AirRecipe, LightRecipe
 from terraficta.synth.types.sensor import read_sensor
 
 BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]

@@ -21,7 +21,7 @@ from terraficta.synth.scene.world.chance import per_scene, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 SIDE = 512
 GROUND_LIMIT_S = 0.25

@@ -12,11 +12,11 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from terraficta.synth.contact_sheet import class_colours, false_colour, relief, true_colour
+from terraficta.synth.corpus.contact_sheet import class_colours, false_colour, relief, true_colour
 from terraficta.synth.render import render_dates
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import SceneRecipe, TimeRecipe, read_scene_recipe
+from terraficta.synth.types.scene_recipe import SceneRecipe, TimeRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor
 
 SCENES, ROWS, SEASONS = 16, 8, (0.3, 0.55, 0.8)

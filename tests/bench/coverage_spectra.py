@@ -19,7 +19,7 @@ from terraficta.synth.scene.material.palette import draw_palette
 from terraficta.synth.scene.material.vegetation import VEGETATED
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.scene_recipe import MaterialRecipe
 
 MEASURED = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "measured_spectra.npz"
 GROUPS: dict[str, tuple[tuple[str, ...], Sequence[str]]] = {

@@ -25,13 +25,13 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.render import render
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, Crosswalk
-from terraficta.synth.types.recipe import read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import read_scene_recipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from terraficta.synth.scene.terrain.drainage import accumulate, fill_depressions, steepest, step_length
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import STYLES, TerrainRecipe
+from terraficta.synth.types.scene_recipe import STYLES, TerrainRecipe
 
 WINDOW = 128
 """cells along a window's side"""

@@ -15,7 +15,7 @@ from terraficta.synth.render import render, render_dates
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.crosswalk import read_legend
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import EVENTS, RECIPES, TRUTHS, SceneRecipe, read_scene_recipe
+from terraficta.synth.types.scene_recipe import EVENTS, RECIPES, TRUTHS, SceneRecipe, read_scene_recipe
 from terraficta.synth.types.tile import Tile
 
 HERE = Path(__file__).parent

@@ -15,10 +15,10 @@ from terraficta.synth.physics.atmosphere import Atmosphere, boa_correction, draw
 from terraficta.synth.physics.atmosphere_table import FILE, _solve, atmosphere_table, rayleigh_depth
 from terraficta.synth.physics.sun import Sun, draw_sun
 from terraficta.synth.physics.terrain_light import TerrainLight
-from terraficta.synth.physics.toa_table import terms_of, toa_table
+from terraficta.synth.tools.toa_table import terms_of, toa_table
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import AirRecipe, LightRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import AirRecipe, LightRecipe
 from terraficta.synth.types.sensor import read_sensor
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference"

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.material.canopy import Stand, canopy_reflectance, sight_of
-from terraficta.synth.scene.material.canopy_table import canopy_spectra, canopy_table
 from terraficta.synth.scene.material.leaf_angle import CENTRES_DEG, ellipsoidal_angles, verhoef_angles
+from terraficta.synth.tools.canopy_table import canopy_spectra, canopy_table
 from terraficta.synth.types.refusal import Refusal
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "prosail.npz"

@@ -19,7 +19,7 @@ from terraficta.synth.instrument.detector import (
 )
 from terraficta.synth.instrument.optics import Optics, draw_optics
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Sensor, read_sensor, sensor_names
 
 KEYS = [SceneKey(5, i) for i in range(3)]

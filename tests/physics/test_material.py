@@ -33,7 +33,7 @@ from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.scene_recipe import MaterialRecipe
 from terraficta.synth.types.sensor import Band, Sensor
 
 KEYS = [SceneKey(3, index) for index in range(6)]

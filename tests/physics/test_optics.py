@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from terraficta.synth.instrument.optics import Optics, draw_optics, margin_cells, observe
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Band, Sensor, read_sensor
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -12,7 +12,7 @@ from terraficta.synth.scene.material.trait import Setting, draw_kinds, nearest_c
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.scene_recipe import MaterialRecipe
 
 KEYS = [SceneKey(8, index) for index in range(6)]
 

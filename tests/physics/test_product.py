@@ -6,8 +6,8 @@ import torch
 from terraficta.synth.instrument.invented import draw_sensor, invent_sensor
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import InstrumentRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import read_sensor
 
 

@@ -8,7 +8,7 @@ from pvlib import solarposition
 
 from terraficta.synth.physics.sun import Sun, draw_sun, sun_position
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import LightRecipe
+from terraficta.synth.types.scene_recipe import LightRecipe
 
 KEYS = [SceneKey(5, i) for i in range(24)]
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
-from terraficta.eval.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
-from terraficta.eval.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
-from terraficta.eval.networks import at_pixels, make_arms
-from terraficta.eval.pixels import Pixels, fold_pixels
-from terraficta.eval.recipe import BenchmarkRecipe, read_benchmark_recipe
-from terraficta.eval.summary import Interval, summarise
-from terraficta.eval.windows import Windows
-from terraficta.finetune.labels import Labels, draw_labels
+from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
+from terraficta.eval.benchmark.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
+from terraficta.eval.benchmark.networks import at_pixels, make_arms
+from terraficta.eval.benchmark.pixels import Pixels, fold_pixels
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe, read_benchmark_recipe
+from terraficta.eval.benchmark.summary import Interval, summarise
+from terraficta.eval.map.windows import Windows
+from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from terraficta.finetune.tileset import read_tileset
-from terraficta.synth.corpus import read_corpus, verify_corpus, write_corpus
-from terraficta.synth.degrade import read_label_recipe
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.synth.corpus.corpus import read_corpus, verify_corpus, write_corpus
+from terraficta.synth.labels.degrade import read_label_recipe
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 
 
 @pytest.fixture(scope="module")

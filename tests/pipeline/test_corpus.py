@@ -14,15 +14,15 @@ from rasterio.warp import transform
 from typer.testing import CliRunner
 
 from terraficta.synth.commands import app
-from terraficta.synth.corpus import read_corpus, sha256_of, verify_corpus, write_corpus
-from terraficta.synth.geotiff import sensor_as_data, sensor_from_data
+from terraficta.synth.corpus.corpus import read_corpus, sha256_of, verify_corpus, write_corpus
+from terraficta.synth.corpus.geotiff import sensor_as_data, sensor_from_data
 from terraficta.synth.instrument.invented import draw_sensor
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import InstrumentRecipe, SceneRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import InstrumentRecipe, SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
 
@@ -234,7 +234,7 @@ def test_bad_input_is_refused(tmp_path: Path, options: dict, message: str) -> No
 
 
 def test_a_corpus_is_a_tileset(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from terraficta.finetune.tileset import read_tileset
+    from terraficta.finetune.tileset.tileset import read_tileset
 
     tileset = read_tileset(corpus, verify=False)  # the fabricated reflectances are noise, and would be refused
     assert len(tileset) == 10

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.commands import app
-from terraficta.finetune.labels import Labels, draw_labels
 from terraficta.finetune.map_model import MapModel, read_map_model, write_map_model
 from terraficta.finetune.recipe import RECIPES, FinetuneRecipe, HeadKind, read_finetune_recipe
 from terraficta.finetune.task import CropStream
-from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run

@@ -10,16 +10,16 @@ import torch
 from rasterio.transform import from_origin
 from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 
-from terraficta.eval.predict import predict_image, scene_images
-from terraficta.eval.product import decode, encode
+from terraficta.eval.map.predict import predict_image, scene_images
+from terraficta.eval.map.product import decode, encode
+from terraficta.eval.map.source import Stored, open_source
+from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
-from terraficta.eval.source import Stored, open_source
-from terraficta.eval.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.labels import draw_labels
 from terraficta.finetune.map_model import write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
-from terraficta.finetune.tileset import read_tileset
+from terraficta.finetune.tileset.labels import draw_labels
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run

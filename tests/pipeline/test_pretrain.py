@@ -7,13 +7,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from terraficta.pretrain.checkpoint import read_weights
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.task import RESUME, pretrain
-from terraficta.synth.corpus import write_corpus
-from terraficta.synth.types.recipe import read_scene_recipe
+from terraficta.pretrain.weights import read_weights
+from terraficta.synth.corpus.corpus import write_corpus
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run
+from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 TINY = PretrainRecipe.from_dict(
     {

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from tileset_maker import write_tileset
 
-from terraficta.eval.arms import PIXEL_ARMS
-from terraficta.eval.benchmark import run_benchmark
-from terraficta.eval.chain import read_link, walk
-from terraficta.eval.predict import predict_image
-from terraficta.eval.recipe import BenchmarkRecipe
-from terraficta.eval.report import write_report
+from terraficta.eval.benchmark.arms import PIXEL_ARMS
+from terraficta.eval.benchmark.benchmark import run_benchmark
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe
+from terraficta.eval.map.predict import predict_image
+from terraficta.eval.provenance import read_link, walk
+from terraficta.eval.report.report import write_report
 from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.labels import draw_labels
 from terraficta.finetune.map_model import write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
-from terraficta.finetune.tileset import read_tileset
+from terraficta.finetune.tileset.labels import draw_labels
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     predict_image(folder / "finetune", [folder / "made" / "image0.tif"], folder / "map.tif")
     few = BenchmarkRecipe(name="test", about="", arms=("logistic", "random-ridge"), labels_per_class=(3, 9), seeds=2)
-    from terraficta.eval.networks import NetworkArm
+    from terraficta.eval.benchmark.networks import NetworkArm
 
     arms = {"logistic": PIXEL_ARMS["logistic"], "random-ridge": NetworkArm("random-ridge", "ridge", recipe, None)}
     run_benchmark([folder / "made"], few, arms, folder / "benchmark")

@@ -8,7 +8,7 @@ from terraficta.synth.scene.cover.water import FLAT, Water, fill_water
 from terraficta.synth.scene.terrain.coast import draw_coast, worn
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 KEYS = [SceneKey(12, i) for i in range(12)]
 

@@ -9,7 +9,7 @@ from terraficta.synth.scene.cover.rotation import rotate
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, stage
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe
 
 YEAR = np.linspace(0.0, 1.0, 366)
 

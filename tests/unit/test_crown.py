@@ -8,7 +8,7 @@ from terraficta.synth.scene.cover.crown import SHOWN_M, crowned, seen
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor
 
 KINDS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "orchard")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from terraficta.synth.degrade import (
+from terraficta.synth.labels.degrade import (
     RECIPES,
     Confused,
     Footprints,
@@ -21,8 +21,8 @@ from terraficta.synth.degrade import (
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import read_scene_recipe
 from terraficta.synth.types.tile import Tile
 
 KEY = SceneKey(11, 4)

@@ -21,7 +21,7 @@ from terraficta.synth.scene.world.chance import per_scene, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 
 def _rough(n: int = 2, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.pretrain.batch import Batch
 from terraficta.pretrain.episode import deal_episode
+from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import EpisodeRecipe, ModelRecipe
-from terraficta.pretrain.rehearsal import episode_loss
+from terraficta.pretrain.stream import Batch
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.sensor import read_sensor

@@ -6,7 +6,7 @@ import torch
 from terraficta.synth.render import render_dates
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import (
+from terraficta.synth.types.scene_recipe import (
     EVENTS,
     CoverRecipe,
     EventRecipe,

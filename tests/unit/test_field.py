@@ -13,7 +13,7 @@ from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.crop import draw_crops
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 FARMED = ("cropland", "paddy", "fallow", "orchard", "pasture")
 RURAL = CoverRecipe(settlement=(0.0, 0.0), plantation=(0.0, 0.0), clearcut=(0.0, 0.0))

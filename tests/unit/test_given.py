@@ -12,8 +12,8 @@ from terraficta.synth.render import render
 from terraficta.synth.scene.terrain.given_land import GivenLand, lay_out, read_given
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 
 UTM = from_origin(600_000, 4_000_000, 30.0, 30.0)
 

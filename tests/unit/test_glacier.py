@@ -15,7 +15,7 @@ from terraficta.synth.scene.terrain.glacier import (
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 KEYS = [SceneKey(8, i) for i in range(6)]
 

@@ -17,7 +17,7 @@ from terraficta.synth.scene.world.chance import words
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 TALL = TerrainRecipe(relief_m=(500.0, 2500.0))

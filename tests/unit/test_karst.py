@@ -8,7 +8,7 @@ from terraficta.synth.scene.terrain.karst import DEEP, SIZES, Karst, raise_cones
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 KEYS = [SceneKey(8, i) for i in range(8)]
 DOLINES = [Karst(False, 0.7, 250.0, 0.5)]

@@ -8,8 +8,8 @@ import pytest
 import torch
 from tileset_maker import write_tileset
 
-from terraficta.finetune.labels import draw_labels, ground_blocks
-from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.finetune.tileset.labels import draw_labels, ground_blocks
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.types.refusal import Refusal
 
 

@@ -11,8 +11,8 @@ from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe, read_scene_recipe
 
 
 @cache

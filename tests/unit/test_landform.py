@@ -13,8 +13,8 @@ from terraficta.synth.scene.terrain.ground import feeds_channel
 from terraficta.synth.scene.terrain.landform import draw_landform
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import STYLES, CoverRecipe, TerrainRecipe
 
 KEYS = [SceneKey(31, i) for i in range(6)]
 

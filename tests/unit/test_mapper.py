@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from terraficta.pretrain.checkpoint import read_weights, write_weights
 from terraficta.pretrain.head import fit_ridge
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.objective import soft_cross_entropy
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.scaling import CLIP, Scaling
+from terraficta.pretrain.weights import read_weights, write_weights
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.refusal import Refusal
 

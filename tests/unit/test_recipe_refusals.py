@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from terraficta.synth.types.contradiction import NATURAL
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import SceneRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import NATURAL, SceneRecipe
 
 CASES: list[tuple[dict[str, Any], str, str, str]] = [
     (

@@ -9,7 +9,7 @@ from terraficta.synth.render import render, render_dates
 from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.season import Moment, draw_moments
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe, SceneRecipe, TimeRecipe, read_scene_recipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, SceneRecipe, TimeRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor
 
 KEYS = [SceneKey(5, i) for i in range(4)]

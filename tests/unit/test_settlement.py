@@ -12,7 +12,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.scene.world.chance import hashed, uniform, words
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 BUILT = CoverRecipe(settlement=(0.15, 0.15))
 SCENES = 12

@@ -10,10 +10,9 @@ from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.scene.world.chance import words
-from terraficta.synth.types.contradiction import NATURAL
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import NATURAL, CoverRecipe, TerrainRecipe
 
 SCENES = 24
 

@@ -9,9 +9,9 @@ import torch
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run, whole_file, whole_folder
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import Band, Sensor, read_sensor, sensor_names
 from terraficta.synth.types.tile import Tile
 

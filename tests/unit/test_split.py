@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from rasterio.transform import from_origin
 
-from terraficta.finetune.split import TEST, TRAIN, BlockSplit, deal_blocks
+from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
 from terraficta.synth.types.grid import Grid
 
 GRID = Grid(96, 120, 10.0, "EPSG:32633", from_origin(500000, 5800000, 10, 10))

@@ -5,8 +5,8 @@ import torch
 
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 KEYS = [SceneKey(7, i) for i in range(4)]
 

@@ -13,7 +13,7 @@ import torch
 from rasterio.transform import from_origin
 from tileset_maker import BANDS, read_manifest_of, write_manifest, write_raster, write_tileset
 
-from terraficta.finetune.tileset import read_tileset
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.refusal import Refusal
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "tilesets"

@@ -7,8 +7,8 @@ from terraficta.synth.render import render
 from terraficta.synth.scene.truth import above_ground_biomass, boxes_of, numbered
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import TRUTHS, SceneRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import TRUTHS, SceneRecipe, read_scene_recipe
 
 
 def test_numbers_are_compact_and_boxes_exact() -> None:

@@ -8,7 +8,7 @@ from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 DIALS = ("plantation", "clearcut", "quarry", "canal", "power_line")
 NONE = dict.fromkeys(DIALS, (0.0, 0.0))

@@ -6,7 +6,7 @@ from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import STYLES, CoverRecipe, TerrainRecipe
+from terraficta.synth.types.scene_recipe import STYLES, CoverRecipe, TerrainRecipe
 
 KEYS = [SceneKey(9, i) for i in range(60)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from terraficta.synth.types.biome import BIOMES, chances, seasons, snow_c, summer_c
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe
 
 SMALLHOLDERS = {"savanna": 1.6, "monsoon": 1.6, "rainforest": 1.6}
 """how much fields lean to the small end of the span (1: not); a median of 0.6 ha in India: AgriFieldNet (2022),

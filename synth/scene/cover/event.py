@@ -22,7 +22,7 @@ from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import EVENTS, EventRecipe, SceneRecipe
+from terraficta.synth.types.scene_recipe import EVENTS, EventRecipe, SceneRecipe
 
 GROWTH = {"urban_growth": ("settlement", 0.2), "deforestation": ("clearcut", 0.7), "mining": ("quarry", 0.08)}
 """what use of the land grows, and by how much at dose 1 (shares as in `CoverRecipe`)"""

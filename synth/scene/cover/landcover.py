@@ -29,8 +29,8 @@ from terraficta.synth.scene.world.chance import hashed, planes, uniform, words
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, Legend
-from terraficta.synth.types.recipe import CoverRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import CoverRecipe
 
 CROWNS = {
     "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,

@@ -15,7 +15,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import hashed, planes, uniform
 from terraficta.synth.types.biome import BIOMES, can_grow, carries, chances
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import CoverRecipe
+from terraficta.synth.types.scene_recipe import CoverRecipe
 
 BARRED = -99.0
 """what keeps a class out of a climate"""

@@ -19,7 +19,7 @@ from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.recipe import MaterialRecipe
+from terraficta.synth.types.scene_recipe import MaterialRecipe
 from terraficta.synth.types.sensor import Sensor
 
 WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)

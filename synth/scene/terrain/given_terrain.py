@@ -18,7 +18,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain, terrai
 from terraficta.synth.scene.world.chance import hashed
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 NODES = 129
 """nodes along a side of the routing grid"""

@@ -12,7 +12,7 @@ from torch import Tensor
 from terraficta.synth.scene.world.chance import planes, words
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 SURVEYED = "surveyed"
 """style of given ground: nobody knows where its lakes stand, so only its rivers carry water"""

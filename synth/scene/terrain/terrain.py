@@ -19,8 +19,8 @@ from terraficta.synth.scene.terrain.rivers import grow_drainage, node_spacing, w
 from terraficta.synth.scene.world.chance import per_scene
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import TerrainRecipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 FOVEA_LANDFORMS = 0.6
 """how far the look by which shares are taken reaches, in units of the largest landforms"""

@@ -20,7 +20,7 @@ from terraficta.synth.types.recipe import Recipe, Share, Span
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-RECIPES = Path(__file__).parent / "recipes" / "labels"
+RECIPES = Path(__file__).parents[1] / "recipes" / "labels"
 PURE = 0.5
 """a pixel has a class to speak of where that class fills more than this"""
 

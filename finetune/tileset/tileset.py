@@ -13,10 +13,10 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from terraficta.finetune.manifest import MANIFEST, Manifest, read_manifest, sensor_of
-from terraficta.finetune.plausibility import require_reflectance
-from terraficta.finetune.scene import FOLDS, Scene, open_scene
-from terraficta.finetune.split import TEST, TRAIN, BlockSplit, deal_blocks
+from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, read_manifest, sensor_of
+from terraficta.finetune.tileset.plausibility import require_reflectance
+from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene
+from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
 from terraficta.synth.types.refusal import Refusal

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.finetune.manifest import MANIFEST, Manifest, SceneEntry
-from terraficta.finetune.raster import Raster, open_raster
-from terraficta.finetune.split import TEST, TRAIN
+from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry
+from terraficta.finetune.tileset.reader import Raster, open_raster
+from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor

@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from terraficta.eval.benchmark.pixels import Features, Pixels, label_features
 from terraficta.eval.metrics import EPSILON
-from terraficta.eval.pixels import Features, Pixels, label_features
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold
-from terraficta.finetune.labels import Labels, ground_blocks
+from terraficta.finetune.tileset.labels import Labels, ground_blocks
 from terraficta.synth.types.tile import Tile
 
 TEMPERATURE_DOUBT = 0.5

@@ -17,16 +17,16 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.eval.chain import Link
+from terraficta.eval.map.preview import class_colours, natural_colour, thin
+from terraficta.eval.map.product import BEFORE_CLASSES, encode, read_legend
+from terraficta.eval.map.source import Stored, open_source
+from terraficta.eval.map.windows import Windows
 from terraficta.eval.metrics import Scores, Tally
-from terraficta.eval.preview import class_colours, natural_colour, thin
-from terraficta.eval.product import BEFORE_CLASSES, encode, read_legend
-from terraficta.eval.source import Stored, open_source
-from terraficta.eval.windows import Windows
-from terraficta.finetune.manifest import MANIFEST
+from terraficta.eval.provenance import Link
 from terraficta.finetune.map_model import MapModel, read_map_model
-from terraficta.finetune.split import TEST
-from terraficta.finetune.tileset import read_tileset
+from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.tileset.split import TEST
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.tile import Tile
 

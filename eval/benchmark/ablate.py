@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from lightning.pytorch.callbacks import Callback
 
-from terraficta.eval.benchmark import run_benchmark
-from terraficta.eval.networks import make_arms
-from terraficta.eval.recipe import BenchmarkRecipe
+from terraficta.eval.benchmark.benchmark import run_benchmark
+from terraficta.eval.benchmark.networks import make_arms
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.task import pretrain
 from terraficta.synth.types.run import whole_file

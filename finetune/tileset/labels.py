@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.split import TRAIN, BlockSplit
+from terraficta.finetune.tileset.split import TRAIN, BlockSplit
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal

@@ -13,11 +13,11 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from terraficta.eval.atlas import Plate, plates_of
-from terraficta.eval.benchmark import ROWS, Ledger
-from terraficta.eval.chain import read_link, walk
-from terraficta.eval.figures import arm_colour, class_scores, in_order, learning_curves, reliability
-from terraficta.eval.summary import SIMPLE, Interval, summarise
+from terraficta.eval.benchmark.benchmark import ROWS, Ledger
+from terraficta.eval.benchmark.summary import SIMPLE, Interval, summarise
+from terraficta.eval.provenance import read_link, walk
+from terraficta.eval.report.atlas import Plate, plates_of
+from terraficta.eval.report.figures import arm_colour, class_scores, in_order, learning_curves, reliability
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, whole_file
 

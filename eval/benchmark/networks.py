@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
-from terraficta.eval.pixels import Pixels, label_features
-from terraficta.eval.recipe import BenchmarkRecipe
-from terraficta.eval.windows import Windows
+from terraficta.eval.benchmark.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
+from terraficta.eval.benchmark.pixels import Pixels, label_features
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe
+from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.labels import Labels, ground_blocks
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from terraficta.pretrain.checkpoint import read_weights, weights_digest
+from terraficta.finetune.tileset.labels import Labels, ground_blocks
 from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.weights import read_weights, weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.labels import Labels
+from terraficta.finetune.tileset.labels import Labels
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile

@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terraficta.synth.degrade import LabelRecipe, degrade
-from terraficta.synth.geotiff import (
+from terraficta.synth.corpus.geotiff import (
     IMAGE,
     NOWHERE,
     place,
@@ -26,17 +25,18 @@ from terraficta.synth.geotiff import (
     sha256_of,
     write_tile,
 )
+from terraficta.synth.corpus.manifest import write_boxes, write_manifests
 from terraficta.synth.instrument.invented import INVENTED
 from terraficta.synth.instrument.product import to_dn
-from terraficta.synth.manifest import write_boxes, write_manifests
+from terraficta.synth.labels.degrade import LabelRecipe, degrade
 from terraficta.synth.render import render_dates
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.recipe import SceneRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, whole_folder
+from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor, read_sensor
 from terraficta.synth.types.tile import Tile
 
@@ -67,7 +67,7 @@ def write_corpus(
     """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
 
     The folder holds `tiles/ID/` with image.tif, mass.tif, label.tif and a file a layer; `tiles.jsonl` with one record
-    a tile; `corpus.json` with the recipe, the legend and the sensors; tileset.yaml (see `terraficta.synth.manifest`);
+    a tile; `corpus.json` with the recipe, the legend and the sensors; tileset.yaml (see `corpus.manifest`);
     `checksums.sha256`, which `sha256sum -c` reads too; and `run.json`. All but run.json, which tells the time, and
     its line in the checksums have the same bytes for any number of workers. It is written whole or not at all.
 

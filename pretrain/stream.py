@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from terraficta.pretrain.recipe import PretrainRecipe
-from terraficta.synth.corpus import read_corpus
+from terraficta.synth.corpus.corpus import read_corpus
 from terraficta.synth.instrument.invented import draw_sensor
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
 

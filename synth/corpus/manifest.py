@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from terraficta.synth.types.legend import TERRAFICTA, Legend
-from terraficta.synth.types.recipe import SceneRecipe
+from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor, read_sensor, sensor_names
 
 MANIFEST = "tileset.yaml"

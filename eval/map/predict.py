@@ -12,15 +12,15 @@ import rasterio
 import torch
 from torch import Tensor
 
-from terraficta.eval.preview import natural_colour, thin, write_preview
-from terraficta.eval.product import open_map
-from terraficta.eval.source import Source, Stored, open_source
-from terraficta.eval.windows import Windows
-from terraficta.finetune.manifest import MANIFEST
+from terraficta.eval.map.preview import natural_colour, thin, write_preview
+from terraficta.eval.map.product import open_map
+from terraficta.eval.map.source import Source, Stored, open_source
+from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
-from terraficta.finetune.plausibility import require_reflectance
-from terraficta.finetune.tileset import Tileset, read_tileset, stack_sensor
-from terraficta.pretrain.checkpoint import weights_digest
+from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.tileset.plausibility import require_reflectance
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset, stack_sensor
+from terraficta.pretrain.weights import weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run, whole_file
 

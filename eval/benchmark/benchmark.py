@@ -13,14 +13,14 @@ from typing import Any
 import pandas as pd
 import torch
 
-from terraficta.eval.arms import Arm, Fitted
+from terraficta.eval.benchmark.arms import Arm, Fitted
+from terraficta.eval.benchmark.pixels import Pixels, fold_pixels
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.eval.metrics import Tally
-from terraficta.eval.pixels import Pixels, fold_pixels
-from terraficta.eval.recipe import BenchmarkRecipe
 from terraficta.finetune.calibrate import soften
-from terraficta.finetune.labels import draw_labels
-from terraficta.finetune.split import TEST, TRAIN
-from terraficta.finetune.tileset import Tileset, read_tileset
+from terraficta.finetune.tileset.labels import draw_labels
+from terraficta.finetune.tileset.split import TEST, TRAIN
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.tile import Tile

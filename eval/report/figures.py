@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from terraficta.eval.summary import summarise
+from terraficta.eval.benchmark.summary import summarise
 
 matplotlib.use("Agg")
 

@@ -1,0 +1,1 @@
+"""Arms beside each other on the same labels."""

@@ -1,0 +1,1 @@
+"""Maps of real places, of any size."""

@@ -1,0 +1,1 @@
+"""Real tiles: read, checked, split, and their labels drawn."""

@@ -1,0 +1,1 @@
+"""Corpora: tiles on disk, written whole and proven whole."""

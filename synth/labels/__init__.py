@@ -1,0 +1,1 @@
+"""Labels: from perfect ones to labels as people have them."""

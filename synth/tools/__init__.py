@@ -1,0 +1,1 @@
+"""Physics as commands; nothing in the scene imports them."""
