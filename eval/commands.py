@@ -144,9 +144,7 @@ def score(
 def benchmark(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
     out: Annotated[Path, typer.Option(help="folder; rows that stand there already are not computed again")],
-    weights: Annotated[
-        Path | None, typer.Option(help="for names, default, ridge and synthetic")
-    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="for names, default, ridge and synthetic")] = None,
     recipe: Annotated[str, typer.Option(help="name or file")] = "standard",
     arms: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
     labels_per_class: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
