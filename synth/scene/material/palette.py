@@ -274,3 +274,8 @@ def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) ->
     seen = flat[:, cells.at]
     flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
     return flat.view_as(out)
+
+
+def palette_of(recipe: MaterialRecipe, plans: Sequence[Any], device: torch.device | str = "cpu") -> Palette:
+    """temporary"""
+    return draw_palette(recipe, [p[0][0] for p in plans], [p[0][1] for p in plans], device)

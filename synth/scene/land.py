@@ -1,0 +1,55 @@
+"""The land: all that chance decides of a scene's matter, drawn once, before there is a tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from terraficta.synth.scene.cover.climate import draw_climate
+from terraficta.synth.scene.cover.event import Event, draw_events, grown
+from terraficta.synth.scene.cover.season import Moment, draw_moments
+from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.scene_recipe import SceneRecipe
+
+
+@dataclass(frozen=True)
+class Land:
+    """One scene as it was drawn: small records and named seeds.
+
+    Parameters
+    ----------
+    seed, index : int
+        of the scene: its address
+    moments : tuple[Moment, ...]
+        the dates on which it can be seen; the first has the season of the climate
+    events : tuple[Event, ...]
+        what happens to it between them
+    """
+
+    key: SceneKey
+    moments: tuple[Moment, ...]
+    events: tuple[Event, ...]
+
+    @property
+    def seed(self) -> int:
+        """Of the world."""
+        return self.key.seed
+
+    @property
+    def index(self) -> int:
+        """Of the scene in it."""
+        return self.key.index
+
+    def moment(self, date: int) -> Moment:
+        """A date, with the use of land that events have brought by then."""
+        return grown(self.moments[date], self.events)
+
+
+def draw_land(recipe: SceneRecipe, key: SceneKey, given: GivenLand | None = None) -> Land:
+    """Draw the land of one scene. Nothing after it asks the key again, but `draw_look`."""
+    climate = draw_climate(recipe.cover, key)
+    return Land(
+        key=key,
+        moments=tuple(draw_moments(recipe.time, climate, key)),
+        events=tuple(draw_events(recipe.events, key)),
+    )
