@@ -39,8 +39,8 @@ class GroundStore:
     """Grounds by recipe, scene and size.
 
     A ground that was kept is the same to the last bit as one that is grown anew. Its name is a digest of all that it
-    hangs on: the recipe's part, the address of the scene, frame and sampling distance, given land, and the source text of
-    the generator itself, so that a store outlives a change of code without ever handing out a stale ground.
+    hangs on: the recipe's part, the address of the scene, frame and sampling distance, given land, and the source text
+    of the generator itself, so that a store outlives a change of code without ever handing out a stale ground.
 
     Parameters
     ----------
@@ -126,15 +126,8 @@ def ground_name(
 ) -> str:
     """32 hex digits of all that a ground hangs on."""
     content = recipe.model_dump(mode="json", include=set(OF_THE_GROUND))
-    place = [
-        key.seed,
-        key.index,
-        list(key.path),
-        asdict(frame),
-        gsd_m,
-        dates,
-        None if given is None else given_digest(given),
-    ]
+    real = None if given is None else given_digest(given)
+    place = [key.seed, key.index, list(key.path), asdict(frame), gsd_m, dates, real]
     text = json.dumps([content, place, source_digest()], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -184,13 +177,12 @@ def _content(ground: Ground) -> dict[str, Any]:
 def _read(path: Path, recipe: SceneRecipe, key: SceneKey, given: GivenLand | None) -> Ground:
     content = torch.load(path, weights_only=True)
     text = json.loads(content["text"])
-    *size, crs, where = text["grid"]
+    height_px, width_px, gsd_m, crs, where = text["grid"]
     land, window = draw_land(recipe, key, given), Window(*content["window"])
     days = []
     for number, (planes, facts) in enumerate(zip(content["days"], text["days"], strict=True)):
         change = planes.pop("change")
         days.append(Day(LandCover(**planes, window=window, facts=[facts]), [land.moment(number)], change, [facts]))
-    grid = Grid(*size, crs, None if where is None else Affine(*where))
-    return Ground(
-        (land,), Frame(**text["frame"]), (grid,), **content["planes"], days=tuple(days), facts=(text["facts"],)
-    )
+    grid = Grid(height_px, width_px, gsd_m, crs, None if where is None else Affine(*where))
+    frame, facts = Frame(**text["frame"]), (text["facts"],)
+    return Ground((land,), frame, (grid,), **content["planes"], days=tuple(days), facts=facts)
