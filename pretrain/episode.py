@@ -12,7 +12,7 @@ from torch.nn import functional
 from terraficta.pretrain.recipe import EpisodeRecipe
 from terraficta.pretrain.scaling import Scaling
 from terraficta.pretrain.stream import Batch
-from terraficta.synth.labels.degrade import generalise, shift
+from terraficta.synth.labels.mass import generalise, shift
 from terraficta.synth.types.key import SceneKey
 
 LEAST_SHARE = 0.003
