@@ -16,6 +16,7 @@ from terraficta.synth.scene.terrain.ground import FAR_M
 from terraficta.synth.scene.terrain.landform import SURVEYED
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import covered
@@ -83,7 +84,7 @@ def _held(
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
     if rows:
         kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
-        kept = uniform(drainage.place[rows], 23) < keep[rows]
+        kept = uniform(drainage.place[rows], salt.Node.KETTLE_KEPT) < keep[rows]
         level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
     ends = [c.water > 0 and style != "coast" for c, style in zip(climates, styles, strict=True)]
     inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea

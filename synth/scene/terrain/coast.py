@@ -12,6 +12,7 @@ from torch import Tensor
 from terraficta.synth.scene.terrain.drainage import Drainage
 from terraficta.synth.scene.terrain.ground import Ground
 from terraficta.synth.scene.terrain.landform import Landform
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import turned
@@ -73,7 +74,7 @@ def tilt_to_sea(at: Window, forms: Sequence[Landform], ground: Ground, keys: Seq
     sine, cosine = (per_scene([turn(a) for a in angles], device) for turn in (math.sin, math.cos))
     along = turned(here, sine, cosine).y_m.to(torch.float32) / metres
     line = planes([1.0 - 2.0 * draw_coast(keys[n]).sea for n in rows], device)
-    off = (along - line + 0.2 * fbm(here, reach, hashed(word, 1), 5, 0.8)).clamp(min=0.0)
+    off = (along - line + 0.2 * fbm(here, reach, hashed(word, salt.Shore.LINE), 5, 0.8)).clamp(min=0.0)
     sunk = planes([0.8 * f.relief_m for f in some], device) * off * off / (off * off + 0.06)
     elevation, levels = ground.elevation_m.clone(), ground.river_level_m.clone()
     elevation[rows] -= sunk
@@ -121,7 +122,7 @@ def shape_coast(
     river = worn(ground.river_level_m[rows] - level[rows, None, None])
     raw = ground.elevation_m[rows] - level[rows, None, None]
     wild = (ground.river_m[rows] / QUIET_M).clamp(max=1.0)
-    stretch = fbm(here, per_scene([3000.0] * len(rows), device), hashed(word, 1), 3)
+    stretch = fbm(here, per_scene([3000.0] * len(rows), device), hashed(word, salt.Coast.CLIFFS), 3)
     steep = (2.5 * ground.uplift[rows] - 0.7 + 0.5 * stretch).clamp(0.0, 1.0) * wild
     cliff = steep * planes(
         [min(c.cliff_m, 0.15 * forms[n].relief_m) for n, c in zip(rows, coasts, strict=True)], device
@@ -130,7 +131,7 @@ def shape_coast(
 
     depth, span, tall = BAR_M
     ridge = (1 - ((height - depth) / span) ** 2).clamp(min=0.0)
-    along = fbm(here, per_scene([1800.0] * len(rows), device), hashed(word, 2), 3)
+    along = fbm(here, per_scene([1800.0] * len(rows), device), hashed(word, salt.Coast.BARS), 3)
     enough = (along + planes([3.0 * c.bars - 1.8 for c in coasts], device)).clamp(0.0, 1.0)
     height = height + tall * ridge * enough * (1 - 2 * steep).clamp(min=0.0) * wild
     elevation, levels = ground.elevation_m.clone(), ground.river_level_m.clone()

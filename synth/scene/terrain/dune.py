@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.landform import Relief
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import scatter, turned
@@ -77,7 +78,7 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) ->
     length = spacing.to(torch.float32)[:, None, None]
     step = 0.05 * spacing
     swing = [
-        0.35 * fbm(seen, 6.0 * spacing, hashed(word, 1), 2)
+        0.35 * fbm(seen, 6.0 * spacing, hashed(word, salt.Dunes.SWING), 2)
         for seen in (
             at,
             Window(at.y_m + step[:, None], at.x_m, at.cell_m),
@@ -96,7 +97,7 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) ->
     along = turn.x_m / (last * spacing[:, None, None])
     node = torch.floor(along)
     part = (along - node).to(torch.float32)
-    own = hashed(hashed(word, 2)[:, None, None], row.to(torch.int64))
+    own = hashed(hashed(word, salt.Dunes.ROW)[:, None, None], row.to(torch.int64))
     here, there = (uniform(hashed(own, node.to(torch.int64) + k)) for k in (0, 1))
     supply = here + (there - here) * part * part * (3 - 2 * part)
     height = planes([d.height_m for d in dunes], device) * sand * ((supply - 0.22) * 2.5).clamp(0.0, 1.0)
@@ -119,7 +120,7 @@ def heap_barchans(at: Window | Points, dunes: Sequence[Dunes], word: Tensor, san
     spacing = per_scene([d.spacing_m for d in dunes], device)
     sites = scatter(turned(at, *_direction(dunes, device, False)), spacing, word)
     full = per_scene([d.height_m for d in dunes], device).to(torch.float32)[:, None]
-    size = full * (0.25 + 0.75 * sites.draw(2)) * (sites.draw(3) < 0.8)
+    size = full * (0.25 + 0.75 * sites.draw(salt.Barchan.SIZE)) * (sites.draw(salt.Barchan.PRESENT) < 0.8)
     enough = sand.flatten(1)
     total = torch.zeros_like(enough)
     for site in sites.around():
@@ -136,7 +137,7 @@ def heap_dunes(relief: Relief) -> Tensor:
     """(N, H, W) ground with dunes where it is flat; the wind has smoothed what lies under them."""
     dunes = [draw_dunes(key) for key in relief.keys]
     word, device = relief.word(), relief.height_m.device
-    field = fbm(relief.at, per_scene([5000.0] * len(dunes), device), hashed(word, 9), 4, 0.8)
+    field = fbm(relief.at, per_scene([5000.0] * len(dunes), device), hashed(word, salt.Dunes.SAND), 4, 0.8)
     flat = (1.6 - relief.steep / STEEPEST_BED).clamp(0.0, 1.0)
     sand = flat * (1.4 + field).clamp(0.0, 1.0) * relief.seen([d.spacing_m for d in dunes])
     heaped = torch.zeros_like(sand)

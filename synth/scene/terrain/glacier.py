@@ -11,6 +11,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.terrain.drainage import Drainage, climb
 from terraficta.synth.scene.terrain.landform import Landform, Relief
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import scatter, turned
@@ -99,7 +100,7 @@ def kettle_level(drainage: Drainage, rows: list[int], keys: Sequence[SceneKey]) 
     fall = (top - top.gather(1, receiver)) / drainage.spacing_m[rows].to(torch.float32)[:, None]
     flat = (fall < 0.03) & (drainage.uplift[rows].flatten(1) < 0.5) & (drainage.area_km2[rows].flatten(1) < 0.25)
     share = per_scene([draw_glacier(k).kettles for k in keys], top.device).to(torch.float32)[:, None]
-    return torch.where(flat & (uniform(drainage.place[rows], 21) < share), top - 0.5, NO_LEVEL_M)
+    return torch.where(flat & (uniform(drainage.place[rows], salt.Node.KETTLE) < share), top - 0.5, NO_LEVEL_M)
 
 
 def dig_kettles(height: Tensor, level: Tensor, ty: Tensor, tx: Tensor, size: Tensor, step: Tensor) -> Tensor:
@@ -123,8 +124,8 @@ def dig_kettles(height: Tensor, level: Tensor, ty: Tensor, tx: Tensor, size: Ten
 
 def gouge_cirques(at: Window, word: Tensor) -> Tensor:
     """(N, H, W) depth of cirques [m]: flat floors under steep headwalls, which meet in sharp crests."""
-    sites = scatter(at.points(), per_scene([CIRQUE_M] * len(word), word.device), hashed(word, 1))
-    radius = 140.0 + 320.0 * sites.draw(2)
+    sites = scatter(at.points(), per_scene([CIRQUE_M] * len(word), word.device), hashed(word, salt.Glacier.CIRQUES))
+    radius = 140.0 + 320.0 * sites.draw(salt.Cirque.RADIUS)
     depth = torch.zeros(at.shape, device=word.device).flatten(1)
     for site in sites.around():
         wide = radius.gather(1, site.which)
@@ -138,9 +139,9 @@ def mould_drumlins(at: Window, ice: Sequence[Glacier], word: Tensor) -> Tensor:
     angles = per_scene([math.radians(g.flow_deg) for g in ice], word.device)
     turn = turned(at, torch.sin(angles), torch.cos(angles))
     lattice = per_scene([1.1 * DRUMLIN_M] * len(ice), word.device)
-    sites = scatter(Points(turn.y_m, ELONGATION * turn.x_m, turn.cell_m), lattice, hashed(word, 2))
-    length = 0.5 * DRUMLIN_M * (0.5 + 0.9 * sites.draw(2))
-    tall = (0.35 + 0.65 * sites.draw(3)) * (sites.draw(4) < 0.8)
+    sites = scatter(Points(turn.y_m, ELONGATION * turn.x_m, turn.cell_m), lattice, hashed(word, salt.Glacier.DRUMLINS))
+    length = 0.5 * DRUMLIN_M * (0.5 + 0.9 * sites.draw(salt.Drumlin.LENGTH))
+    tall = (0.35 + 0.65 * sites.draw(salt.Drumlin.HEIGHT)) * (sites.draw(salt.Drumlin.PRESENT) < 0.8)
     total = torch.zeros(at.shape, device=word.device).flatten(1)
     for site in sites.around():
         half = length.gather(1, site.which)
@@ -158,7 +159,11 @@ def scour(relief: Relief) -> Tensor:
     reach = per_scene([max(0.15 * f.relief_m, 40.0) for f in relief.forms], device).to(torch.float32)[:, None, None]
     high = (relief.steep * 4.0 - 0.8).clamp(0.0, 1.0) * (relief.above_m / reach - 0.5).clamp(0.0, 1.0)
     low = (1.3 - relief.steep * 25.0).clamp(0.0, 1.0) * (1.6 - 2 * relief.uplift).clamp(0.0, 1.0)
-    field = fbm(relief.at, per_scene([4000.0] * len(ice), device), hashed(word, 3), 3).add(0.8).clamp(0.0, 1.0)
+    field = (
+        fbm(relief.at, per_scene([4000.0] * len(ice), device), hashed(word, salt.Glacier.DRUMLIN_FIELD), 3)
+        .add(0.8)
+        .clamp(0.0, 1.0)
+    )
     tall = per_scene([g.drumlin_m for g in ice], device).to(torch.float32)[:, None, None]
     seen = relief.seen([DRUMLIN_M / ELONGATION] * len(ice))
     bowls = high * relief.seen([CIRQUE_M] * len(ice)) * gouge_cirques(relief.at, word)

@@ -14,6 +14,7 @@ from terraficta.synth.scene.terrain.glacier import dig_kettles, kettle_level, sc
 from terraficta.synth.scene.terrain.karst import dissolve
 from terraficta.synth.scene.terrain.landform import Landform, Relief
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
 from terraficta.synth.scene.world.lattice import fbm, gradient_noise
 from terraficta.synth.scene.world.window import Points, Window
@@ -150,10 +151,13 @@ def raise_ground(
     smooth, above, steep, uplift = smoothed(near, nodes, height, hand, drop, drainage.uplift.flatten(1))
 
     hurst = [f.hurst for f in forms]
-    first, second = (gradient_noise(bent, step * k, hashed(word, 2, n)).abs() for n, k in enumerate((1.5, 0.75)))
+    first, second = (
+        gradient_noise(bent, step * k, hashed(word, salt.RaisedGround.GULLY, n)).abs()
+        for n, k in enumerate((1.5, 0.75))
+    )
     gully = first * (0.8 + 0.5 * second) - 0.9  # creases that join: V-shaped side valleys between round spurs
-    fine = fbm(at, 0.5 * step, hashed(word, 3), 8, hurst)
-    broad = fbm(at, 6.0 * step, hashed(word, 4), 3, hurst)
+    fine = fbm(at, 0.5 * step, hashed(word, salt.RaisedGround.FINE), 8, hurst)
+    broad = fbm(at, 6.0 * step, hashed(word, salt.RaisedGround.BROAD), 3, hurst)
     rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
     shaped = _shape(at, near, forms, drainage, keys, smooth + rough, rough, steep, uplift, above)
     cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
@@ -186,6 +190,6 @@ def _shape(
     if rows:
         node = near.node[rows]
         level = kettle_level(drainage, rows, part.keys).gather(1, node)
-        size = uniform(drainage.place[rows].gather(1, node), 22)
+        size = uniform(drainage.place[rows].gather(1, node), salt.Node.KETTLE_SIZE)
         shaped[rows] = dig_kettles(shaped[rows], level, near.ty[rows], near.tx[rows], size, metres[rows])
     return shaped

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.landform import Relief
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene
 from terraficta.synth.scene.world.lattice import fbm, warp
 from terraficta.synth.scene.world.scatter import scatter
@@ -58,11 +59,15 @@ def sink_dolines(at: Points, karst: Sequence[Karst], word: Tensor, room_m: Tenso
     total = torch.zeros_like(room_m).flatten(1)
     dense = per_scene([k.dense for k in karst], word.device).to(torch.float32)[:, None]
     for number, (spacing, least, most) in enumerate(SIZES):
-        sites = scatter(at, per_scene([spacing] * len(word), word.device), hashed(word, 1, number))
-        cluster = fbm(sites.at, per_scene([1500.0] * len(word), word.device), hashed(word, 2), 3).flatten(1)
-        radius = (least / torch.sqrt(1 - sites.draw(2) * (1 - (least / most) ** 2))) * (cluster > 0.6 - 1.6 * dense)
+        sites = scatter(at, per_scene([spacing] * len(word), word.device), hashed(word, salt.Karst.DOLINES, number))
+        cluster = fbm(
+            sites.at, per_scene([1500.0] * len(word), word.device), hashed(word, salt.Karst.DOLINE_CLUSTERS), 3
+        ).flatten(1)
+        radius = (least / torch.sqrt(1 - sites.draw(salt.Doline.RADIUS) * (1 - (least / most) ** 2))) * (
+            cluster > 0.6 - 1.6 * dense
+        )
         seen = (radius / at.cell_m.to(torch.float32)[:, None] - 1.0).clamp(0.0, 1.0)
-        depth = 2 * radius * (DEEP[0] + (DEEP[1] - DEEP[0]) * sites.draw(3)) * seen
+        depth = 2 * radius * (DEEP[0] + (DEEP[1] - DEEP[0]) * sites.draw(salt.Doline.DEPTH)) * seen
         deepest = torch.zeros_like(total)
         for site in sites.around():
             wide = radius.gather(1, site.which).clamp(min=1e-3)
@@ -77,13 +82,15 @@ def raise_cones(at: Points, karst: Sequence[Karst], word: Tensor) -> Tensor:
     """(N, H, W) height of cones and towers over the plain between them [m]; where two meet, the higher counts."""
     device = word.device
     spacing = per_scene([k.spacing_m for k in karst], device)
-    sites = scatter(at, spacing, hashed(word, 3))
-    cluster = fbm(sites.at, per_scene([2500.0] * len(karst), device), hashed(word, 4), 3).flatten(1)
+    sites = scatter(at, spacing, hashed(word, salt.Karst.CONES))
+    cluster = fbm(
+        sites.at, per_scene([2500.0] * len(karst), device), hashed(word, salt.Karst.CONE_CLUSTERS), 3
+    ).flatten(1)
     dense, towers = (per_scene(v, device).to(torch.float32)[:, None]
                      for v in ([k.dense for k in karst], [k.towers for k in karst]))  # fmt: skip
-    present = (cluster > 0.6 - 1.6 * dense) & (sites.draw(4) < 0.85)
-    radius = spacing.to(torch.float32)[:, None] * (0.2 + 0.3 * sites.draw(2)) * present
-    tall = 2 * radius / (STOUT[0] + (STOUT[1] - STOUT[0]) * sites.draw(3))
+    present = (cluster > 0.6 - 1.6 * dense) & (sites.draw(salt.Cone.PRESENT) < 0.85)
+    radius = spacing.to(torch.float32)[:, None] * (0.2 + 0.3 * sites.draw(salt.Cone.RADIUS)) * present
+    tall = 2 * radius / (STOUT[0] + (STOUT[1] - STOUT[0]) * sites.draw(salt.Cone.STOUTNESS))
     total = torch.zeros(at.shape, device=device).flatten(1)
     for site in sites.around():
         wide = radius.gather(1, site.which).clamp(min=1e-3)
@@ -104,7 +111,7 @@ def dissolve(relief: Relief) -> Tensor:
         at = Window(*(v[rows] for v in (relief.at.y_m, relief.at.x_m, relief.at.cell_m)))
         some = [karst[n] for n in rows]
         wide, reach = (per_scene([m] * len(rows), word.device) for m in (200.0, 16.0))
-        bent = warp(at, wide, hashed(word[rows], 5), reach, octaves=4)  # no hollow is round
+        bent = warp(at, wide, hashed(word[rows], salt.Karst.BEND), reach, octaves=4)  # no hollow is round
         if cones:
             seen = relief.seen([k.spacing_m for k in karst])[rows]
             height[rows] += (

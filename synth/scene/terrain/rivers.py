@@ -15,6 +15,7 @@ from torch import Tensor
 from terraficta.synth.scene.terrain.drainage import Drainage, climb, round_hills, step_length, wear_down
 from terraficta.synth.scene.terrain.landform import Landform
 from terraficta.synth.scene.terrain.valleys import HALF, SIDE, Valleys, gather_rivers, lay_valleys
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
@@ -65,10 +66,10 @@ def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
     dy, dx = (
         reach
         * (
-            fbm(at, 128.0 * spacing, hashed(word, side), 3, 1.3)
-            + 0.035 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 3)
+            fbm(at, 128.0 * spacing, hashed(word, bend), 3, 1.3)
+            + 0.035 * fbm(at, 5.0 * spacing, hashed(word, salt.Wander.WIGGLE, side), 3)
         )
-        for side in (0, 1)
+        for side, bend in enumerate((salt.Wander.BEND_Y, salt.Wander.BEND_X))
     )
     places = at.points().moved(dy, dx)
     sine, cosine = torch.sin(angle), torch.cos(angle)
@@ -180,11 +181,11 @@ def _wear_lands(
     along = torch.arange(SIDE + 1, device=device)
     rows, columns = number[:, :1] + along, number[:, 1:] + along
     at = Window(rows.to(torch.float64) * step[:, None], columns.to(torch.float64) * step[:, None], 0.25 * step)
-    rough = fbm(at, landform, hashed(seed, 1), 7, [f.hurst for f in landforms])
-    high = (0.5 + 0.5 * fbm(at, landform * 1.4, hashed(seed, 2), 5, 0.9)).clamp(0.0, 1.0)
+    rough = fbm(at, landform, hashed(seed, salt.Drainage.FIRST_GUESS), 7, [f.hurst for f in landforms])
+    high = (0.5 + 0.5 * fbm(at, landform * 1.4, hashed(seed, salt.Drainage.UPLIFT), 5, 0.9)).clamp(0.0, 1.0)
     share = planes([f.contrast for f in landforms], device)
     uplift = 0.02 + high * high * share + 0.35 * (1 - share)
-    dice = hashed(hashed(seed[:, None], 4, rows)[:, :, None], columns[:, None, :])
+    dice = hashed(hashed(seed[:, None], salt.Drainage.FLOW_BIAS, rows)[:, :, None], columns[:, None, :])
     relief = planes([f.relief_m for f in landforms], device)
     unit = relief / (TALL * (0.02 + 0.8 * share + 0.35 * (1 - share)))
     base = torch.where(relief > 0, base_m / unit.clamp(min=1e-9), 0.0)
@@ -198,7 +199,7 @@ def _wear_lands(
             dome = 1 - (2 * along[::every].to(torch.float32) / SIDE - 1) ** 2
             height = rough[coarse] + 0.5 * dome[:, None] * dome
         else:
-            bumps = fbm(at, 4 * every * step, hashed(seed, 3, side), 2, 0.8)[coarse]
+            bumps = fbm(at, 4 * every * step, hashed(seed, salt.Drainage.BUMPS, side), 2, 0.8)[coarse]
             height = _finer(height) + (uplift[coarse] + 0.12) * bumps
         outlet = rim.expand_as(height)
         height = torch.where(outlet, base[coarse], height)
@@ -282,7 +283,7 @@ def grow_drainage(
     """
     device = spacing.device
     word = words([k.at("terrain", "drainage").word() for k in keys], device)
-    phase = hashed(word[:, None], 9, torch.arange(2, device=device)) % SIDE
+    phase = hashed(word[:, None], salt.Drainage.LATTICE_PHASE, torch.arange(2, device=device)) % SIDE
     inflow = (per_scene([f.inflow_km2 * 1e6 for f in forms], device) / spacing**2).to(torch.int64)
     blocks = [_Block.around(places, spacing, phase) for places in looks]
     laid = [lay_valleys(block.first, block.lands, forms, inflow, keys) for block in blocks]

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from terraficta.synth.scene.terrain.drainage import accumulate, shifted
 from terraficta.synth.scene.terrain.landform import Landform
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
 from terraficta.synth.types.key import SceneKey
 
@@ -117,7 +118,7 @@ def _profile(start: Tensor, end: Tensor, flow: Tensor, relief: Tensor, dice: Ten
     k = torch.arange(length + 1, device=start.device)
     start, end, flow, relief, dice = (v[..., None] for v in (start, end, flow, relief, dice))
     top = torch.where(flow == 0, length // 3 + (dice >> 8) % (length // 3), torch.where(flow > 0, 0, length))
-    share = PASS[0] + (PASS[1] - PASS[0]) * uniform(dice, 1).to(torch.float64) ** 2
+    share = PASS[0] + (PASS[1] - PASS[0]) * uniform(dice, salt.Line.PASS_HEIGHT).to(torch.float64) ** 2
     high = torch.maximum(start, end) + torch.where(flow == 0, share * relief, 0.0)
     rising = k <= top
     away = torch.where(rising, k / top.clamp(min=1), (length - k) / (length - top).clamp(min=1))  # 0 corner .. 1 top
@@ -145,7 +146,7 @@ def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Te
     rows, columns = (
         first[:, k : k + 1] + torch.arange(v, device=device) for k, v in ((0, 2 * lands + 1), (1, lands + 1))
     )
-    place = hashed(hashed(word[:, None], 5, rows)[:, :, None], columns[:, None, :])
+    place = hashed(hashed(word[:, None], salt.Valleys.CORNER, rows)[:, :, None], columns[:, None, :])
     n, nodes = len(keys), SIDE * lands + 1
     height = torch.zeros(n, nodes, nodes, dtype=torch.float64, device=device)
     own = torch.arange(nodes * nodes, device=device).reshape(1, nodes, nodes).expand(n, -1, -1)
