@@ -23,6 +23,7 @@ from terraficta.synth.scene.cover.event import land_on
 from terraficta.synth.scene.material.palette import boa_reflectance, draw_palette, material_code
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.given_terrain import survey_terrain
+from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
 from terraficta.synth.scene.truth import boxes_of, ground_truth, numbered
 from terraficta.synth.types.grid import Grid
@@ -170,7 +171,8 @@ def _render_alike(
     frame = Frame.of(recipe, sensor)
     gsd_m = torch.tensor([_draw_gsd(recipe, sensor, key) for key in keys], device=device)
     size = (frame.side, frame.side, gsd_m / frame.factor, device)
-    terrain = survey_terrain(given, recipe.terrain, keys, *size) if given else grow_terrain(recipe.terrain, keys, *size)
+    plans = [draw_terrain_plan(recipe.terrain, key) for key in keys]
+    terrain = survey_terrain(given, plans, *size) if given else grow_terrain(plans, *size)
     grids = [frame.grid(terrain, n, gsd, given) for n, gsd in enumerate(gsd_m.tolist())]
     series = [_see(recipe, keys, sensor, frame, terrain, number, grids, device, given) for number in range(dates)]
     return [list(tiles) for tiles in zip(*series, strict=True)]
