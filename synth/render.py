@@ -66,7 +66,7 @@ def render_dates(
     with one_thread():
         for part in portions(recipe, kinds):
             kind, mine = kinds[part[0]], [keys[i] for i in part]
-            lands = [draw_land(recipe, key, given) for key in mine]
+            lands = [draw_land(recipe, key) for key in mine]
             sizes = [gsd_of(recipe, key, kind) for key in mine]
             ground = grow(recipe, lands, frame_of(recipe, kind), sizes, dates or recipe.time.dates, device, given)
             series = []

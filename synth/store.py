@@ -78,17 +78,17 @@ class GroundStore:
             which scenes
         """
         names = [ground_name(recipe, key, frame, gsd, dates, given) for key, gsd in zip(keys, gsd_m, strict=True)]
-        found = {name: self._find(name, recipe, key, given) for name, key in zip(names, keys, strict=True)}
+        found = {name: self._find(name, recipe, key) for name, key in zip(names, keys, strict=True)}
         missing = [i for i, name in enumerate(names) if found[name] is None]
         if missing:
-            lands = [draw_land(recipe, keys[i], given) for i in missing]
+            lands = [draw_land(recipe, keys[i]) for i in missing]
             new = grow(recipe, lands, frame, [gsd_m[i] for i in missing], dates, given=given)
             for place, i in enumerate(missing):
                 found[names[i]] = self._keep(names[i], new.scene(place))
         parts = [ground for name in names if (ground := found[name]) is not None]
         return parts[0] if len(parts) == 1 else join(parts)
 
-    def _find(self, name: str, recipe: SceneRecipe, key: SceneKey, given: GivenLand | None) -> Ground | None:
+    def _find(self, name: str, recipe: SceneRecipe, key: SceneKey) -> Ground | None:
         if name in self._kept:
             self._kept.move_to_end(name)
             return self._kept[name]
@@ -96,7 +96,7 @@ class GroundStore:
         if path is None or not path.is_file():
             return None
         try:
-            ground = _read(path, recipe, key, given)
+            ground = _read(path, recipe, key)
         except DAMAGED:
             path.unlink(missing_ok=True)  # it is grown and written again
             return None
@@ -174,11 +174,11 @@ def _content(ground: Ground) -> dict[str, Any]:
     }
 
 
-def _read(path: Path, recipe: SceneRecipe, key: SceneKey, given: GivenLand | None) -> Ground:
+def _read(path: Path, recipe: SceneRecipe, key: SceneKey) -> Ground:
     content = torch.load(path, weights_only=True)
     text = json.loads(content["text"])
     height_px, width_px, gsd_m, crs, where = text["grid"]
-    land, window = draw_land(recipe, key, given), Window(*content["window"])
+    land, window = draw_land(recipe, key), Window(*content["window"])
     days = []
     for number, (planes, facts) in enumerate(zip(content["days"], text["days"], strict=True)):
         change = planes.pop("change")

@@ -157,9 +157,8 @@ def grow(
     size = torch.tensor(list(gsd_m), device=device)
     place = (frame.side, frame.side, size / frame.factor, device)
     keys = [land.key for land in lands]
-    terrain = (
-        survey_terrain(given, recipe.terrain, keys, *place) if given else grow_terrain(recipe.terrain, keys, *place)
-    )
+    plans = [land.terrain for land in lands]
+    terrain = survey_terrain(given, plans, *place) if given else grow_terrain(plans, *place)
     days = tuple(land_on(recipe, terrain, keys, number, given) for number in range(dates))
     grids = tuple(_grid(frame, terrain, n, gsd, given) for n, gsd in enumerate(size.tolist()))
     return Ground(

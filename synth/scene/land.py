@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.event import Event, draw_events, grown
 from terraficta.synth.scene.cover.season import Moment, draw_moments
-from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.terrain.plan import TerrainPlan, draw_terrain_plan
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import SceneRecipe
 
@@ -20,6 +20,8 @@ class Land:
     ----------
     seed, index : int
         of the scene: its address
+    terrain : TerrainPlan
+        the shape of the ground
     moments : tuple[Moment, ...]
         the dates on which it can be seen; the first has the season of the climate
     events : tuple[Event, ...]
@@ -27,6 +29,7 @@ class Land:
     """
 
     key: SceneKey
+    terrain: TerrainPlan
     moments: tuple[Moment, ...]
     events: tuple[Event, ...]
 
@@ -45,11 +48,12 @@ class Land:
         return grown(self.moments[date], self.events)
 
 
-def draw_land(recipe: SceneRecipe, key: SceneKey, given: GivenLand | None = None) -> Land:
+def draw_land(recipe: SceneRecipe, key: SceneKey) -> Land:
     """Draw the land of one scene. Nothing after it asks the key again, but `draw_look`."""
     climate = draw_climate(recipe.cover, key)
     return Land(
         key=key,
+        terrain=draw_terrain_plan(recipe.terrain, key),
         moments=tuple(draw_moments(recipe.time, climate, key)),
         events=tuple(draw_events(recipe.events, key)),
     )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 
 from terraficta.synth.scene.cover.landcover import grow_landcover
+from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.chance import per_scene, words
 from terraficta.synth.scene.world.lattice import fbm
@@ -66,7 +67,8 @@ def ground(task: tuple[int, int, int]) -> tuple[float, float]:
 
     def grow(keys: list[SceneKey]) -> None:
         with torch.inference_mode():
-            terrain = grow_terrain(TerrainRecipe(), keys, side, side, torch.full((len(keys),), 10.0))
+            plans = [draw_terrain_plan(TerrainRecipe(), key) for key in keys]
+            terrain = grow_terrain(plans, side, side, torch.full((len(keys),), 10.0))
             grow_landcover(CoverRecipe(), terrain, keys)
 
     grow([SceneKey(1, 0)])

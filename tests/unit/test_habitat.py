@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from terrain_maker import make_terrain
 from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate, draw_climate
 from terraficta.synth.scene.cover.fire import burn, draw_burnt_share
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import words
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
@@ -35,7 +36,7 @@ def _keys(count: int) -> list[SceneKey]:
 def _wild(climate: str, count: int = 8, tall: bool = True, cell_m: float = CELL_M, size: int = 48) -> tuple[
     Terrain, list[Climate], Habitat, LandCover]:  # fmt: skip
     keys = _keys(count)
-    terrain = grow_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
+    terrain = make_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
     recipe = CoverRecipe(climates=(climate,), **NOBODY)
     climates = [draw_climate(recipe, key) for key in keys]
     habitat = find_habitat(climates, terrain, words([k.at("cover").word() for k in keys]))
@@ -70,7 +71,7 @@ def test_treeline_and_snowline_are_respected(climate: str) -> None:
 
 def test_snow_comes_and_goes_and_leaves_the_ground_as_it_was() -> None:
     keys = _keys(8)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((8,), CELL_M))
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((8,), CELL_M))
     recipe = CoverRecipe(climates=("tundra", "boreal"), season=(0.5, 0.5))
     summer = grow_landcover(recipe, terrain, keys)
     winter = grow_landcover(recipe.model_copy(update={"season": (0.0, 0.0)}), terrain, keys)
@@ -120,7 +121,7 @@ def test_woods_follow_rivers_through_dry_land() -> None:
 
 def test_fire_takes_fuel_and_leaves_water() -> None:
     keys = _keys(40)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((40,), CELL_M))
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((40,), CELL_M))
     recipe = CoverRecipe(climates=("savanna", "desert"), **NOBODY)
     climates = [draw_climate(recipe, key) for key in keys]
     cover = grow_landcover(recipe, terrain, keys)
@@ -134,11 +135,11 @@ def test_fire_takes_fuel_and_leaves_water() -> None:
 
 def test_fire_is_the_same_alone_and_in_a_batch() -> None:
     keys = _keys(12)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
     climates = [draw_climate(CoverRecipe(climates=("savanna",)), key) for key in keys]
     word = words([k.at("cover").word() for k in keys])
     batch = burn(climates, terrain, keys, word).front
-    last = grow_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
+    last = make_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
     assert torch.equal(burn(climates[-1:], last, keys[-1:], word[-1:]).front, batch[-1:])
 
 

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.water import fill_water
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import hashed, uniform, words
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -23,7 +24,7 @@ STEEPEST = 0.3
 @cache
 def _grown(cell_m: float, size: int) -> tuple[Terrain, LandCover]:
     keys = [SceneKey(7, i) for i in range(SCENES)]
-    terrain = grow_terrain(TerrainRecipe(), keys, size, size, torch.full((SCENES,), cell_m))
+    terrain = make_terrain(TerrainRecipe(), keys, size, size, torch.full((SCENES,), cell_m))
     return terrain, grow_landcover(BUILT, terrain, keys)
 
 
@@ -59,7 +60,7 @@ def test_every_roof_and_nothing_else_has_a_building() -> None:
 
 def test_nobody_builds_where_nobody_lives() -> None:
     keys = [SceneKey(7, i) for i in range(4)]
-    terrain = grow_terrain(TerrainRecipe(), keys, 64, 64, torch.full((4,), 10.0))
+    terrain = make_terrain(TerrainRecipe(), keys, 64, 64, torch.full((4,), 10.0))
     cover = grow_landcover(CoverRecipe(settlement=(0.0, 0.0)), terrain, keys)
     assert not bool(cover.building.any())
 
@@ -76,7 +77,7 @@ def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
     key, cell = [SceneKey(7, 3)], torch.tensor([5.0])
     seen = []
     for origin in ([0, 0], [32, -32]):
-        terrain = grow_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
+        terrain = make_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
         seen.append(grow_landcover(BUILT, terrain, key))
     for name in ("building", "bridge"):
         one, two = (getattr(cover, name) for cover in seen)
@@ -85,7 +86,7 @@ def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
 
 def test_towns_grow_and_change_nothing_that_stands() -> None:
     keys = [SceneKey(8, i) for i in range(12)]
-    terrain = grow_terrain(TerrainRecipe(), keys, 128, 128, torch.full((12,), 8.0))
+    terrain = make_terrain(TerrainRecipe(), keys, 128, 128, torch.full((12,), 8.0))
     built, before = [TERRAFICTA.index(name) for name in ("building", "road")], None
     shares = []
     for share in (0.02, 0.08, 0.2, 0.4):
@@ -109,7 +110,7 @@ def test_towns_take_at_least_half_of_the_ground_asked_for() -> None:
     settled, asked = [], []
     for part in range(0, len(keys), 24):
         own = keys[part : part + 24]
-        terrain = grow_terrain(
+        terrain = make_terrain(
             TerrainRecipe(relief_m=(50, 200), styles=("fluvial",)), own, 64, 64, torch.full((24,), 60.0)
         )
         recipe = CoverRecipe(settlement=(0.2, 0.2), water=(0, 0), farmland=(0, 0), climates=("temperate",))

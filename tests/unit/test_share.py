@@ -4,11 +4,12 @@ from functools import cache
 
 import pytest
 import torch
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.share import favour_classes
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import words
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -20,7 +21,7 @@ SCENES = 24
 @cache
 def _terrain() -> tuple[Terrain, list[SceneKey]]:
     keys = [SceneKey(9, i) for i in range(SCENES)]
-    return grow_terrain(TerrainRecipe(), keys, 64, 64, torch.full((SCENES,), 45.0)), keys
+    return make_terrain(TerrainRecipe(), keys, 64, 64, torch.full((SCENES,), 45.0)), keys
 
 
 def _shares(cover: LandCover) -> dict[str, float]:
@@ -65,7 +66,7 @@ def test_no_shares_favour_nothing() -> None:
 def test_windows_agree_where_shares_are_asked_for() -> None:
     key, cell, recipe = [SceneKey(9, 5)], torch.tensor([30.0]), CoverRecipe(shares={"wetland": 0.2, "sand": 0.1})
     one, two = (
-        grow_landcover(recipe, grow_terrain(TerrainRecipe(), key, 64, 64, cell, origin_cell=torch.tensor([o])), key)
+        grow_landcover(recipe, make_terrain(TerrainRecipe(), key, 64, 64, cell, origin_cell=torch.tensor([o])), key)
         for o in ([0, 0], [16, -16])
     )
     assert torch.equal(one.cover[:, 16:, :-16], two.cover[:, :-16, 16:])

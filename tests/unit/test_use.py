@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.forestry import FORESTS
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
@@ -17,7 +18,7 @@ KEYS = [SceneKey(29, i) for i in range(16)]
 
 @pytest.fixture(scope="module")
 def terrain() -> Terrain:
-    return grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 80, 80, torch.full((len(KEYS),), 25.0))
+    return make_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 80, 80, torch.full((len(KEYS),), 25.0))
 
 
 def _land(terrain: Terrain, farmland: float = 0.4, **dials: float) -> LandCover:
@@ -63,7 +64,7 @@ def test_the_shares_asked_for_are_there(terrain: Terrain, bare: LandCover) -> No
 
 def test_quarries_take_the_share_asked_for() -> None:
     asked = 0.05
-    wide = grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 60.0))
+    wide = make_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 60.0))
     recipe = CoverRecipe(**NONE | {"quarry": (asked, asked), "water": (0, 0), "farmland": (0, 0), "settlement": (0, 0)})
     pit = grow_landcover(recipe, wide, KEYS).cover == TERRAFICTA.index("quarry")
     assert 0.5 * asked < float(pit.float().mean()) < 1.6 * asked
@@ -100,7 +101,7 @@ def test_settlers_clear_from_their_roads_and_foresters_by_the_stand(terrain: Ter
 def test_uses_have_the_same_bits_alone_and_in_a_batch() -> None:
     recipe = CoverRecipe(quarry=(0.08, 0.08), plantation=(0.5, 0.5), clearcut=(0.5, 0.5), canal=(1, 1))
     cell = torch.full((6,), 12.0)
-    batch = grow_landcover(recipe, grow_terrain(TerrainRecipe(), KEYS[:6], 64, 64, cell), KEYS[:6])
-    alone = grow_landcover(recipe, grow_terrain(TerrainRecipe(), KEYS[4:5], 64, 64, cell[:1]), KEYS[4:5])
+    batch = grow_landcover(recipe, make_terrain(TerrainRecipe(), KEYS[:6], 64, 64, cell), KEYS[:6])
+    alone = grow_landcover(recipe, make_terrain(TerrainRecipe(), KEYS[4:5], 64, 64, cell[:1]), KEYS[4:5])
     for name in ("cover", "parcel", "row"):
         assert torch.equal(getattr(batch, name)[4:5], getattr(alone, name)), name

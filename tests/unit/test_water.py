@@ -1,10 +1,11 @@
 """Water: as much as was asked for, level where it stands, nowhere where there is none."""
 
 import torch
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import Water, fill_water
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import STYLES, CoverRecipe, TerrainRecipe
 
@@ -12,7 +13,7 @@ KEYS = [SceneKey(9, i) for i in range(60)]
 
 
 def _filled(water: tuple[float, float], cell_m: float = 40.0, size: int = 64) -> tuple[Terrain, Water, float]:
-    terrain = grow_terrain(TerrainRecipe(styles=STYLES), KEYS, size, size, torch.full((len(KEYS),), cell_m))
+    terrain = make_terrain(TerrainRecipe(styles=STYLES), KEYS, size, size, torch.full((len(KEYS),), cell_m))
     climates = [draw_climate(CoverRecipe(water=water), key) for key in KEYS]
     dice = torch.rand(terrain.slope.shape, generator=torch.Generator().manual_seed(3))
     asked = sum(c.water for c in climates) / len(climates)

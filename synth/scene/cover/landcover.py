@@ -157,7 +157,7 @@ def grow_landcover(
     wish = None if given is None else Wish.of(given, terrain.window)
     if wish is not None:
         cover, parcel = wish.conformed(cover, parcel, climates, terrain.window, keys)
-    drowned = flood(terrain, water, moments, keys)
+    drowned = flood(terrain, water, moments)
     surface = water.surface_m
     if drowned is not None:
         under, surface = drowned

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
-from terraficta.synth.scene.terrain.coast import draw_coast
 from terraficta.synth.scene.terrain.drainage import first_below
 from terraficta.synth.scene.terrain.glacier import NO_LEVEL_M, kettle_level
 from terraficta.synth.scene.terrain.ground import FAR_M
 from terraficta.synth.scene.terrain.landform import SURVEYED
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import covered
@@ -62,9 +62,7 @@ class Water:
     tidal: Tensor
 
 
-def _held(
-    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor, keep: Tensor
-) -> Tensor:
+def _held(climates: Sequence[Climate], terrain: Terrain, word: Tensor, keep: Tensor) -> Tensor:
     """(N, H, W) level of the water that a dam, a moraine or a kettle holds; `NO_LEVEL_M` where nothing does.
 
     `keep` (N, 1): share of the dams and of the kettles that are there.
@@ -82,8 +80,8 @@ def _held(
     level = torch.where(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
     if rows:
-        kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
-        kept = uniform(drainage.place[rows], 23) < keep[rows]
+        kettles = kettle_level(drainage, rows, [terrain.plans[n].glacier for n in rows])
+        kept = uniform(drainage.place[rows], salt.Node.KETTLE_KEPT) < keep[rows]
         level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
     ends = [c.water > 0 and style != "coast" for c, style in zip(climates, styles, strict=True)]
     inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea
@@ -100,13 +98,13 @@ class _Channel:
     half_m: Tensor
 
 
-def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor) -> _Channel:
+def _channels(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> _Channel:
     """How wide the water runs: with the rain, wider and narrower along the way, much wider where the tide comes in."""
     device = word.device
-    breadth = fbm(terrain.window, per_scene([400.0] * len(keys), device), hashed(word, 1), 4)
+    breadth = fbm(terrain.window, per_scene([400.0] * len(climates), device), hashed(word, 1), 4)
     runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
     width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
-    high = planes([0.5 * t for t in _tides(terrain, keys)], device)
+    high = planes([0.5 * t for t in _tides(terrain)], device)
     width = width * (1 + 3 * (1 - terrain.river_level_m.abs() / (high + 1e-3)).clamp(min=0.0))
     hills, plains = RUNNING_WIDTH_M
     runs = (terrain.river_m < FAR_M) & (width > plains + (hills - plains) * terrain.uplift)
@@ -114,9 +112,9 @@ def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Scen
     return _Channel(breadth, terrain.river_m + 0.5 * terrain.river_width_m, torch.where(runs, 0.5 * width, 0.0))
 
 
-def _tides(terrain: Terrain, keys: Sequence[SceneKey]) -> list[float]:
+def _tides(terrain: Terrain) -> list[float]:
     """From low to high tide [m], one a scene; 0 inland."""
-    return [draw_coast(k).tide_m if f["style"] == "coast" else 0.0 for f, k in zip(terrain.facts, keys, strict=True)]
+    return [plan.coast.tide_m if plan.form.style == "coast" else 0.0 for plan in terrain.plans]
 
 
 def _levels(
@@ -136,19 +134,19 @@ def _levels(
         """(N,) share of the ground that `part` (N, P) of the looks covers; summed in order, for equal bits."""
         return torch.cumsum(part * weight, 1)[:, -1]
 
-    ponds = share((height < _held(climates, far, keys, word, every)).flatten(1))
+    ponds = share((height < _held(climates, far, word, every)).flatten(1))
     keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0).to(torch.float32)[:, None]
-    channel = _channels(climates, far, keys, word)
+    channel = _channels(climates, far, word)
     cell = far.cell_m.to(torch.float32)[:, None, None]
     over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
     wet = ((over - torch.maximum(channel.middle_m - 0.5 * cell, -channel.half_m)) / cell).clamp(0.0, 1.0)
     wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], word.device)
-    wet = torch.where(height < _held(climates, far, keys, word, keep), 1.0, wet).flatten(1)
+    wet = torch.where(height < _held(climates, far, word, keep), 1.0, wet).flatten(1)
     ranked, order = height.flatten(1).sort(1)
     flooded = torch.cumsum(((1 - wet) * weight).gather(1, order), 1)
     missing = asked - share(wet)
     levels, salt = [], []
-    for n, tide in enumerate(_tides(terrain, keys)):
+    for n, tide in enumerate(_tides(terrain)):
         water = climates[n].water
         under = float(share((height < -0.5 * tide).flatten(1))[n]) if tide else 0.0
         full = min(1.0, HIGH_SEAS * water / under) if under > 0 else 0.0
@@ -185,14 +183,14 @@ def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Sce
     any_water, salty = (
         planes(v, device) > 0 for v in ([float(c.water > 0) for c in climates], [float(s) for s in salt])
     )
-    held = torch.where(any_water, _held(climates, terrain, keys, word, keep), NO_LEVEL_M)
+    held = torch.where(any_water, _held(climates, terrain, word, keep), NO_LEVEL_M)
     level = torch.maximum(planes(levels, device), held)
     lake = ground < level
     sea = salty & lake & (held <= ground)
-    high = planes([low + tide for low, tide in zip(levels, _tides(terrain, keys), strict=True)], device)
+    high = planes([low + tide for low, tide in zip(levels, _tides(terrain), strict=True)], device)
     tidal = salty & ~lake & (ground < high) & (terrain.slope < FLAT)
 
-    channel = _channels(climates, terrain, keys, word)
+    channel = _channels(climates, terrain, word)
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
     bed = covered(channel.middle_m, channel.half_m, cell, dice)
     wet = planes([float(c.moisture > DRY_BED) for c in climates], device) > 0
