@@ -162,7 +162,7 @@ class Frame:
         return fine[..., centre, centre]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def _render_alike(
     recipe: SceneRecipe, keys: list[SceneKey], sensor: Sensor, device: str, given: GivenLand | None, dates: int
 ) -> list[list[Tile]]:
