@@ -43,7 +43,7 @@ CLOUD_OPACITY = 0.5
 
 
 def render(
-    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
+    recipe: SceneRecipe, keys: SceneKey | Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
     given: GivenLand | None = None,
 ) -> list[Tile]:  # fmt: skip
     """Render tiles, one a key: the first date of each scene.
@@ -54,7 +54,7 @@ def render(
     Parameters
     ----------
     recipe : what the land is like and how it is seen
-    keys : which scenes
+    keys : which scenes: one, or several
     sensor : one for all; None draws each scene's own from the recipe
     device : where to compute; tiles stay there
     given : real heights, real classes, or both, to grow on; tiles then lie where they lie
@@ -63,7 +63,7 @@ def render(
 
 
 def render_dates(
-    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
+    recipe: SceneRecipe, keys: SceneKey | Sequence[SceneKey], sensor: Sensor | None = None, device: str = "cpu",
     given: GivenLand | None = None,
 ) -> list[list[Tile]]:  # fmt: skip
     """Render every date of each scene: the same ground under another season, sun, weather and camera noise.
@@ -76,12 +76,13 @@ def render_dates(
 
 def _render(
     recipe: SceneRecipe,
-    keys: Sequence[SceneKey],
+    keys: SceneKey | Sequence[SceneKey],
     sensor: Sensor | None,
     device: str,
     given: GivenLand | None,
     dates: int,
 ) -> list[list[Tile]]:
+    keys = [keys] if isinstance(keys, SceneKey) else keys
     sensors = [sensor or draw_sensor(recipe.instrument, key.at("sensor")) for key in keys]
     tiles: dict[int, list[Tile]] = {}
     with _one_thread():
