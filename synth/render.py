@@ -20,7 +20,8 @@ from terraficta.synth.physics.brdf import directional_reflectance
 from terraficta.synth.physics.sun import draw_sun
 from terraficta.synth.physics.terrain_light import terrain_light
 from terraficta.synth.scene.cover.event import land_on
-from terraficta.synth.scene.material.palette import boa_reflectance, draw_palette, material_code
+from terraficta.synth.scene.material.palette import boa_reflectance, material_code, palette_of
+from terraficta.synth.scene.material.plan import draw_material_plan
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.given_terrain import survey_terrain
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
@@ -188,7 +189,8 @@ def _see(
     day = land_on(recipe, terrain, keys, number, given)
     cover = day.cover
     # what it reflects
-    palette = draw_palette(recipe.material, keys, day.facts, device)
+    plans = [draw_material_plan(key, fact) for key, fact in zip(keys, day.facts, strict=True)]
+    palette = palette_of(recipe.material, plans, device)
     bands = palette.seen_by(sensor)
     boa = boa_reflectance(cover, bands)
     when = [(m.climate.latitude_deg, m.day_of_year) for m in day.moments] if time.dates > 1 else None
