@@ -15,7 +15,8 @@ from terraficta.synth.scene.material.mixture import Mixture, mix
 from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_plan
 from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, SOWN, VARIANTS, WOODED
 from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
-from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import MASK, hashed, uniform, words
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -236,13 +237,14 @@ def _own_variant(cover: Cover, objects: Places, mixture: Mixture, seed: Tensor) 
     """
     scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
     parcel = objects.of(cover.parcel)
-    identity = hashed(seed.index_select(0, scene), parcel & 0xFFFFFFFF, parcel >> 32)
+    low, high = parcel & MASK, parcel >> 32
+    identity = hashed(seed.index_select(0, scene), low, high)
     at = scene * len(TERRAFICTA) + kind
-    any_group = (uniform(identity) * mixture.groups.flatten().index_select(0, at)).long()
+    any_group = (uniform(identity, salt.Material.GROUP) * mixture.groups.flatten().index_select(0, at)).long()
     own_group = mixture.group_of.flatten().index_select(0, scene * mixture.group_of.shape[1] + crop)
     at = at * mixture.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
     first, last = (mixture.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
-    u01 = uniform(identity, 1)
+    u01 = uniform(identity, salt.Material.VARIANT)
     own = torch.where(_is(SOWN, kind), first + u01 * (last - first), first + (u01 * (last - first + 1)).floor())
     return torch.minimum(own, last), first, last
 
