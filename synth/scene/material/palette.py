@@ -1,20 +1,22 @@
-"""The material: what every class of a scene is made of, and the reflectance of the ground that follows."""
+"""The palette: what every class of a scene is made of, and the reflectance of the ground that follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material.mixture import Matter, draw_matter
-from terraficta.synth.scene.material.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
+from terraficta.synth.scene.material.mixture import Mixture, mix
+from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_plan
+from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, SOWN, VARIANTS, WOODED
 from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
-from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import MASK, hashed, uniform, words
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -69,15 +71,15 @@ class PaletteBands:
     ----------
     reflectance : (N, K, V, B)
     below : (N, R, V, B) of the ground between the plants of the classes `ROWED`
-    matter : the rest of what N scenes are made of
-    word : (N,) int64, seed of each scene's texture
+    mixture : the rest of what N scenes are made of
+    seed : (N,) int64, of each scene's texture
     variability : 0..1
     """
 
     reflectance: Tensor
     below: Tensor
-    matter: Matter
-    word: Tensor
+    mixture: Mixture
+    seed: Tensor
     variability: float
 
 
@@ -89,17 +91,17 @@ class Palette:
     ----------
     spectra : (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
     lai : (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
-    matter : as it was drawn, with the full spread
+    mixture : as it was drawn, with the full spread
     wavelength_nm : (L,) [nm]
-    word : (N,) int64, seed of each scene's texture
+    seed : (N,) int64, of each scene's texture
     variability : 0..1
     """
 
     spectra: Tensor
     lai: Tensor
-    matter: Matter
+    mixture: Mixture
     wavelength_nm: Tensor
-    word: Tensor
+    seed: Tensor
     variability: float
 
     def seen_by(self, sensor: Sensor) -> PaletteBands:
@@ -114,48 +116,40 @@ class Palette:
 
     def _through(self, weights: Tensor) -> PaletteBands:
         weights = weights.to(self.spectra.device, torch.float64).T
-        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.matter.below))
-        return PaletteBands(seen, below, self.matter, self.word, self.variability)
+        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.mixture.below))
+        return PaletteBands(seen, below, self.mixture, self.seed, self.variability)
 
 
-def draw_palette(
-    recipe: MaterialRecipe,
-    keys: Sequence[SceneKey],
-    facts: Sequence[Mapping[str, Any]] | None = None,
-    device: torch.device | str = "cpu",
-) -> Palette:
+def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: torch.device | str = "cpu") -> Palette:
     """What every class is made of in N scenes: first what a scene shares, then the spread within it.
 
     Parameters
     ----------
     recipe : variability 0 gives every variant of a class its mean spectrum, exactly
-    keys : of the N scenes
-    facts : of the N scenes; `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where
-        present, drawn or inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and
-        the season move with time: soils, roofs and species stay
+    plans : of the N scenes
     device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
 
     Examples
     --------
-    >>> palette = draw_palette(MaterialRecipe(), [SceneKey(7, 0)], [{"season": 0.5}])
+    >>> palette = palette_of(MaterialRecipe(), [draw_material_plan(SceneKey(7, 0), {"season": 0.5})])
     >>> tuple(palette.spectra.shape)
     (1, 24, 16, 211)
     """
     wavelength = WAVELENGTH_NM.to(device)
-    matter = draw_matter(list(keys), list(facts if facts is not None else [{}] * len(keys)), wavelength)
+    mixture = mix(plans, wavelength)
     spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
-    spectra = spectra + recipe.variability * (matter.spectra - spectra)
-    lai = lai + recipe.variability * (matter.lai - lai)
-    word = words([key.at("material", "texture").word() for key in keys], device)
-    return Palette(spectra.float(), lai.float(), matter, wavelength.float(), word, recipe.variability)
+    spectra = spectra + recipe.variability * (mixture.spectra - spectra)
+    lai = lai + recipe.variability * (mixture.lai - lai)
+    seed = words([plan.texture_seed for plan in plans], device)
+    return Palette(spectra.float(), lai.float(), mixture, wavelength.float(), seed, recipe.variability)
 
 
 @lru_cache
 def _class_means() -> tuple[Tensor, Tensor]:
     """(K, L) reflectance and (K,) leaf area, float64: means over scenes of every season, warmth and moisture."""
     keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
-    matter = draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM)
-    return matter.spectra.mean((0, 2)), matter.lai.mean((0, 2))
+    mixture = mix([draw_material_plan(key) for key in keys], WAVELENGTH_NM)
+    return mixture.spectra.mean((0, 2)), mixture.lai.mean((0, 2))
 
 
 # --- what lies where ------------------------------------------------------------------------------------------------
@@ -168,18 +162,18 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
     hashes to, a field one of its crop's, and both drift a little with vigour, unless they are of one piece. Rows of
     plants and fine texture lie over that.
     """
-    place = _variant_place(cover, bands.matter, bands.word)
+    place = _variant_place(cover, bands.mixture, bands.seed)
     out = _read(bands.reflectance, cover, place)
     if bands.variability > 0:
         out = _with_rows(out, cover, bands, place)
         roughness = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
-        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.word))
+        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.seed))
     return out.transpose(0, 1).contiguous()
 
 
 def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
     """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
-    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.matter, palette.word))[0]
+    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))[0]
 
 
 def ndvi(cover: Cover, palette: Palette) -> Tensor:
@@ -194,7 +188,7 @@ def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
     Codes mean the same throughout a scene, and another thing in the next.
     """
     objects = Places.where(cover.parcel != 0)
-    own, _, _ = _own_variant(cover, objects, bands.matter, bands.word)
+    own, _, _ = _own_variant(cover, objects, bands.mixture, bands.seed)
     code = 1 + objects.of(cover.cover).long() * VARIANTS + own.long()
     return objects.onto(code, 0)
 
@@ -216,18 +210,18 @@ def _table_row(kind: Tensor, classes: int) -> Tensor:
     return torch.arange(len(kind), device=kind.device)[:, None, None] * classes + kind.long()
 
 
-def _variant_place(cover: Cover, matter: Matter, word: Tensor) -> Tensor:
+def _variant_place(cover: Cover, mixture: Mixture, seed: Tensor) -> Tensor:
     """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
     place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
     objects = Places.where(cover.parcel != 0)
-    own, first, last = _own_variant(cover, objects, matter, word)
+    own, first, last = _own_variant(cover, objects, mixture, seed)
     kind, vigour = objects.of(cover.cover).long(), objects.of(cover.vigour).clamp(0, 1)
     drift = torch.where(_is(OF_ONE_PIECE, kind), 0.0, DRIFT * (vigour - 0.5))
     alive = torch.minimum(torch.maximum(own + drift, first), last)
     dead = first - DEAD_VARIANTS
     dying = dead + (alive - dead) * (vigour / DYING).clamp(max=1)
     place = place.to(torch.float32).contiguous()
-    place.view(-1)[objects.at] = torch.where(_is(FORESTS, kind), dying, alive)
+    place.view(-1)[objects.at] = torch.where(_is(WOODED, kind), dying, alive)
     return place
 
 
@@ -236,21 +230,22 @@ def _is(names: Sequence[str], kind: Tensor) -> Tensor:
     return torch.tensor([name in names for name in TERRAFICTA.classes], device=kind.device)[kind]
 
 
-def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _own_variant(cover: Cover, objects: Places, mixture: Mixture, seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The variant (M,) float32 that the identity of each cell's object hashes to; first and last it may drift to.
 
     Fields take any place between two variants of their crop, all else a whole one.
     """
     scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
     parcel = objects.of(cover.parcel)
-    identity = hashed(word.index_select(0, scene), parcel & 0xFFFFFFFF, parcel >> 32)
+    low, high = parcel & MASK, parcel >> 32
+    identity = hashed(seed.index_select(0, scene), low, high)
     at = scene * len(TERRAFICTA) + kind
-    any_group = (uniform(identity) * matter.groups.flatten().index_select(0, at)).long()
-    own_group = matter.group_of.flatten().index_select(0, scene * matter.group_of.shape[1] + crop)
-    at = at * matter.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
-    first, last = (matter.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
-    dice = uniform(identity, 1)
-    own = torch.where(_is(SOWN, kind), first + dice * (last - first), first + (dice * (last - first + 1)).floor())
+    any_group = (uniform(identity, salt.Material.GROUP) * mixture.groups.flatten().index_select(0, at)).long()
+    own_group = mixture.group_of.flatten().index_select(0, scene * mixture.group_of.shape[1] + crop)
+    at = at * mixture.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
+    first, last = (mixture.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
+    u01 = uniform(identity, salt.Material.VARIANT)
+    own = torch.where(_is(SOWN, kind), first + u01 * (last - first), first + (u01 * (last - first + 1)).floor())
     return torch.minimum(own, last), first, last
 
 
@@ -264,8 +259,8 @@ def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) ->
     cells = Places.where((kind >= 0) & (cover.parcel != 0) & (cell_m <= ROWS_SEEN_M)[:, None, None])
     variant = cells.of(place).floor().clamp(max=VARIANTS - 1).long()
     at = (cells.scene * len(ROWED) + cells.of(kind)) * VARIANTS + variant
-    closure = bands.matter.closure.flatten()[at]
-    spacing = bands.matter.spacing_m.flatten(0, 2)[at]
+    closure = bands.mixture.closure.flatten()[at]
+    spacing = bands.mixture.spacing_m.flatten(0, 2)[at]
     y_m = cells.of(cover.window.y_m[:, :, None])
     x_m = cells.of(cover.window.x_m[:, None, :])
     hidden, mean = planted(y_m, x_m, cells.of(cover.row), spacing, closure, cell_m[cells.scene])
@@ -274,8 +269,3 @@ def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) ->
     seen = flat[:, cells.at]
     flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
     return flat.view_as(out)
-
-
-def palette_of(recipe: MaterialRecipe, plans: Sequence[Any], device: torch.device | str = "cpu") -> Palette:
-    """temporary"""
-    return draw_palette(recipe, [p[0][0] for p in plans], [p[0][1] for p in plans], device)

@@ -186,6 +186,14 @@ class Cone(Salt):
 # --- material ---------------------------------------------------------------------------------------------------------
 
 
+@unique
+class Material(Salt):
+    """The identity of an object: what it is made of."""
+
+    GROUP = 0
+    VARIANT = 1
+
+
 SALTED_TOGETHER: tuple[tuple[type[Salt], type[Salt]], ...] = (
     (Site, Barchan),
     (Site, Cirque),
