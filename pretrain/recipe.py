@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from terraficta.synth.types.recipe import Recipe, Share
+from terraficta.synth.types.refusal import Refusal
 
 
 class ModelRecipe(Recipe):
@@ -52,6 +54,12 @@ class PretrainRecipe(Recipe):
     lands: dict[str, float] = {"tier3": 1.0}
     """scene recipes, and how often each is drawn"""
     size_px: int = Field(default=96, ge=32, multiple_of=32)
+    ground_px: int = Field(default=192, ge=32)
+    """side of a ground; every look sees a part of it"""
+    looks: int = Field(default=8, ge=1)
+    """how often each ground is seen"""
+    pool: int = Field(default=16, ge=1)
+    """groups of grounds that are seen in turn"""
     model: ModelRecipe = ModelRecipe()
     episode: EpisodeRecipe = EpisodeRecipe()
     rehearsal: float = Field(default=1.0, ge=0)
@@ -66,6 +74,12 @@ class PretrainRecipe(Recipe):
     """groups of scenes kept at hand; every step draws from them anew"""
     reuse: int = Field(default=4, ge=1)
     """steps for every group of scenes that is rendered"""
+
+    @model_validator(mode="after")
+    def _wide_enough(self) -> Self:
+        if self.ground_px < self.size_px:
+            raise Refusal("", "ground_px", self.ground_px, f"at least size_px, {self.size_px}", "raise it")
+        return self
 
 
 RECIPES = Path(__file__).parent / "recipes"
