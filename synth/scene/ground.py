@@ -156,10 +156,10 @@ def grow(
     """
     size = torch.tensor(list(gsd_m), device=device)
     place = (frame.side, frame.side, size / frame.factor, device)
-    keys = [land.key for land in lands]
     plans = [land.terrain for land in lands]
     terrain = survey_terrain(given, plans, *place) if given else grow_terrain(plans, *place)
-    days = tuple(land_on(recipe, terrain, keys, number, given) for number in range(dates))
+    covers, moments, events = [x.cover for x in lands], [x.moments for x in lands], [x.events for x in lands]
+    days = tuple(land_on(recipe, terrain, covers, moments, events, number, given) for number in range(dates))
     grids = tuple(_grid(frame, terrain, n, gsd, given) for n, gsd in enumerate(size.tolist()))
     return Ground(
         tuple(lands), frame, grids, terrain.cell_m, terrain.elevation_m, terrain.slope, days, tuple(terrain.facts)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.event import Event, draw_events, grown
+from terraficta.synth.scene.cover.plan import CoverPlan, draw_cover_plan
 from terraficta.synth.scene.cover.season import Moment, draw_moments
 from terraficta.synth.scene.terrain.plan import TerrainPlan, draw_terrain_plan
 from terraficta.synth.types.key import SceneKey
@@ -22,26 +22,20 @@ class Land:
         of the scene: its address
     terrain : TerrainPlan
         the shape of the ground
+    cover : CoverPlan
+        what grows, stands and lies on it
     moments : tuple[Moment, ...]
         the dates on which it can be seen; the first has the season of the climate
     events : tuple[Event, ...]
         what happens to it between them
     """
 
-    key: SceneKey
+    seed: int
+    index: int
     terrain: TerrainPlan
+    cover: CoverPlan
     moments: tuple[Moment, ...]
     events: tuple[Event, ...]
-
-    @property
-    def seed(self) -> int:
-        """Of the world."""
-        return self.key.seed
-
-    @property
-    def index(self) -> int:
-        """Of the scene in it."""
-        return self.key.index
 
     def moment(self, date: int) -> Moment:
         """A date, with the use of land that events have brought by then."""
@@ -50,10 +44,12 @@ class Land:
 
 def draw_land(recipe: SceneRecipe, key: SceneKey) -> Land:
     """Draw the land of one scene. Nothing after it asks the key again, but `draw_look`."""
-    climate = draw_climate(recipe.cover, key)
+    cover = draw_cover_plan(recipe.cover, key)
     return Land(
-        key=key,
+        seed=key.seed,
+        index=key.index,
         terrain=draw_terrain_plan(recipe.terrain, key),
-        moments=tuple(draw_moments(recipe.time, climate, key)),
+        cover=cover,
+        moments=tuple(draw_moments(recipe.time, cover.climate, key)),
         events=tuple(draw_events(recipe.events, key)),
     )

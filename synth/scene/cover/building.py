@@ -93,7 +93,7 @@ class Quarter:
 
 
 def build(
-    terrain: Terrain, plans: Sequence[TownPlan], cells: Places, name: Tensor, away: Tensor, bend: Tensor, dice: Tensor
+    terrain: Terrain, plans: Sequence[TownPlan], cells: Places, town: Tensor, away: Tensor, bend: Tensor, u01: Tensor
 ) -> Quarter:
     """Build on the settled cells.
 
@@ -105,7 +105,7 @@ def build(
     terrain : the ground
     plans : one a scene
     cells : the M settled cells
-    name, away, bend, dice : (N, H, W) identity of the town; way to its centre over its customary radius; how far old
+    town, away, bend, u01 : (N, H, W) identity of the town; way to its centre over its customary radius; how far old
         streets stray; uniform in [0, 1)
     """
     device, scene = away.device, cells.scene
@@ -113,21 +113,21 @@ def build(
     def number(values: Sequence[float]) -> Tensor:
         return per_scene(values, device).to(torch.float32)[scene]
 
-    name, away, bend, dice = (cells.of(plane) for plane in (name, away, bend, dice))
+    town, away, bend, u01 = (cells.of(plane) for plane in (town, away, bend, u01))
     cell = terrain.cell_m.to(torch.float32)[scene]
     # cells wider than a house look anywhere within themselves, so that houses, yards and streets keep their shares
     loose = ((cell - HOUSE_CELL_M) / HOUSE_CELL_M).clamp(0.0, 1.0) * cell
-    other = uniform((dice * (1 << 24)).to(torch.int64), 9)
-    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None]) + (dice - 0.5) * loose
+    other = uniform((u01 * (1 << 24)).to(torch.int64), 9)
+    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None]) + (u01 - 0.5) * loose
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :]) + (other - 0.5) * loose
-    sin, cos = turn(name, 5)
-    stray = bend * number([p.winding_m for p in plans]) * (uniform(name, 6) < 0.6)
+    sin, cos = turn(town, 5)
+    stray = bend * number([p.winding_m for p in plans]) * (uniform(town, 6) < 0.6)
     u, v = x * cos + y * sin + stray, y * cos - x * sin - stray
     block_u, block_v = (number([p.block_m[k] for p in plans]) for k in (0, 1))
-    i, du, _ = partition(u / block_u, hashed(name, 6), 0.5)
-    j, dv, _ = partition(v / block_v, hashed(name, 7), 0.5)
+    i, du, _ = partition(u / block_u, hashed(town, 6), 0.5)
+    j, dv, _ = partition(v / block_v, hashed(town, 7), 0.5)
     from_street = torch.minimum(du * block_u, dv * block_v)
-    block = hashed(name, i, j)
+    block = hashed(town, i, j)
     # what a street block is used for: old rows in the middle, works at the rim, parks anywhere
     use, ragged = uniform(block, 1), 0.3 * (uniform(block, 2) - 0.5)
     core = away + ragged < number([p.core for p in plans])

@@ -56,17 +56,17 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
     part = shown[:, None, None]
     points, whole = window.points(), height_m
     for number, (spread, names) in enumerate(SPREAD_M.items()):
-        word = hashed(words([0] * len(cover), cover.device), 41, number)
+        seed = hashed(words([0] * len(cover), cover.device), 41, number)
         spacing = per_scene([spread] * len(cover), cover.device)
         for orderly in (False, True):
             mine = [n for n in names if (n in ORDERLY) == orderly]
-            among = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in mine], device=cover.device))
-            if not bool(among.any()):
+            stand = TERRAFICTA.among(cover, mine)
+            if not bool(stand.any()):
                 continue
-            trees = voronoi(points, spacing, word, 0.15 if orderly else 0.9)
+            trees = voronoi(points, spacing, seed, 0.15 if orderly else 0.9)
             inward = (trees.edge_m / (REACH * spread)).clamp(0.0, 1.0)  # 0 at the rim, 1 well inside
             dome = torch.sqrt(inward * (2 - inward))
-            cone = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in CONICAL], device=cover.device))
+            cone = TERRAFICTA.among(cover, CONICAL)
             shape = LOWEST + (1 - LOWEST) * torch.where(cone, inward, dome)
             tall = (
                 height_m
@@ -74,5 +74,5 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
                 * (0.94 + 0.12 * uniform(trees.identity, 7))
             )
             top = tall * torch.where(uniform(trees.identity, 8) < GAP, UNDERGROWTH, shape)
-            whole = torch.where(among, height_m + part * (top - height_m), whole)
+            whole = torch.where(stand, height_m + part * (top - height_m), whole)
     return whole

@@ -45,15 +45,15 @@ class Habitat:
     grain: Tensor
 
 
-def find_habitat(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Habitat:
+def find_habitat(climates: Sequence[Climate], terrain: Terrain, seed: Tensor) -> Habitat:
     """Warmth falls with height and on slopes that face the pole; moisture gathers there, in hollows and by rivers.
 
     Along a river that comes from wetter land the ground water feeds a strip of its own (riparian woods).
     """
-    device = word.device
+    device = seed.device
 
     def texture(number: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:
-        return fbm(terrain.window, per_scene([spacing_m] * len(word), device), hashed(word, number), octaves, hurst)
+        return fbm(terrain.window, per_scene([spacing_m] * len(seed), device), hashed(seed, number), octaves, hurst)
 
     low = terrain.reference_m.amin(1)[:, None, None]
     above = terrain.elevation_m - low
@@ -166,8 +166,7 @@ def _frozen(line_c: Tensor | float, terrain: Terrain, habitat: Habitat) -> Tenso
 def snowed_in(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, cover: Tensor) -> Tensor:
     """(N, H, W) bool: open ground, wild or farmed, that is white at this time of year; crowns and roads are not."""
     line = planes([c.snow_c for c in climates], cover.device)
-    kinds = torch.tensor([name in OPEN for name in TERRAFICTA.classes], device=cover.device)
-    return kinds[cover.long()] & (_frozen(line, terrain, habitat) > 0)
+    return TERRAFICTA.among(cover, OPEN) & (_frozen(line, terrain, habitat) > 0)
 
 
 def natural_cover(
