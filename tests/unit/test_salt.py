@@ -9,7 +9,7 @@ from terraficta.synth.scene.world import salt
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENE = ROOT / "synth" / "scene"
-DONE = ("world", "terrain", "material")
+DONE = ("world", "terrain", "cover", "material")
 """rooms of the scene in which no bare number is a salt; those of the other rooms join as they are finished"""
 SALTED = {"hashed", "uniform", "turn", "heading", "draw"}
 """functions whose first argument is a seed or an identity, and all others salts; `Sites.draw` has salts alone"""

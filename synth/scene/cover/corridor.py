@@ -9,6 +9,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
 from terraficta.synth.scene.world.places import Places, covered
 
@@ -26,7 +27,7 @@ SWATH_M = (12.0, 30.0)
 
 def _turned(terrain: Terrain, cells: Places, seed: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates (M,) along and across a random direction of each scene [m]."""
-    sin, cos = turn(seed, 2)
+    sin, cos = turn(seed, salt.Survey.DIRECTION)
     y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])
     return x * cos + y * sin, y * cos - x * sin
@@ -36,7 +37,7 @@ def _lines(across_m: Tensor, spacing_m: float, seed: Tensor) -> tuple[Tensor, Te
     """Distance [m] to the one line in each strip of `spacing_m`, and the hash of that line."""
     strip = torch.floor(across_m / spacing_m)
     line = hashed(seed, strip.to(torch.int64))
-    middle = strip + 0.2 + 0.6 * uniform(line, 1)
+    middle = strip + 0.2 + 0.6 * uniform(line, salt.Corridor.PLACE)
     return (across_m - middle * spacing_m).abs(), line
 
 
@@ -64,14 +65,16 @@ def dig_canals(
     low = (terrain.slope < 0.025) & (terrain.above_river_m < LOW_M)
     cells = Places.where(free & low & (asked > 0)[:, None, None])
     share = asked[cells.scene]
-    along, across = _turned(terrain, cells, hashed(words([p.seeds.field for p in plans], device), 3)[cells.scene])
+    along, across = _turned(
+        terrain, cells, hashed(words([p.seeds.field for p in plans], device), salt.Field.SURVEY)[cells.scene]
+    )
     seed = words([p.seeds.canal for p in plans], device)[cells.scene]
     cell, own_u01 = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(u01)
     wet = torch.zeros_like(cells.at, dtype=torch.bool)
     for number, (place, (spacing_m, half_m)) in enumerate(zip((across, along), CANALS, strict=True)):
         away, line = _lines(place, spacing_m, hashed(seed, number))
-        half = half_m * (0.6 + 0.8 * uniform(line, 2))
-        wet |= (uniform(line, 3) < share) & covered(away, half, cell, own_u01)
+        half = half_m * (0.6 + 0.8 * uniform(line, salt.Corridor.WIDTH))
+        wet |= (uniform(line, salt.Corridor.BUILT) < share) & covered(away, half, cell, own_u01)
     return cells.onto(wet, False)
 
 
@@ -99,8 +102,10 @@ def clear_swaths(plans: Sequence[CoverPlan], terrain: Terrain, forest: Tensor, u
         way_seed = hashed(seed, number)
         stretch = torch.floor(way / SPAN_M)
         part = way / SPAN_M - stretch
-        here, there = (uniform(hashed(way_seed, 5, stretch.to(torch.int64) + end)) for end in (0, 1))
-        away, line = _lines(place + 180.0 * (here + part * (there - here)), LINES_M, hashed(way_seed, 6))
-        half = SWATH_M[0] + (SWATH_M[1] - SWATH_M[0]) * uniform(line, 2)
-        swath |= (uniform(line, 3) < share) & covered(away, half, cell, own_u01)
+        here, there = (uniform(hashed(way_seed, salt.PowerLine.BEND, stretch.to(torch.int64) + end)) for end in (0, 1))
+        away, line = _lines(
+            place + 180.0 * (here + part * (there - here)), LINES_M, hashed(way_seed, salt.PowerLine.LINES)
+        )
+        half = SWATH_M[0] + (SWATH_M[1] - SWATH_M[0]) * uniform(line, salt.Corridor.WIDTH)
+        swath |= (uniform(line, salt.Corridor.BUILT) < share) & covered(away, half, cell, own_u01)
     return cells.onto(swath, False)

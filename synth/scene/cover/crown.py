@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
 from terraficta.synth.scene.world.window import Window
@@ -56,7 +57,7 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
     part = shown[:, None, None]
     points, whole = window.points(), height_m
     for number, (spread, names) in enumerate(SPREAD_M.items()):
-        seed = hashed(words([0] * len(cover), cover.device), 41, number)
+        seed = hashed(words([0] * len(cover), cover.device), salt.EveryScene.CROWNS, number)
         spacing = per_scene([spread] * len(cover), cover.device)
         for orderly in (False, True):
             mine = [n for n in names if (n in ORDERLY) == orderly]
@@ -71,8 +72,8 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
             tall = (
                 height_m
                 * torch.where(cone, OVER_MEAN["cone"], OVER_MEAN["dome"])
-                * (0.94 + 0.12 * uniform(trees.identity, 7))
+                * (0.94 + 0.12 * uniform(trees.identity, salt.Tree.HEIGHT))
             )
-            top = tall * torch.where(uniform(trees.identity, 8) < GAP, UNDERGROWTH, shape)
+            top = tall * torch.where(uniform(trees.identity, salt.Tree.GAP) < GAP, UNDERGROWTH, shape)
             whole = torch.where(stand, height_m + part * (top - height_m), whole)
     return whole

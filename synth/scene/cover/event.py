@@ -16,8 +16,9 @@ from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.season import Moment
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform
+from terraficta.synth.scene.world.chance import MASK, hashed, per_scene, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
 from terraficta.synth.types.key import SceneKey
@@ -179,7 +180,7 @@ def _burn(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) 
     front = _field(terrain, n, event.seed, SCAR_M / 2, 8, 0.8) - _above(event.dose, 0.75)
     front = front + 0.5 * (terrain.slope[n] - 0.1).clamp(0.0, 0.5) - 4 * (terrain.wetness[n] - 0.6).clamp(min=0)
     scar = (front > 0) & TERRAFICTA.among(cover.cover, FUEL)
-    pace = age * (1 + 0.25 * _field(terrain, n, event.seed + 1, 300.0, 4, 0.6).clamp(-2, 2))
+    pace = age * (1 + 0.25 * _field(terrain, n, event.seed + salt.Burn.REGROWTH, 300.0, 4, 0.6).clamp(-2, 2))
     at = TERRAFICTA.index
     forest = TERRAFICTA.among(cover.cover, TIMBER)
     stage = torch.where(pace < GRASS_YEARS, at("grassland"), at("shrubland"))
@@ -207,7 +208,7 @@ def _dieback(cover: LandCover, terrain: Terrain, n: int, event: Event, age: floa
 def _harvest(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
     """Fields are cut and lie bare until the next year, each whole."""
     seed = torch.tensor(event.seed, dtype=torch.int64, device=cover.cover.device)
-    cut = (cover.crop > 0) & (uniform(hashed(seed, cover.parcel & 0xFFFFFFFF), 1) < event.dose)
+    cut = (cover.crop > 0) & (uniform(hashed(seed, cover.parcel & MASK), salt.Reaped.CUT) < event.dose)
     cut &= torch.tensor(age < 0.5, device=cut.device)
     fallow = TERRAFICTA.index("fallow")
     return replace(
@@ -228,7 +229,9 @@ def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float)
     for run_m in (0.0, 35.0, 70.0, 105.0, 140.0):  # looked for uphill: what lies below is buried
         up = Points(points.y_m + run_m * (south / steep), points.x_m + run_m * (east / steep), points.cell_m)
         cells = voronoi(up, spacing, seed)
-        slid |= (uniform(cells.identity, 3) < 0.6 * event.dose) & (cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m))
+        slid |= (uniform(cells.identity, salt.Slide.PRESENT) < 0.6 * event.dose) & (
+            cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m)
+        )
     slid &= (
         (terrain.slope[n] > SLIDE_SLOPE) & ~TERRAFICTA.among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
     )

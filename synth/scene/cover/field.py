@@ -15,6 +15,7 @@ from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.cover.parcel import Blocks, FieldUses, cut_parcels
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, turn, uniform, words
 from terraficta.synth.scene.world.lattice import warp
@@ -51,11 +52,13 @@ def lay_blocks(plans: Sequence[CoverPlan], points: Points) -> Blocks:
     seed = words([p.seeds.field for p in plans], device)
     systems = [p.system for p in plans]
     block_m = per_scene([max(p.climate.field_m * p.system.block, BLOCK_M) for p in plans], device)
-    bent = warp(points, block_m * 1.2, hashed(seed, 1), block_m * per_scene([0.1 * s.bend for s in systems], device))
-    sin, cos = (v.to(torch.float64)[:, None, None] for v in turn(hashed(seed, 3), 2))
+    reach_m = block_m * per_scene([0.1 * s.bend for s in systems], device)
+    bent = warp(points, block_m * 1.2, hashed(seed, salt.Field.BEND), reach_m)
+    survey = turn(hashed(seed, salt.Field.SURVEY), salt.Survey.DIRECTION)
+    sin, cos = (v.to(torch.float64)[:, None, None] for v in survey)
     turned = Points(bent.y_m * cos - bent.x_m * sin, bent.x_m * cos + bent.y_m * sin, points.cell_m)
     jitter = per_scene([s.jitter for s in systems], device).to(torch.float32)[:, None]
-    cells = voronoi(turned, block_m, hashed(seed, 2), jitter)
+    cells = voronoi(turned, block_m, hashed(seed, salt.Field.BLOCKS), jitter)
     y, x = bent.y_m.to(torch.float32), bent.x_m.to(torch.float32)
     return Blocks(cells.identity, cells.edge_m, cells.junction_m, cells.junction, y, x)
 
@@ -70,7 +73,8 @@ def choose_farmed(climates: Sequence[Climate], terrain: Terrain, habitat: Habita
     look = (terrain.far or terrain).wetness.flatten(1).sort(1).values
     middle, high = (look[:, int(share * look.shape[1])][:, None, None] for share in (0.5, 0.84))
     fertile = ((terrain.wetness - middle) / (high - middle + 0.03)).clamp(-1.5, 1.5)
-    will = 0.4 * habitat.region + 0.25 * habitat.patch - 0.7 * fertile + 2.2 * (uniform(blocks.identity, 14) - 0.5)
+    owner = uniform(blocks.identity, salt.Block.FARMED) - 0.5
+    will = 0.4 * habitat.region + 0.25 * habitat.patch - 0.7 * fertile + 2.2 * owner
     will = will / math.sqrt(0.4**2 + 0.25**2 + 0.7**2 + 2.2**2 / 12)
     steep = ((terrain.slope - 0.10) * 10).clamp(min=0) + ((9.0 - habitat.summer_c) * 0.8).clamp(min=0)
     return will + steep < planes(quantile, device)
@@ -123,12 +127,12 @@ def farm(
     own_u01 = cells.of(u01)
     lay(parcels.idle, wild)
     lay((cover == at("paddy")) & covered(parcels.edge_m, 0.45, cell, own_u01), "grassland")
-    hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, 15))
-    hedge = torch.where(uniform(parcels.strip, 16) < number([s.hedged for s in systems]), hedge, 0.0)
+    hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, salt.Block.HEDGE))
+    hedge = torch.where(uniform(parcels.strip, salt.Strip.HEDGED) < number([s.hedged for s in systems]), hedge, 0.0)
     hedge = torch.where((cover == at("paddy")) | (moisture < 0.2), 0.0, hedge)
     scrub = torch.where(cells.of(habitat.grain) > -0.3, tree.flatten()[cells.scene], at("shrubland"))
     lay(covered(parcels.edge_m, hedge, cell, own_u01), scrub)
-    used = uniform(cells.of(blocks.junction), 16) < 0.7
+    used = uniform(cells.of(blocks.junction), salt.Corner.TRACK) < 0.7
     track = covered(cells.of(blocks.edge_m), number([s.track_m for s in systems]), cell, own_u01) & used
     lay(track, "road")
     identity = torch.where(own, parcels.identity | (1 << 33), torch.where(track, block | (1 << 35), 0))
@@ -148,9 +152,9 @@ def _uses(
     pasture, orchard, fallow = torch.tensor(shares, device=parcel.device)[scene].unbind(1)
     at = TERRAFICTA.index
     year = torch.tensor(list(years), device=parcel.device)[scene]
-    habit, own = uniform(block, 11), uniform(parcel, 12)
-    lasting = torch.where(uniform(parcel, 13) < 0.4, habit, own)
-    resting = uniform(hashed(parcel, year), 14) < fallow / (1 - pasture - orchard)
+    habit, own = uniform(block, salt.Block.HABIT), uniform(parcel, salt.Parcel.USE)
+    lasting = torch.where(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < 0.4, habit, own)
+    resting = uniform(hashed(parcel, year), salt.ParcelYear.FALLOW) < fallow / (1 - pasture - orchard)
     use = torch.where(paddy, at("paddy"), at("cropland"))
     use = torch.where(resting, at("fallow"), use)
     use = torch.where((lasting < pasture + orchard) & ~paddy, at("orchard"), use)
@@ -190,11 +194,11 @@ def rotate(
     device = parcel.device
     year = torch.tensor(list(years), device=device)[scene]
     lasting = torch.tensor([sum(c.share for c in crops if c.perennial) for crops in lists], device=device)[scene]
-    begun = torch.div(hashed(parcel, 51) % LEY_YEARS + year, LEY_YEARS, rounding_mode="floor")
-    stays = uniform(hashed(parcel, begun), 52) < lasting
+    begun = torch.div(hashed(parcel, salt.Parcel.LEY_BEGUN) % LEY_YEARS + year, LEY_YEARS, rounding_mode="floor")
+    stays = uniform(hashed(parcel, begun), salt.ParcelYear.LEY) < lasting
     group = torch.where(paddy, 2, torch.where(stays, 0, 1))
     edges = torch.tensor([_edges(crops, max(map(len, lists))) for crops in lists], device=device)[scene, group]
-    pick = uniform(hashed(parcel, torch.where(stays, begun, year)), 53)
+    pick = uniform(hashed(parcel, torch.where(stays, begun, year)), salt.ParcelYear.CROP)
     passed = (pick[:, None] >= edges).sum(1)
     return torch.where(edges[:, -1] > 0, passed + 1, 0).to(torch.uint8)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
@@ -60,7 +61,7 @@ def burn(terrain: Terrain, shares: Sequence[float], seed: Tensor, everywhere: bo
         return Fire(front)
     at = terrain.window
     window = Window(at.y_m[lit], at.x_m[lit], at.cell_m[lit])
-    scar = fbm(window, per_scene([SCAR_M] * len(lit), seed.device), hashed(seed[lit], 31), 8, 0.85)
+    scar = fbm(window, per_scene([SCAR_M] * len(lit), seed.device), hashed(seed[lit], salt.Cover.FIRE), 8, 0.85)
     least = torch.tensor([NormalDist().inv_cdf(1 - shares[n]) for n in lit], dtype=torch.float32, device=seed.device)
     damp = (terrain.wetness[lit] - 0.6).clamp(min=0) * 4.0
     front[lit] = scar - least[:, None, None] + 0.5 * (terrain.slope[lit] - 0.1).clamp(0.0, 0.5) - damp

@@ -11,6 +11,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform, words
 from terraficta.synth.scene.world.places import Places, covered
@@ -45,7 +46,7 @@ class Stands:
 def _axes(plans: Sequence[CoverPlan], terrain: Terrain, cells: Places) -> tuple[Tensor, Tensor, Tensor]:
     """Seed (M,), and coordinates (M,) along and across the direction of the scene's stands [m]."""
     seed = words([p.seeds.forestry for p in plans], terrain.slope.device)[cells.scene]
-    sin, cos = turn(seed, 1)
+    sin, cos = turn(seed, salt.Forestry.DIRECTION)
     y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])
     return seed, x * cos + y * sin, y * cos - x * sin
@@ -71,16 +72,22 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     share = asked[scene]
     settlers = torch.tensor([p.settlers for p in plans], device=device)[scene]
     # stands of 150 to 500 m: the lower its lot, the longer ago it was felled
-    row, _, _ = partition(along / 420.0, hashed(seed, 3), 0.7)
-    stand, _, _ = partition(across / (160.0 + 240.0 * uniform(hashed(seed, row), 4)), hashed(seed, 4, row), 0.7)
+    row, _, _ = partition(along / 420.0, hashed(seed, salt.Forestry.ROWS), 0.7)
+    stand, _, _ = partition(
+        across / (160.0 + 240.0 * uniform(hashed(seed, row), salt.StandRow.WIDTH)),
+        hashed(seed, salt.Forestry.STANDS, row),
+        0.7,
+    )
     identity = hashed(seed, row, stand)
-    order = uniform(identity, 5)
+    order = uniform(identity, salt.Stand.ORDER)
     # settlers: depth cleared of each lot on either side of the road; it averages the share asked for
     road = torch.floor(across / LOT_M[0])
     inward = across / LOT_M[0] - road - 0.5
-    lot, _, _ = partition(along / LOT_M[1], hashed(seed, 6, road.to(torch.int64), (inward > 0).long()), 0.3)
-    plot = hashed(seed, 7, road.to(torch.int64), lot, (inward > 0).long())
-    depth = share + (2 * uniform(plot, 8) - 1) * torch.minimum(share, 1 - share)
+    lot, _, _ = partition(
+        along / LOT_M[1], hashed(seed, salt.Forestry.LOTS, road.to(torch.int64), (inward > 0).long()), 0.3
+    )
+    plot = hashed(seed, salt.Forestry.PLOT, road.to(torch.int64), lot, (inward > 0).long())
+    depth = share + (2 * uniform(plot, salt.Plot.DEPTH) - 1) * torch.minimum(share, 1 - share)
     reached = (inward.abs() * 2) / depth.clamp(min=1e-6)
     age = torch.where(settlers, reached, order / share)  # 1: this year
     felled = age < 1
@@ -120,17 +127,20 @@ def plant(
     scene = cells.scene
     seed, along, across = _axes(plans, terrain, cells)
     share = torch.sqrt(asked)[scene]  # of the estates, and of the compartments in them
-    estate_row, _, _ = partition(along / 2200.0, hashed(seed, 11), 0.7)
-    estate, _, _ = partition(across / 1800.0, hashed(seed, 12, estate_row), 0.7)
-    identity = hashed(seed, 13, estate_row, estate)
-    wide, deep = 220.0 + 260.0 * uniform(identity, 1), 160.0 + 140.0 * uniform(identity, 2)
-    row, du, _ = partition(along / wide, hashed(identity, 14), 0.15)
-    column, dv, _ = partition(across / deep, hashed(identity, 15), 0.15)
+    estate_row, _, _ = partition(along / 2200.0, hashed(seed, salt.Forestry.ESTATE_ROWS), 0.7)
+    estate, _, _ = partition(across / 1800.0, hashed(seed, salt.Forestry.ESTATES, estate_row), 0.7)
+    identity = hashed(seed, salt.Forestry.ESTATE, estate_row, estate)
+    wide = 220.0 + 260.0 * uniform(identity, salt.Estate.WIDTH)
+    deep = 160.0 + 140.0 * uniform(identity, salt.Estate.DEPTH)
+    row, du, _ = partition(along / wide, hashed(identity, salt.Estate.ROWS), 0.15)
+    column, dv, _ = partition(across / deep, hashed(identity, salt.Estate.COLUMNS), 0.15)
     compartment = hashed(identity, row, column)
-    planted = (uniform(identity, 16) < share) & (uniform(compartment, 17) < share)
+    planted = (uniform(identity, salt.Estate.PLANTED) < share) & (
+        uniform(compartment, salt.Compartment.PLANTED) < share
+    )
     cell = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[scene]
     track = planted & covered(torch.minimum(du * wide, dv * deep), TRACK_M, cell, cells.of(u01))
-    felled = planted & (uniform(compartment, 18) < 0.06)
+    felled = planted & (uniform(compartment, salt.Compartment.FELLED) < 0.06)
     cover = torch.where(planted, at("plantation"), cells.of(stands.cover))
     cover = torch.where(track | felled, at("bare_soil"), cover).to(torch.uint8)
     parcel = torch.where(planted, compartment | (1 << 36), cells.of(stands.parcel))
@@ -138,5 +148,5 @@ def plant(
     return Stands(
         cover=stands.cover.flatten().index_copy(0, cells.at, cover).reshape(u01.shape),
         parcel=stands.parcel.flatten().index_copy(0, cells.at, parcel).reshape(u01.shape),
-        row=cells.onto(torch.where(planted, heading(seed, 1), 0.0), 0.0),
+        row=cells.onto(torch.where(planted, heading(seed, salt.Forestry.DIRECTION), 0.0), 0.0),
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
 from terraficta.synth.scene.world.window import Window
@@ -60,7 +61,7 @@ class Wish:
         filled = instead[scene, self.given]
         lot = _lots(window, [p.seeds.lot for p in plans])
         built = filled == TERRAFICTA.index("building")
-        paved = built & (uniform(lot, 1) > BUILT)
+        paved = built & (uniform(lot, salt.GivenLot.PAVED) > BUILT)
         filled = torch.where(paved, TERRAFICTA.index("road"), filled)
         identity = torch.where(built, lot | (1 << 38), 0)
         return torch.where(fits, cover, filled).to(torch.uint8), torch.where(fits, parcel, identity)
@@ -77,6 +78,6 @@ def _lots(window: Window, seeds: Sequence[int]) -> Tensor:
     seed = words(seeds, window.cell_m.device)[:, None]
     y, x = (m / per_scene([side] * len(seeds), seed.device)[:, None] for m, side in
             zip((window.y_m, window.x_m), LOT_M, strict=True))  # fmt: skip
-    row, _, _ = partition(y.to(torch.float32), hashed(seed, 1), 0.5)
-    column, _, _ = partition(x.to(torch.float32), hashed(seed, 2), 0.5)
+    row, _, _ = partition(y.to(torch.float32), hashed(seed, salt.GivenLots.ROWS), 0.5)
+    column, _, _ = partition(x.to(torch.float32), hashed(seed, salt.GivenLots.COLUMNS), 0.5)
     return hashed(hashed(seed, row)[:, :, None], column[:, None, :])

@@ -11,6 +11,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
 from terraficta.synth.scene.world.places import Places
 
@@ -59,30 +60,30 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
     rate = [min(1.0, p.climate.quarry / (BLUNT * WIDEST * WIDEST)) for p in plans]
     chance = per_scene(rate, device).to(torch.float32)
     cells = Places.where(free & _worked(terrain, seed, chance))
-    axes = (terrain.window.y_m, terrain.window.x_m)
+    axes = ((terrain.window.y_m, salt.Squares.Y), (terrain.window.x_m, salt.Squares.X))
     scene, bench = cells.scene, torch.zeros_like(cells.at)
     deepest, lake = torch.full_like(bench, -1.0, dtype=torch.float32), torch.zeros_like(bench, dtype=torch.bool)
     heaped = lake.clone()
     ragged, moist = 1 + 0.1 * cells.of(habitat.stand).clamp(-2.0, 2.0), cells.of(habitat.moisture) > 0.3
     for tier, spacing_m in enumerate(SITES_M):
         tier_seed = hashed(seed, tier)
-        (y, fy), (x, fx) = (_axis(m, spacing_m, tier_seed, side) for side, m in enumerate(axes))
+        (y, fy), (x, fx) = (_axis(m, spacing_m, tier_seed, side) for m, side in axes)
         identity = hashed(hashed(tier_seed[scene], cells.of(y[:, :, None])), cells.of(x[:, None, :]))
-        dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(identity, 1))
-        dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(identity, 2))
+        dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(identity, salt.Pit.Y))
+        dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(identity, salt.Pit.X))
         radius = WIDEST * torch.sqrt(_area(identity, chance[scene])) * ragged
         # faces are worked straight, the longer way into the ground: a blunt rectangle; its floor lies to one side
-        sin, cos = turn(identity, 6)
-        slender = 0.7 + 0.3 * uniform(identity, 7)
+        sin, cos = turn(identity, salt.Pit.DIRECTION)
+        slender = 0.7 + 0.3 * uniform(identity, salt.Pit.SLENDER)
         p, q = (dx * cos + dy * sin) * slender, (dy * cos - dx * sin) / slender
         across = torch.maximum(torch.maximum(p.abs(), q.abs()) * 1.1, (p.abs() + q.abs()) * 0.82)
         inner = 1 - across / radius.clamp(min=1e-6)  # 1 in the middle, 0 at the rim
-        inner = inner * (1 + (uniform(identity, 8) - 0.5) * (p / radius.clamp(min=1e-6)).clamp(-1.0, 1.0))
+        inner = inner * (1 + (uniform(identity, salt.Pit.FLOOR) - 0.5) * (p / radius.clamp(min=1e-6)).clamp(-1.0, 1.0))
         heaped |= (inner > -HEAP) & (q > 0.3 * p)
-        steps = 3.0 + 4.0 * uniform(identity, 4)
+        steps = 3.0 + 4.0 * uniform(identity, salt.Pit.STEPS)
         step = hashed(identity, torch.floor(inner.clamp(min=-1.0) * steps).to(torch.int64)) | (1 << 37)
         bench = torch.where(inner > deepest, step, bench)
-        lake |= (inner > 0.62) & (uniform(identity, 5) < 0.5) & moist
+        lake |= (inner > 0.62) & (uniform(identity, salt.Pit.LAKE) < 0.5) & moist
         deepest = torch.maximum(deepest, inner)
     pit, heap = deepest > 0, (deepest <= 0) & heaped
     return Quarries(
@@ -93,7 +94,7 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
     )
 
 
-def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: int) -> tuple[Tensor, Tensor]:
+def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: salt.Squares) -> tuple[Tensor, Tensor]:
     """Number (N, H) of the square along an axis, and the way into it (float32, 0..1)."""
     along = m / spacing_m + uniform(seed, side).to(torch.float64)[:, None]
     number = torch.floor(along)
@@ -102,19 +103,19 @@ def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: int) -> tuple[Tensor,
 
 def _area(identity: Tensor, chance: Tensor) -> Tensor:
     """Area of a pit over the largest; 0: no pit. A share `chance` of the squares has one; more widens all."""
-    return (1 - uniform(identity, 3) / chance.clamp(min=1e-9)).clamp(min=0.0)
+    return (1 - uniform(identity, salt.Pit.AREA) / chance.clamp(min=1e-9)).clamp(min=0.0)
 
 
 def _worked(terrain: Terrain, seed: Tensor, chance: Tensor) -> Tensor:
     """(N, H, W) bool: squares in which there is a pit."""
-    axes = (terrain.window.y_m, terrain.window.x_m)
+    axes = ((terrain.window.y_m, salt.Squares.Y), (terrain.window.x_m, salt.Squares.X))
     any_pit = torch.zeros_like(terrain.slope, dtype=torch.bool)
     for tier, spacing_m in enumerate(SITES_M):
         tier_seed = hashed(seed, tier)
-        (y, _), (x, _) = (_axis(m, spacing_m, tier_seed, side) for side, m in enumerate(axes))
+        (y, _), (x, _) = (_axis(m, spacing_m, tier_seed, side) for m, side in axes)
         y, x = y - y[:, :1], x - x[:, :1]
         rows, columns = (torch.arange(int(v.max()) + 1, device=seed.device) for v in (y, x))
-        first_y, first_x = (_axis(m[:, :1], spacing_m, tier_seed, side)[0] for side, m in enumerate(axes))
+        first_y, first_x = (_axis(m[:, :1], spacing_m, tier_seed, side)[0] for m, side in axes)
         identity = hashed(hashed(tier_seed[:, None], first_y + rows)[:, :, None], (first_x + columns)[:, None, :])
         worked = _area(identity, chance[:, None, None]) > 0
         scene = torch.arange(len(seed), device=seed.device)[:, None, None]

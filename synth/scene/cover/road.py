@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform
 from terraficta.synth.scene.world.lattice import warp
@@ -50,10 +51,14 @@ def lay_roads(
     """
     device = points.y_m.device
     spacing = per_scene(spacing_m, device)
-    bent = warp(points, spacing * 0.7, hashed(seed, 1), spacing * 0.06, octaves=3)
-    cells = voronoi(bent, spacing, hashed(seed, 2))
+    bent = warp(points, spacing * 0.7, hashed(seed, salt.Settlement.ROAD_BEND), spacing * 0.06, octaves=3)
+    cells = voronoi(bent, spacing, hashed(seed, salt.Settlement.ROADS))
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
     surface = covered(cells.edge_m, planes(half_m, device), cell, u01) & (terrain.slope < STEEPEST)
-    identity = hashed(cells.identity, 11)
-    narrow = (terrain.river_m > 0) | (terrain.river_width_m < WIDEST_BRIDGE_M) | (uniform(identity, 1) < 0.25)
+    identity = hashed(cells.identity, salt.RoadCell.STRETCH)
+    narrow = (
+        (terrain.river_m > 0)
+        | (terrain.river_width_m < WIDEST_BRIDGE_M)
+        | (uniform(identity, salt.Stretch.LONG_BRIDGE) < 0.25)
+    )
     return Roads(cells, surface & narrow, identity)

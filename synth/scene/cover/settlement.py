@@ -13,6 +13,7 @@ from terraficta.synth.scene.cover.building import build
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.road import lay_roads
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
 from terraficta.synth.scene.world.lattice import fbm
@@ -87,17 +88,21 @@ def settle(
     roads = lay_roads(terrain, points, [t.highway_m for t in towns], half_m, seed, u01)
 
     meeting, way = roads.cells.junction, roads.cells.junction_m
-    ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(seed, 3), 6, 0.7)
-    size = wide * REACH * (uniform(meeting, 1) + 0.05).rsqrt() * ragged.clamp(min=0.2)
+    ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(seed, salt.Settlement.OUTLINE), 6, 0.7)
+    size = wide * REACH * (uniform(meeting, salt.Town.SIZE) + 0.05).rsqrt() * ragged.clamp(min=0.2)
     town = 1 - way / (size * planes([math.sqrt(c.settlement) for c in climates], device)).clamp(min=1.0)
     farms = planes(
         [FARMSTEADS * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable) for c in climates], device
     )
-    yard = torch.where(uniform(blocks.junction, 2) < farms, 25.0 + 70.0 * uniform(blocks.junction, 3) ** 2, 0.0)
+    yard = torch.where(
+        uniform(blocks.junction, salt.Corner.FARMSTEAD) < farms,
+        25.0 + 70.0 * uniform(blocks.junction, salt.Corner.YARD) ** 2,
+        0.0,
+    )
     farmstead = blocks.junction_m < yard
     inside = ((town > 0) | farmstead) & (terrain.slope < STEEPEST) & dry
 
-    bend = fbm(terrain.window, per_scene([250.0] * len(plans), device), hashed(seed, 4), 2)
+    bend = fbm(terrain.window, per_scene([250.0] * len(plans), device), hashed(seed, salt.Settlement.STREET_BEND), 2)
     identity = torch.where(farmstead, blocks.junction, meeting)
     away = torch.where(farmstead, 0.9, way / (size * math.sqrt(CUSTOMARY)))
     cells = Places.where(inside)

@@ -70,9 +70,9 @@ def _held(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tens
     device, drainage, styles = seed.device, terrain.drainage, [f["style"] for f in terrain.facts]
     top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
     own = torch.arange(top.shape[1], device=device)
-    u01 = uniform(hashed(seed[:, None], drainage.place, 7), 1)
+    u01 = uniform(hashed(seed[:, None], drainage.place, salt.Pond.DAM), salt.Dam.SHARE)
     tall = per_scene([min(25.0, 0.15 * f["relief_m"]) for f in terrain.facts], device).to(torch.float32)[:, None]
-    height = tall * (0.1 + uniform(hashed(seed[:, None], drainage.place, 8), 1) ** 2)
+    height = tall * (0.1 + uniform(hashed(seed[:, None], drainage.place, salt.Pond.HEIGHT), salt.Dam.SHARE) ** 2)
     rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
     rate = per_scene(rates, device).to(torch.float32)[:, None]
     dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (u01 < rate * keep) & ~drainage.valley
@@ -101,7 +101,7 @@ class _Channel:
 def _channels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> _Channel:
     """How wide the water runs: with the rain, wider and narrower along the way, much wider where the tide comes in."""
     device, climates = seed.device, [p.climate for p in plans]
-    breadth = fbm(terrain.window, per_scene([400.0] * len(plans), device), hashed(seed, 1), 4)
+    breadth = fbm(terrain.window, per_scene([400.0] * len(plans), device), hashed(seed, salt.Water.BREADTH), 4)
     runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
     width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
     high = planes([0.5 * t for t in _tides(terrain)], device)

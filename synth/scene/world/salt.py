@@ -183,6 +183,334 @@ class Cone(Salt):
 # --- cover ------------------------------------------------------------------------------------------------------------
 
 
+@unique
+class Cover(Salt):
+    """`CoverSeeds.cover`."""
+
+    REGION = 1
+    PATCH = 2
+    STAND = 3
+    GRAIN = 4
+    FIRE = 31
+
+
+@unique
+class Water(Salt):
+    """`CoverSeeds.water`."""
+
+    BREADTH = 1
+
+
+@unique
+class Pond(Salt):
+    """The hash of `CoverSeeds.water` and a node of the drainage: what may hold water there."""
+
+    DAM = 7
+    HEIGHT = 8
+
+
+@unique
+class Dam(Salt):
+    """That hash again, salted by `Pond`: a number of its own."""
+
+    SHARE = 1
+
+
+@unique
+class Field(Salt):
+    """`CoverSeeds.field`."""
+
+    BEND = 1
+    BLOCKS = 2
+    SURVEY = 3
+    PIVOTS = 9
+
+
+@unique
+class Survey(Salt):
+    """The seed of a survey, the identity of a block, or `CoverSeeds.power_line`: which way its lines run."""
+
+    DIRECTION = 2
+
+
+@unique
+class Block(Salt):
+    """The identity of a block of fields."""
+
+    WIDTH = 3
+    STRETCH = 4
+    TERRACED = 5
+    HABIT = 11
+    FARMED = 14
+    HEDGE = 15
+
+
+@unique
+class BlockSeed(Salt):
+    """The same identity, as the seed of what it is cut into."""
+
+    STRIPS = 5
+
+
+@unique
+class Corner(Salt):
+    """The identity of the place where three blocks meet."""
+
+    FARMSTEAD = 2
+    YARD = 3
+    TRACK = 16
+
+
+@unique
+class Strip(Salt):
+    """The identity of a row of fields in a block."""
+
+    FIELDS = 6
+    LENGTH = 7
+    HEDGED = 16
+
+
+@unique
+class Parcel(Salt):
+    """The identity of a field."""
+
+    USE = 12
+    FOLLOWS_BLOCK = 13
+    LEY_BEGUN = 51
+
+
+@unique
+class ParcelYear(Salt):
+    """The hash of a field's identity and a year, or of a ley that lasts for several."""
+
+    FALLOW = 14
+    LEY = 52
+    CROP = 53
+
+
+@unique
+class Pivot(Salt):
+    """The identity of the square of a centre pivot."""
+
+    PRESENT = 1
+    HALVED = 2
+
+
+@unique
+class Forestry(Salt):
+    """`CoverSeeds.forestry`."""
+
+    DIRECTION = 1
+    ROWS = 3
+    STANDS = 4
+    LOTS = 6
+    PLOT = 7
+    ESTATE_ROWS = 11
+    ESTATES = 12
+    ESTATE = 13
+
+
+@unique
+class StandRow(Salt):
+    """The identity of a row of stands."""
+
+    WIDTH = 4
+
+
+@unique
+class Stand(Salt):
+    """The identity of a stand of forest."""
+
+    ORDER = 5
+
+
+@unique
+class Plot(Salt):
+    """The identity of what one settler clears."""
+
+    DEPTH = 8
+
+
+@unique
+class Estate(Salt):
+    """The identity of an estate of plantations."""
+
+    WIDTH = 1
+    DEPTH = 2
+    ROWS = 14
+    COLUMNS = 15
+    PLANTED = 16
+
+
+@unique
+class Compartment(Salt):
+    """The identity of a compartment of an estate."""
+
+    PLANTED = 17
+    FELLED = 18
+
+
+@unique
+class Squares(Salt):
+    """The seed of the squares in which quarries of one size lie: where the squares begin."""
+
+    Y = 0
+    X = 1
+
+
+@unique
+class Pit(Salt):
+    """The identity of such a square: the pit in it."""
+
+    Y = 1
+    X = 2
+    AREA = 3
+    STEPS = 4
+    LAKE = 5
+    DIRECTION = 6
+    SLENDER = 7
+    FLOOR = 8
+
+
+@unique
+class PowerLine(Salt):
+    """The seed of the power lines in one of two directions, of `CoverSeeds.power_line`."""
+
+    BEND = 5
+    LINES = 6
+
+
+@unique
+class Corridor(Salt):
+    """The identity of a canal or a power line."""
+
+    PLACE = 1
+    WIDTH = 2
+    BUILT = 3
+
+
+@unique
+class Settlement(Salt):
+    """`CoverSeeds.settlement`."""
+
+    ROAD_BEND = 1
+    ROADS = 2
+    OUTLINE = 3
+    STREET_BEND = 4
+
+
+@unique
+class RoadCell(Salt):
+    """The identity of the ground between main roads."""
+
+    STRETCH = 11
+
+
+@unique
+class Stretch(Salt):
+    """The identity of a stretch of main road."""
+
+    LONG_BRIDGE = 1
+
+
+@unique
+class Town(Salt):
+    """The identity of the place where main roads meet, or of a farmstead: its town."""
+
+    SIZE = 1
+    DIRECTION = 5
+    WINDING = 6
+
+
+@unique
+class TownSeed(Salt):
+    """The same identity, as the seed of the grid of its streets."""
+
+    BLOCKS_U = 6
+    BLOCKS_V = 7
+
+
+@unique
+class StreetBlock(Salt):
+    """The identity of a block between streets."""
+
+    USE = 1
+    OUTLINE = 2
+    WORKS = 3
+    DENSITY = 4
+    GARDEN = 5
+    LOTS_U = 8
+    LOTS_V = 9
+    ROW = 10
+
+
+@unique
+class Lot(Salt):
+    """The identity of a lot in a street block."""
+
+    SIZE = 2
+    BUILT = 3
+    GARDEN = 4
+
+
+@unique
+class Spot(Salt):
+    """The number of a cell: a second one, for the place within it at which a house is looked for."""
+
+    X = 9
+
+
+@unique
+class GivenLots(Salt):
+    """`CoverSeeds.lot`."""
+
+    ROWS = 1
+    COLUMNS = 2
+
+
+@unique
+class GivenLot(Salt):
+    """The identity of a lot on ground that a given map says is built up."""
+
+    PAVED = 1
+
+
+@unique
+class EveryScene(Salt):
+    """The seed 0, which all scenes share."""
+
+    CROWNS = 41
+
+
+@unique
+class Tree(Salt):
+    """The identity of a tree."""
+
+    HEIGHT = 7
+    GAP = 8
+
+
+@unique
+class Burn(Salt):
+    """`Event.seed` of a fire, to which it is added."""
+
+    REGROWTH = 1
+
+
+@unique
+class Reaped(Salt):
+    """The hash of `Event.seed` of a harvest and the identity of a field."""
+
+    CUT = 1
+
+
+@unique
+class Slide(Salt):
+    """The identity of the site of a landslide."""
+
+    PRESENT = 3
+
+
 # --- material ---------------------------------------------------------------------------------------------------------
 
 
@@ -200,5 +528,15 @@ SALTED_TOGETHER: tuple[tuple[type[Salt], type[Salt]], ...] = (
     (Site, Drumlin),
     (Site, Doline),
     (Site, Cone),
+    (Site, Block),
+    (Site, BlockSeed),
+    (Site, Survey),
+    (Site, RoadCell),
+    (Site, Tree),
+    (Site, Slide),
+    (Block, Survey),
+    (BlockSeed, Survey),
+    (Corner, Town),
+    (Corner, TownSeed),
 )
 """groups that salt one and the same number: they share no value"""
