@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 
 from terraficta.synth.scene.cover.landcover import grow_landcover
+from terraficta.synth.scene.cover.plan import draw_cover_plan
 from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.chance import per_scene, words
@@ -69,7 +70,7 @@ def ground(task: tuple[int, int, int]) -> tuple[float, float]:
         with torch.inference_mode():
             plans = [draw_terrain_plan(TerrainRecipe(), key) for key in keys]
             terrain = grow_terrain(plans, side, side, torch.full((len(keys),), 10.0))
-            grow_landcover(CoverRecipe(), terrain, keys)
+            grow_landcover(CoverRecipe(), terrain, [draw_cover_plan(CoverRecipe(), key) for key in keys])
 
     grow([SceneKey(1, 0)])
     start = time.perf_counter()

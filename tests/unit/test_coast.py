@@ -1,10 +1,10 @@
 """Coasts: a level sea that hangs together, mud between the tides, heights measured from it."""
 
 import torch
+from cover_maker import draw_covers
 from scipy import ndimage
 from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import FLAT, Water, fill_water
 from terraficta.synth.scene.terrain.coast import worn
 from terraficta.synth.scene.terrain.terrain import Terrain
@@ -17,8 +17,8 @@ KEYS = [SceneKey(12, i) for i in range(12)]
 def _coast(water: float = 0.4, cell_m: float = 40.0) -> tuple[Terrain, Water]:
     recipe = TerrainRecipe(styles=("coast",), relief_m=(60.0, 600.0))
     terrain = make_terrain(recipe, KEYS, 96, 96, torch.full((len(KEYS),), cell_m))
-    climates = [draw_climate(CoverRecipe(water=(water, water)), key) for key in KEYS]
-    return terrain, fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+    plans = draw_covers(CoverRecipe(water=(water, water)), KEYS)
+    return terrain, fill_water(plans, terrain, torch.full_like(terrain.slope, 0.5))
 
 
 def test_flattening_keeps_who_stands_above_whom() -> None:
@@ -76,7 +76,7 @@ def test_without_water_no_sea_and_inland_no_sea() -> None:
     _, dry = _coast(0.0)
     assert not bool(dry.sea.any() | dry.tidal.any() | dry.open_water.any())
     terrain = make_terrain(TerrainRecipe(styles=("fluvial",)), KEYS, 48, 48, torch.full((12,), 20.0))
-    climates = [draw_climate(CoverRecipe(water=(0.3, 0.3)), key) for key in KEYS]
-    water = fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+    plans = draw_covers(CoverRecipe(water=(0.3, 0.3)), KEYS)
+    water = fill_water(plans, terrain, torch.full_like(terrain.slope, 0.5))
     assert bool(water.open_water.any())
     assert not bool(water.sea.any() | water.tidal.any())

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from cover_maker import draw_covers
 from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.drainage import Drainage
 from terraficta.synth.scene.terrain.ground import feeds_channel
@@ -56,9 +56,9 @@ def test_alone_in_a_batch_and_in_every_window_bit_equal(style: str) -> None:
         whole = getattr(batch, name)
         assert torch.equal(whole[3:4], getattr(alone, name)), name
         assert torch.equal(whole[:, 16:, :-8], getattr(moved, name)[:, :-16, 8:]), name
-    climates = [draw_climate(CoverRecipe(water=(0.1, 0.25)), key) for key in KEYS]
-    dice = torch.full_like(batch.slope, 0.5)
-    wet, shifted = (fill_water(climates, ground, KEYS, dice) for ground in (batch, moved))
+    plans = draw_covers(CoverRecipe(water=(0.1, 0.25)), KEYS)
+    u01 = torch.full_like(batch.slope, 0.5)
+    wet, shifted = (fill_water(plans, ground, u01) for ground in (batch, moved))
     for name in ("open_water", "sea", "tidal", "shore", "surface_m", "above_m"):
         assert torch.equal(getattr(wet, name)[:, 16:, :-8], getattr(shifted, name)[:, :-16, 8:]), name
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import torch
+from cover_maker import draw_covers, make_landcover
 from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
-from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.landcover import LandCover
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import hashed, uniform, words
@@ -25,7 +25,7 @@ STEEPEST = 0.3
 def _grown(cell_m: float, size: int) -> tuple[Terrain, LandCover]:
     keys = [SceneKey(7, i) for i in range(SCENES)]
     terrain = make_terrain(TerrainRecipe(), keys, size, size, torch.full((SCENES,), cell_m))
-    return terrain, grow_landcover(BUILT, terrain, keys)
+    return terrain, make_landcover(BUILT, terrain, keys)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def _is(cover: LandCover, name: str) -> torch.Tensor:
 def test_a_road_on_water_is_a_bridge_over_a_river() -> None:
     terrain, cover = _grown(5.0, 128)
     keys = [SceneKey(7, i) for i in range(SCENES)]
-    dice = uniform(hashed(words([k.at("cover").word() for k in keys])[:, None, None], terrain.window.cells()))
-    water = fill_water([draw_climate(BUILT, k) for k in keys], terrain, keys, dice)
+    plans = draw_covers(BUILT, keys)
+    u01 = uniform(hashed(words([p.seeds.cover for p in plans])[:, None, None], terrain.window.cells()))
+    water = fill_water(plans, terrain, u01)
     assert bool(cover.bridge.any())
     assert torch.equal(_is(cover, "road") & water.open_water, cover.bridge)
     assert not bool((cover.bridge & (water.sea | ~water.river)).any())
@@ -61,7 +62,7 @@ def test_every_roof_and_nothing_else_has_a_building() -> None:
 def test_nobody_builds_where_nobody_lives() -> None:
     keys = [SceneKey(7, i) for i in range(4)]
     terrain = make_terrain(TerrainRecipe(), keys, 64, 64, torch.full((4,), 10.0))
-    cover = grow_landcover(CoverRecipe(settlement=(0.0, 0.0)), terrain, keys)
+    cover = make_landcover(CoverRecipe(settlement=(0.0, 0.0)), terrain, keys)
     assert not bool(cover.building.any())
 
 
@@ -78,7 +79,7 @@ def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
     seen = []
     for origin in ([0, 0], [32, -32]):
         terrain = make_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
-        seen.append(grow_landcover(BUILT, terrain, key))
+        seen.append(make_landcover(BUILT, terrain, key))
     for name in ("building", "bridge"):
         one, two = (getattr(cover, name) for cover in seen)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
@@ -90,7 +91,7 @@ def test_towns_grow_and_change_nothing_that_stands() -> None:
     built, before = [TERRAFICTA.index(name) for name in ("building", "road")], None
     shares = []
     for share in (0.02, 0.08, 0.2, 0.4):
-        cover = grow_landcover(CoverRecipe(settlement=(share, share)), terrain, keys)
+        cover = make_landcover(CoverRecipe(settlement=(share, share)), terrain, keys)
         now = torch.isin(cover.cover.long(), torch.tensor(built))
         shares.append(float(now.float().mean()))
         if before is not None:
@@ -114,7 +115,7 @@ def test_towns_take_at_least_half_of_the_ground_asked_for() -> None:
             TerrainRecipe(relief_m=(50, 200), styles=("fluvial",)), own, 64, 64, torch.full((24,), 60.0)
         )
         recipe = CoverRecipe(settlement=(0.2, 0.2), water=(0, 0), farmland=(0, 0), climates=("temperate",))
-        cover = grow_landcover(recipe, terrain, own)
+        cover = make_landcover(recipe, terrain, own)
         parcel = cover.parcel >> 34 == 1
         settled.append(float(parcel.float().mean()))
         asked.append(0.2)

@@ -48,7 +48,7 @@ def test_turns_and_places_lie_in_their_spans() -> None:
     assert draw_terrain_plan(TerrainRecipe(), KEYS[0]).place_tries != plans[1].place_tries
 
 
-@pytest.mark.parametrize("room", ["world", "terrain"])
+@pytest.mark.parametrize("room", ["world", "terrain", "cover"])
 def test_keys_reach_only_what_draws(room: str) -> None:
     """Growers take records, never keys."""
     for path in (ROOMS / room).rglob("*.py"):

@@ -56,9 +56,8 @@ class FieldSystem:
     terrace_m: float = 0.0
     rice: bool = False
 
-    def varied(self, key: SceneKey, rice: bool) -> FieldSystem:
-        """The same way of farming as one region practises it."""
-        r = [float(v) for v in key.rng().random(7)]
+    def varied(self, r: Sequence[float], rice: bool) -> FieldSystem:
+        """The same way of farming as one region practises it; by seven numbers in [0, 1)."""
         return replace(
             self,
             block=self.block * (0.75 + 0.5 * r[0]),
@@ -131,7 +130,7 @@ def draw_field_system(climate: Climate, key: SceneKey) -> FieldSystem:
     rng = key.at("field", "system").rng()
     name = rng.choice(list(fit), p=[share / sum(fit.values()) for share in fit.values()])
     rice = key.at("field", "paddy").rng().random() < RICE.get(climate.kind, 0.0)
-    return SYSTEMS[str(name)].varied(key.at("field", "system", "numbers"), rice)
+    return SYSTEMS[str(name)].varied(key.at("field", "system", "numbers").rng().random(7).tolist(), bool(rice))
 
 
 def draw_field_uses(climate: Climate, key: SceneKey) -> FieldUses:

@@ -186,9 +186,7 @@ def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Wat
     level = torch.maximum(planes(levels, device), held)
     lake = ground < level
     sea = salty & lake & (held <= ground)
-    high = planes(
-        [low + tide for low, tide in zip(levels, _tides(terrain), strict=True)], device
-    )
+    high = planes([low + tide for low, tide in zip(levels, _tides(terrain), strict=True)], device)
     tidal = salty & ~lake & (ground < high) & (terrain.slope < FLAT)
 
     channel = _channels(plans, terrain, seed)
