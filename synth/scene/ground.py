@@ -158,7 +158,8 @@ def grow(
     place = (frame.side, frame.side, size / frame.factor, device)
     plans = [land.terrain for land in lands]
     terrain = survey_terrain(given, plans, *place) if given else grow_terrain(plans, *place)
-    covers, moments, events = [x.cover for x in lands], [x.moments for x in lands], [x.events for x in lands]
+    covers, moments = [land.cover for land in lands], [land.moments for land in lands]
+    events = [land.events for land in lands]
     days = tuple(land_on(recipe, terrain, covers, moments, events, number, given) for number in range(dates))
     grids = tuple(_grid(frame, terrain, n, gsd, given) for n, gsd in enumerate(size.tolist()))
     return Ground(
