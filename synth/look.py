@@ -19,7 +19,6 @@ from terraficta.synth.scene.ground import Ground
 from terraficta.synth.scene.land import Land
 from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_plan
 from terraficta.synth.scene.truth import PixelTruth, boxes_of
-from terraficta.synth.types.crop import draw_crops
 from terraficta.synth.types.frame import Frame
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -103,7 +102,7 @@ def draw_look(
         number=number,
         date=date,
         sensor=sensor,
-        materials=draw_material_plan(own, facts, draw_crops(moment.climate, key)),
+        materials=draw_material_plan(own, facts, land.cover.crops),
         sun=draw_sun(recipe.light, [view], [(moment.climate.latitude_deg, moment.day_of_year)] if dated else None),
         air=draw_atmosphere(recipe.air, [view]),
         optics=optics,

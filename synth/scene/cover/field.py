@@ -37,7 +37,7 @@ class Fields:
     inside : bool, farmed or between fields
     cover : uint8 class of what stands there: the use of a field, or hedge, bund, corner, track
     parcel : int64 identity of the field; 0 on hedges, bunds, corners
-    row : direction of the rows [rad], as in `synth/scene/crop.py`
+    row : direction of the rows [rad], as in `synth/types/crop.py`
     """
 
     inside: Tensor
