@@ -14,7 +14,7 @@ from terraficta.synth.scene.cover.fire import burn, draw_burnt_share
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import words
+from terraficta.synth.scene.world.chance import seeds_of
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -39,7 +39,7 @@ def _wild(climate: str, count: int = 8, tall: bool = True, cell_m: float = CELL_
     terrain = make_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
     recipe = CoverRecipe(climates=(climate,), **NOBODY)
     climates = [draw_climate(recipe, key) for key in keys]
-    habitat = find_habitat(climates, terrain, words([k.at("cover").word() for k in keys]))
+    habitat = find_habitat(climates, terrain, seeds_of([k.at("cover").word() for k in keys]))
     return terrain, climates, habitat, grow_landcover(recipe, terrain, keys)
 
 
@@ -98,7 +98,7 @@ def test_forests_have_the_leaves_of_their_climate() -> None:
 
 def test_slopes_that_face_the_pole_are_wetter_and_cooler() -> None:
     terrain, climates, _, _ = _wild("mediterranean")
-    word = words([k.at("cover").word() for k in _keys(8)])
+    word = seeds_of([k.at("cover").word() for k in _keys(8)])
     north, south = (
         find_habitat([replace(c, latitude_deg=lat, moisture=0.4) for c in climates], terrain, word)
         for lat in (40.0, -40.0)
@@ -137,7 +137,7 @@ def test_fire_is_the_same_alone_and_in_a_batch() -> None:
     keys = _keys(12)
     terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
     climates = [draw_climate(CoverRecipe(climates=("savanna",)), key) for key in keys]
-    word = words([k.at("cover").word() for k in keys])
+    word = seeds_of([k.at("cover").word() for k in keys])
     batch = burn(climates, terrain, keys, word).front
     last = make_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
     assert torch.equal(burn(climates[-1:], last, keys[-1:], word[-1:]).front, batch[-1:])

@@ -10,7 +10,7 @@ from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world.chance import hashed, seeds_of, uniform
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
@@ -43,7 +43,7 @@ def _is(cover: LandCover, name: str) -> torch.Tensor:
 def test_a_road_on_water_is_a_bridge_over_a_river() -> None:
     terrain, cover = _grown(5.0, 128)
     keys = [SceneKey(7, i) for i in range(SCENES)]
-    dice = uniform(hashed(words([k.at("cover").word() for k in keys])[:, None, None], terrain.window.cells()))
+    dice = uniform(hashed(seeds_of([k.at("cover").word() for k in keys])[:, None, None], terrain.window.cells()))
     water = fill_water([draw_climate(BUILT, k) for k in keys], terrain, keys, dice)
     assert bool(cover.bridge.any())
     assert torch.equal(_is(cover, "road") & water.open_water, cover.bridge)

@@ -10,7 +10,7 @@ from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import words
+from terraficta.synth.scene.world.chance import seeds_of
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import NATURAL, CoverRecipe, TerrainRecipe
@@ -59,7 +59,7 @@ def test_a_class_can_be_left_out() -> None:
 def test_no_shares_favour_nothing() -> None:
     terrain, keys = _terrain()
     climates = [draw_climate(CoverRecipe(), key) for key in keys]
-    favour = favour_classes(CoverRecipe(), climates, terrain, keys, words([k.at("cover").word() for k in keys]))
+    favour = favour_classes(CoverRecipe(), climates, terrain, keys, seeds_of([k.at("cover").word() for k in keys]))
     assert all(bool(((value == 0) | (value < -50)).all()) for value in favour.values())
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.types.key import SceneKey
 
@@ -64,8 +64,10 @@ def dig_canals(
     low = (terrain.slope < 0.025) & (terrain.above_river_m < LOW_M)
     cells = Places.where(free & low & (asked > 0)[:, None, None])
     share = asked[cells.scene]
-    along, across = _turned(terrain, cells, hashed(words([k.at("field").word() for k in keys], device), 3)[cells.scene])
-    word = words([k.at("canal").word() for k in keys], device)[cells.scene]
+    along, across = _turned(
+        terrain, cells, hashed(seeds_of([k.at("field").word() for k in keys], device), 3)[cells.scene]
+    )
+    word = seeds_of([k.at("canal").word() for k in keys], device)[cells.scene]
     cell, throw = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(dice)
     wet = torch.zeros_like(cells.at, dtype=torch.bool)
     for number, (place, (spacing_m, half_m)) in enumerate(zip((across, along), CANALS, strict=True)):
@@ -93,7 +95,7 @@ def clear_swaths(
     asked = per_scene([c.power_line for c in climates], device).to(torch.float32)
     cells = Places.where(forest & (asked > 0)[:, None, None])
     share = asked[cells.scene]
-    word = words([k.at("power_line").word() for k in keys], device)[cells.scene]
+    word = seeds_of([k.at("power_line").word() for k in keys], device)[cells.scene]
     cell, throw = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(dice)
     along, across = _turned(terrain, cells, word)
     swath = torch.zeros_like(cells.at, dtype=torch.bool)

@@ -16,7 +16,7 @@ from terraficta.synth.scene.cover.parcel import Blocks, FieldSystem, cut_parcels
 from terraficta.synth.scene.cover.rotation import rotate
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.cells import Cells, voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, turn, uniform
 from terraficta.synth.scene.world.lattice import warp
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.scene.world.window import Points
@@ -95,7 +95,7 @@ def draw_field_system(climate: Climate, key: SceneKey) -> FieldSystem:
 def lay_blocks(climates: Sequence[Climate], points: Points, keys: Sequence[SceneKey]) -> Blocks:
     """Cut N scenes into blocks: bent cells, or the squares of a survey."""
     device = points.y_m.device
-    word = words([k.at("field").word() for k in keys], device)
+    word = seeds_of([k.at("field").word() for k in keys], device)
     systems = [draw_field_system(c, k) for c, k in zip(climates, keys, strict=True)]
     block_m = per_scene([max(c.field_m * s.block, BLOCK_M) for c, s in zip(climates, systems, strict=True)], device)
     bent = warp(points, block_m * 1.2, hashed(word, 1), block_m * per_scene([0.1 * s.bend for s in systems], device))

@@ -12,7 +12,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, heading, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -52,7 +52,7 @@ def _axes(
     climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], cells: Places
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Seed word (M,), and coordinates (M,) along and across the direction of the scene's stands [m]."""
-    word = words([k.at("forestry").word() for k in keys], terrain.slope.device)[cells.scene]
+    word = seeds_of([k.at("forestry").word() for k in keys], terrain.slope.device)[cells.scene]
     sin, cos = turn(word, 1)
     y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])

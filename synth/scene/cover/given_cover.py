@@ -11,7 +11,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.key import SceneKey
@@ -74,7 +74,7 @@ class Wish:
 
 def _lots(window: Window, keys: Sequence[SceneKey]) -> Tensor:
     """(N, H, W) int64 hash of the lot that a cell lies in."""
-    word = words([key.at("wish").word() for key in keys], window.cell_m.device)[:, None]
+    word = seeds_of([key.at("wish").word() for key in keys], window.cell_m.device)[:, None]
     y, x = (m / per_scene([side] * len(keys), word.device)[:, None] for m, side in
             zip((window.y_m, window.x_m), LOT_M, strict=True))  # fmt: skip
     row, _, _ = partition(y.to(torch.float32), hashed(word, 1), 0.5)

@@ -25,7 +25,7 @@ from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, Legend
@@ -143,7 +143,7 @@ def grow_landcover(
     device = terrain.slope.device
     moments = moments or first_moments([draw_climate(recipe, key) for key in keys])
     climates, years = [m.climate for m in moments], [m.year for m in moments]
-    word = words([k.at("cover").word() for k in keys], device)
+    word = seeds_of([k.at("cover").word() for k in keys], device)
     dice = uniform(hashed(word[:, None, None], terrain.window.cells()))
     points = terrain.window.points()
     habitat = find_habitat(climates, terrain, word)

@@ -12,7 +12,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.cells import Cells, partition
-from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, heading, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.types.key import SceneKey
 
@@ -128,7 +128,7 @@ def cut_parcels(
     def number(values: Sequence[float]) -> Tensor:
         return per_scene(values, device).to(torch.float32)[scene]
 
-    word = words([k.at("field").word() for k in keys], device)[scene]
+    word = seeds_of([k.at("field").word() for k in keys], device)[scene]
     block, block_edge = cells.of(blocks.identity), cells.of(blocks.edge_m)
     surveyed = number([float(s.surveyed) for s in systems]) > 0
     way = torch.where(surveyed, hashed(word, 3), block)

@@ -11,7 +11,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.types.key import SceneKey
 
@@ -57,7 +57,7 @@ def dig(
     Error: a pit lake is as sloping as the ground; the share asked for is met up to about 0.1.
     """
     device = free.device
-    word = words([k.at("quarry").word() for k in keys], device)
+    word = seeds_of([k.at("quarry").word() for k in keys], device)
     # a share of the squares is worked, with areas spread evenly up to the largest: their mean is half of that
     rate = [min(1.0, c.quarry / (BLUNT * WIDEST * WIDEST)) for c in climates]
     chance = per_scene(rate, device).to(torch.float32)

@@ -14,7 +14,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.road import lay_roads
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.cells import Cells
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Points
@@ -80,7 +80,7 @@ def settle(
     inverse square root of a uniform number, cut off at 20 times the least area.
     """
     device = points.y_m.device
-    word = words([k.at("settlement").word() for k in keys], device)
+    word = seeds_of([k.at("settlement").word() for k in keys], device)
     plans = [draw_town_plan(c, k) for c, k in zip(climates, keys, strict=True)]
     spacing = per_scene([p.highway_m for p in plans], device)
     wide = spacing.to(torch.float32)[:, None, None]
