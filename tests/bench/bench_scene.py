@@ -19,7 +19,7 @@ from terraficta.synth.scene.cover.landcover import grow_landcover
 from terraficta.synth.scene.cover.plan import draw_cover_plan
 from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import grow_terrain
-from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -48,7 +48,7 @@ def fields() -> None:
         print("noise is not installed (pip install noise): no peer to compare with")
         return
     window = Window.over(SIDE, SIDE, torch.full((4,), 10.0))
-    word, spacing, side = words(range(4)), per_scene([2560.0] * 4), 128
+    word, spacing, side = seeds_of(range(4)), per_scene([2560.0] * 4), 128
     for octaves in (1, 4, 8):
 
         def theirs(count: int = octaves) -> None:

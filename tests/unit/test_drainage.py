@@ -17,7 +17,7 @@ from terraficta.synth.scene.terrain.drainage import (
 from terraficta.synth.scene.terrain.ground import near_nodes
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2, grow_drainage, node_spacing, wander
 from terraficta.synth.scene.terrain.valleys import HALF, SIDE, gather_rivers, lay_valleys
-from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -25,7 +25,7 @@ from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 
 def _rough(n: int = 2, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
-    height = fbm(Window.over(size, size, per_scene([1.0] * n)), per_scene([9.0] * n), words(range(n)), 3, 0.5)
+    height = fbm(Window.over(size, size, per_scene([1.0] * n)), per_scene([9.0] * n), seeds_of(range(n)), 3, 0.5)
     outlet = torch.zeros_like(height, dtype=torch.bool)
     outlet[:, 0, size // 2] = True
     return height, outlet

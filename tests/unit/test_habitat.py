@@ -15,7 +15,7 @@ from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat
 from terraficta.synth.scene.cover.landcover import LandCover
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import words
+from terraficta.synth.scene.world.chance import seeds_of
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -41,7 +41,7 @@ def _wild(climate: str, count: int = 8, tall: bool = True, cell_m: float = CELL_
     recipe = CoverRecipe(climates=(climate,), **NOBODY)
     plans = draw_covers(recipe, keys)
     climates = [plan.climate for plan in plans]
-    habitat = find_habitat(climates, terrain, words([p.seeds.cover for p in plans]))
+    habitat = find_habitat(climates, terrain, seeds_of([p.seeds.cover for p in plans]))
     return terrain, climates, habitat, make_landcover(recipe, terrain, keys)
 
 
@@ -100,7 +100,7 @@ def test_forests_have_the_leaves_of_their_climate() -> None:
 
 def test_slopes_that_face_the_pole_are_wetter_and_cooler() -> None:
     terrain, climates, _, _ = _wild("mediterranean")
-    seed = words([p.seeds.cover for p in draw_covers(CoverRecipe(), _keys(8))])
+    seed = seeds_of([p.seeds.cover for p in draw_covers(CoverRecipe(), _keys(8))])
     north, south = (
         find_habitat([replace(c, latitude_deg=lat, moisture=0.4) for c in climates], terrain, seed)
         for lat in (40.0, -40.0)
@@ -139,7 +139,7 @@ def test_fire_is_the_same_alone_and_in_a_batch() -> None:
     keys = _keys(12)
     terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
     plans = draw_covers(CoverRecipe(climates=("savanna",)), keys)
-    shares, seed = [p.burnt for p in plans], words([p.seeds.cover for p in plans])
+    shares, seed = [p.burnt for p in plans], seeds_of([p.seeds.cover for p in plans])
     batch = burn(terrain, shares, seed).front
     last = make_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
     assert torch.equal(burn(last, shares[-1:], seed[-1:]).front, batch[-1:])

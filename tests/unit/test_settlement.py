@@ -14,7 +14,7 @@ from terraficta.synth.scene.cover.settlement import settle
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.ground import FAR_M
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world.chance import hashed, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -49,7 +49,7 @@ def test_a_road_on_water_is_a_bridge_over_a_river() -> None:
     terrain, cover = _grown(5.0, 128)
     keys = [SceneKey(7, i) for i in range(SCENES)]
     plans = draw_covers(BUILT, keys)
-    u01 = uniform(hashed(words([p.seeds.cover for p in plans])[:, None, None], terrain.window.cells()))
+    u01 = uniform(hashed(seeds_of([p.seeds.cover for p in plans])[:, None, None], terrain.window.cells()))
     water = fill_water(plans, terrain, u01)
     assert bool(cover.bridge.any())
     assert torch.equal(_is(cover, "road") & water.open_water, cover.bridge)
@@ -138,7 +138,7 @@ def _areas(scenes: int, highway_m: float, cell_m: float, size: int) -> torch.Ten
     plans = [replace(plan, town=replace(plan.town, highway_m=highway_m)) for plan in plans]
     points, u01 = window.points(), torch.full_like(flat, 0.5)
     town = settle(plans, terrain, points, lay_blocks(plans, points), flat == 0, u01)
-    seed = words([plan.seeds.settlement for plan in plans])
+    seed = seeds_of([plan.seeds.settlement for plan in plans])
     meeting = lay_roads(terrain, points, [highway_m] * scenes, [0.0] * scenes, seed, u01).cells.junction
     rim = torch.ones(size, size, dtype=torch.bool)
     rim[1:-1, 1:-1] = False

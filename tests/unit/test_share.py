@@ -10,7 +10,7 @@ from terrain_maker import make_terrain
 from terraficta.synth.scene.cover.landcover import LandCover
 from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import words
+from terraficta.synth.scene.world.chance import seeds_of
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import NATURAL, CoverRecipe, TerrainRecipe
@@ -59,7 +59,7 @@ def test_a_class_can_be_left_out() -> None:
 def test_no_shares_favour_nothing() -> None:
     terrain, keys = _terrain()
     plans = draw_covers(CoverRecipe(), keys)
-    favour = favour_classes(CoverRecipe(), plans, terrain, words([p.seeds.cover for p in plans]))
+    favour = favour_classes(CoverRecipe(), plans, terrain, seeds_of([p.seeds.cover for p in plans]))
     assert all(bool(((value == 0) | (value < -50)).all()) for value in favour.values())
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places, covered
 
 CANALS = ((2600.0, 7.0), (650.0, 1.8))
@@ -66,9 +66,9 @@ def dig_canals(
     cells = Places.where(free & low & (asked > 0)[:, None, None])
     share = asked[cells.scene]
     along, across = _turned(
-        terrain, cells, hashed(words([p.seeds.field for p in plans], device), salt.Field.SURVEY)[cells.scene]
+        terrain, cells, hashed(seeds_of([p.seeds.field for p in plans], device), salt.Field.SURVEY)[cells.scene]
     )
-    seed = words([p.seeds.canal for p in plans], device)[cells.scene]
+    seed = seeds_of([p.seeds.canal for p in plans], device)[cells.scene]
     cell, own_u01 = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(u01)
     wet = torch.zeros_like(cells.at, dtype=torch.bool)
     for number, (place, (spacing_m, half_m)) in enumerate(zip((across, along), CANALS, strict=True)):
@@ -94,7 +94,7 @@ def clear_swaths(plans: Sequence[CoverPlan], terrain: Terrain, forest: Tensor, u
     asked = per_scene([p.climate.power_line for p in plans], device).to(torch.float32)
     cells = Places.where(forest & (asked > 0)[:, None, None])
     share = asked[cells.scene]
-    seed = words([p.seeds.power_line for p in plans], device)[cells.scene]
+    seed = seeds_of([p.seeds.power_line for p in plans], device)[cells.scene]
     cell, own_u01 = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(u01)
     along, across = _turned(terrain, cells, seed)
     swath = torch.zeros_like(cells.at, dtype=torch.bool)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.legend import TERRAFICTA
 
@@ -57,7 +57,7 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
     part = shown[:, None, None]
     points, whole = window.points(), height_m
     for number, (spread, names) in enumerate(SPREAD_M.items()):
-        seed = hashed(words([0] * len(cover), cover.device), salt.EveryScene.CROWNS, number)
+        seed = hashed(seeds_of([0] * len(cover), cover.device), salt.EveryScene.CROWNS, number)
         spacing = per_scene([spread] * len(cover), cover.device)
         for orderly in (False, True):
             mine = [n for n in names if (n in ORDERLY) == orderly]

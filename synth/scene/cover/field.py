@@ -17,7 +17,7 @@ from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, turn, uniform
 from terraficta.synth.scene.world.lattice import warp
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.scene.world.window import Points
@@ -49,7 +49,7 @@ class Fields:
 def lay_blocks(plans: Sequence[CoverPlan], points: Points) -> Blocks:
     """Cut N scenes into blocks: bent cells, or the squares of a survey."""
     device = points.y_m.device
-    seed = words([p.seeds.field for p in plans], device)
+    seed = seeds_of([p.seeds.field for p in plans], device)
     systems = [p.system for p in plans]
     block_m = per_scene([max(p.climate.field_m * p.system.block, BLOCK_M) for p in plans], device)
     reach_m = block_m * per_scene([0.1 * s.bend for s in systems], device)
@@ -112,7 +112,7 @@ def farm(
     low = (slope < 0.03) & (cells.of(terrain.above_river_m) < 8.0)
     paddy = (low | (number([s.terrace_m for s in systems]) > 0)) & (number([float(s.rice) for s in systems]) > 0)
     paddy &= cells.of(habitat.summer_c) > 16.0
-    seed = words([p.seeds.field for p in plans], device)
+    seed = seeds_of([p.seeds.field for p in plans], device)
     parcels = cut_parcels(systems, [p.climate.field_m for p in plans], terrain, blocks, cells, seed, paddy)
     block, cell = cells.of(blocks.identity), number(terrain.cell_m.tolist())
     cover = _uses([p.uses for p in plans], cells.scene, block, parcels.identity, paddy, years)

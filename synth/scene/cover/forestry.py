@@ -13,7 +13,7 @@ from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, heading, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.types.legend import TERRAFICTA, UPLAND_FORESTS
 
@@ -45,7 +45,7 @@ class Stands:
 
 def _axes(plans: Sequence[CoverPlan], terrain: Terrain, cells: Places) -> tuple[Tensor, Tensor, Tensor]:
     """Seed (M,), and coordinates (M,) along and across the direction of the scene's stands [m]."""
-    seed = words([p.seeds.forestry for p in plans], terrain.slope.device)[cells.scene]
+    seed = seeds_of([p.seeds.forestry for p in plans], terrain.slope.device)[cells.scene]
     sin, cos = turn(seed, salt.Forestry.DIRECTION)
     y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])

@@ -13,7 +13,7 @@ from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.legend import TERRAFICTA
@@ -75,7 +75,7 @@ class Wish:
 
 def _lots(window: Window, seeds: Sequence[int]) -> Tensor:
     """(N, H, W) int64 hash of the lot that a cell lies in."""
-    seed = words(seeds, window.cell_m.device)[:, None]
+    seed = seeds_of(seeds, window.cell_m.device)[:, None]
     y, x = (m / per_scene([side] * len(seeds), seed.device)[:, None] for m, side in
             zip((window.y_m, window.x_m), LOT_M, strict=True))  # fmt: skip
     row, _, _ = partition(y.to(torch.float32), hashed(seed, salt.GivenLots.ROWS), 0.5)

@@ -25,7 +25,7 @@ from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.legend import TERRAFICTA, TIMBER, Legend
 from terraficta.synth.types.refusal import Refusal
@@ -142,7 +142,7 @@ def grow_landcover(
     moments = moments or first_moments([p.climate for p in plans])
     climates, years = [m.climate for m in moments], [m.year for m in moments]
     plans = [p.on(climate) for p, climate in zip(plans, climates, strict=True)]
-    seed = words([p.seeds.cover for p in plans], device)
+    seed = seeds_of([p.seeds.cover for p in plans], device)
     u01 = uniform(hashed(seed[:, None, None], terrain.window.cells()))
     points = terrain.window.points()
     habitat = find_habitat(climates, terrain, seed)

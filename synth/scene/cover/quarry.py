@@ -12,7 +12,7 @@ from terraficta.synth.scene.cover.habitat import Habitat
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places
 
 SITES_M = (1200.0, 7000.0)
@@ -55,7 +55,7 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
     Error: a pit lake is as sloping as the ground; the share asked for is met up to about 0.1.
     """
     device = free.device
-    seed = words([p.seeds.quarry for p in plans], device)
+    seed = seeds_of([p.seeds.quarry for p in plans], device)
     # a share of the squares is worked, with areas spread evenly up to the largest: their mean is half of that
     rate = [min(1.0, p.climate.quarry / (BLUNT * WIDEST * WIDEST)) for p in plans]
     chance = per_scene(rate, device).to(torch.float32)

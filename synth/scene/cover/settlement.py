@@ -15,7 +15,7 @@ from terraficta.synth.scene.cover.road import lay_roads
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Points
@@ -79,7 +79,7 @@ def settle(
     inverse square root of a uniform number, cut off at 20 times the least area.
     """
     device = points.y_m.device
-    seed = words([p.seeds.settlement for p in plans], device)
+    seed = seeds_of([p.seeds.settlement for p in plans], device)
     climates, towns = [p.climate for p in plans], [p.town for p in plans]
     spacing = per_scene([t.highway_m for t in towns], device)
     wide = spacing.to(torch.float32)[:, None, None]

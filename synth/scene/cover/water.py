@@ -16,7 +16,7 @@ from terraficta.synth.scene.terrain.landform import SURVEYED
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import covered
 
@@ -177,7 +177,7 @@ def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Wat
     u01 : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
     """
     device, ground = terrain.slope.device, terrain.elevation_m
-    seed, climates = words([p.seeds.water for p in plans], device), [p.climate for p in plans]
+    seed, climates = seeds_of([p.seeds.water for p in plans], device), [p.climate for p in plans]
     levels, salt, keep = _levels(plans, terrain, seed)
     any_water, salty = (
         planes(v, device) > 0 for v in ([float(c.water > 0) for c in climates], [float(s) for s in salt])

@@ -16,7 +16,7 @@ from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_pla
 from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, SOWN, VARIANTS, WOODED
 from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import MASK, hashed, uniform, words
+from terraficta.synth.scene.world.chance import MASK, hashed, seeds_of, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -140,7 +140,7 @@ def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: to
     spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
     spectra = spectra + recipe.variability * (mixture.spectra - spectra)
     lai = lai + recipe.variability * (mixture.lai - lai)
-    seed = words([plan.texture_seed for plan in plans], device)
+    seed = seeds_of([plan.texture_seed for plan in plans], device)
     return Palette(spectra.float(), lai.float(), mixture, wavelength.float(), seed, recipe.variability)
 
 

@@ -16,7 +16,7 @@ from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.terrain.relief import RaisedGround, Relief
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm, gradient_noise
 from terraficta.synth.scene.world.window import Points, Window
 
@@ -129,7 +129,7 @@ def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainag
     they are; beside a channel the ground sinks to the river's level.
     """
     device = at.cell_m.device
-    seed = words([plan.seeds.ground for plan in plans], device)
+    seed = seeds_of([plan.seeds.ground for plan in plans], device)
     step, nodes = drainage.spacing_m, drainage.elevation_m.shape[1]
     near = near_nodes(bent, drainage)
     height, receiver = drainage.elevation_m.flatten(1), drainage.receiver
@@ -168,7 +168,7 @@ def _shape(
     """Ground (N, P) after wind, ice and solution have worked on the scenes that have their style."""
     metres = drainage.spacing_m.to(torch.float32)[:, None]
     fields = (v.reshape(at.shape) for v in (height, rough, drop / metres, uplift, above))
-    seed = words([plan.seeds.style for plan in plans], metres.device)
+    seed = seeds_of([plan.seeds.style for plan in plans], metres.device)
     whole = Relief(at, [plan.form for plan in plans], seed, *fields)
     shaped = height.clone()
     for style, work in SHAPERS.items():

@@ -17,7 +17,7 @@ from terraficta.synth.scene.terrain.landform import Landform
 from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.terrain.valleys import HALF, SIDE, Valleys, gather_rivers, lay_valleys
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
 
@@ -59,7 +59,7 @@ def wander(at: Window, spacing: Tensor, plans: Sequence[TerrainPlan]) -> Points:
     The turn, 45 degrees at most to either side, and the bend, of many nodes, hide the lattice of the great valleys.
     The bend is smooth, so that it shears no landform, with a wiggle as wide as a reach.
     """
-    seed = words([plan.seeds.wander for plan in plans], at.y_m.device)
+    seed = seeds_of([plan.seeds.wander for plan in plans], at.y_m.device)
     angle = per_scene([plan.turn_rad for plan in plans], at.y_m.device)[:, None, None]
     reach = (WANDER_NODES * spacing).to(torch.float32)[:, None, None]
     dy, dx = (
@@ -279,7 +279,7 @@ def grow_drainage(plans: Sequence[TerrainPlan], looks: Sequence[Points], spacing
     one block of lands a look
     """
     device, forms = spacing.device, [plan.form for plan in plans]
-    seed = words([plan.seeds.drainage for plan in plans], device)
+    seed = seeds_of([plan.seeds.drainage for plan in plans], device)
     phase = hashed(seed[:, None], salt.Drainage.LATTICE_PHASE, torch.arange(2, device=device)) % SIDE
     inflow = (per_scene([f.inflow_km2 * 1e6 for f in forms], device) / spacing**2).to(torch.int64)
     blocks = [_Block.around(places, spacing, phase) for places in looks]

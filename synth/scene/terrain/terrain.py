@@ -18,7 +18,7 @@ from terraficta.synth.scene.terrain.landform import Landform
 from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.terrain.relief import RaisedGround
 from terraficta.synth.scene.terrain.rivers import grow_drainage, node_spacing, wander
-from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.refusal import Refusal
 
@@ -124,8 +124,8 @@ def grow_terrain(
     places, far_places = (wander(at, spacing, plans) for at in (padded, look))
     grown = grow_drainage(plans, (places, far_places), spacing)
     drainage, far_drainage = (carve_troughs(forms, [plan.glacier for plan in plans], part) for part in grown)
-    shore = words([plan.seeds.shore for plan in plans], device)
-    coast = words([plan.seeds.coast for plan in plans], device)
+    shore = seeds_of([plan.seeds.shore for plan in plans], device)
+    coast = seeds_of([plan.seeds.coast for plan in plans], device)
     seen = tilt_to_sea(look, forms, coasts, shore, raise_ground(look, far_places, plans, far_drainage))
     sea = sea_level(forms, coasts, seen)
     seen = shape_coast(look, forms, coasts, coast, seen, sea)

@@ -20,7 +20,7 @@ from terraficta.synth.scene.terrain.drainage import accumulate, shifted
 from terraficta.synth.scene.terrain.landform import Landform
 from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 
 SIDE = 64
 """nodes along a land's side"""
@@ -137,7 +137,7 @@ def lay_valleys(first: Tensor, lands: int, plans: Sequence[TerrainPlan], inflow:
     inflow : (N,) int64 catchment that rivers from afar bring [nodes]
     """
     device, forms = first.device, [plan.form for plan in plans]
-    seed = words([plan.seeds.valleys for plan in plans], device)
+    seed = seeds_of([plan.seeds.valleys for plan in plans], device)
     relief = per_scene([f.relief_m for f in forms], device)[:, None, None]
     potential, way, upstream, eastward, lowest = _corners(first, lands, forms, seed)
     corner_m = (potential - MIDDLE).to(torch.float64) * FLOOR * relief

@@ -71,6 +71,6 @@ def planes(values: Sequence[float], device: torch.device | str = "cpu") -> Tenso
     return torch.tensor(list(values), dtype=torch.float64, device=device).to(torch.float32)[:, None, None]
 
 
-def words(keys: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
+def seeds_of(values: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
     """(N,) int64 from one seed a scene."""
-    return torch.tensor(list(keys), dtype=torch.int64, device=device)
+    return torch.tensor(list(values), dtype=torch.int64, device=device)
