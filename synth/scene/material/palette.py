@@ -29,6 +29,9 @@ WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
 MEAN_OF_SCENES = 48
 """a class mean is taken over so many scenes of a seed of its own"""
 MEAN_SEED = 20_170_304
+BANK_STEP = 4
+"""every fourth variant of every class of those scenes is kept as a spectrum of its own"""
+BANK_SIZE = MEAN_OF_SCENES * len(TERRAFICTA) * (VARIANTS // BANK_STEP)
 RED_NM, NEAR_INFRARED_NM = 665.0, 842.0
 """nominal bands of the NDVI: Sentinel-2's B04 and B08"""
 GRAIN = {
@@ -137,19 +140,35 @@ def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: to
     """
     wavelength = WAVELENGTH_NM.to(device)
     mixture = mix(plans, wavelength)
-    spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
+    spectra, lai = (mean.to(device)[None, :, None] for mean in (reference().spectra, reference().lai))
     spectra = spectra + recipe.variability * (mixture.spectra - spectra)
     lai = lai + recipe.variability * (mixture.lai - lai)
     seed = seeds_of([plan.texture_seed for plan in plans], device)
     return Palette(spectra.float(), lai.float(), mixture, wavelength.float(), seed, recipe.variability)
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Scenes of every season, warmth and moisture, whose materials stand for all.
+
+    Parameters
+    ----------
+    spectra, lai : (K, L) reflectance and (K,) leaf area, float64: means of each class
+    bank : (S, L) float32, single spectra of all classes
+    """
+
+    spectra: Tensor
+    lai: Tensor
+    bank: Tensor
+
+
 @lru_cache
-def _class_means() -> tuple[Tensor, Tensor]:
-    """(K, L) reflectance and (K,) leaf area, float64: means over scenes of every season, warmth and moisture."""
+def reference() -> Reference:
+    """Computed once in a process."""
     keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
     mixture = mix([draw_material_plan(key) for key in keys], WAVELENGTH_NM)
-    return mixture.spectra.mean((0, 2)), mixture.lai.mean((0, 2))
+    bank = mixture.spectra[:, :, BANK_STEP // 2 :: BANK_STEP].flatten(0, 2).float()
+    return Reference(mixture.spectra.mean((0, 2)), mixture.lai.mean((0, 2)), bank)
 
 
 # --- what lies where ------------------------------------------------------------------------------------------------
@@ -166,14 +185,16 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
     out = _read(bands.reflectance, cover, place)
     if bands.variability > 0:
         out = _with_rows(out, cover, bands, place)
-        roughness = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
-        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.seed))
-    return out.transpose(0, 1).contiguous()
+        roughness = bands.variability * torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
+        spread = roughness.index_select(0, cover.cover.flatten().int()).view_as(place)
+        deviation = spread.mul_(grain(cover.window, bands.seed))
+        out = out.mul_(1 + deviation[:, None])
+    return out
 
 
 def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
     """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
-    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))[0]
+    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))[:, 0]
 
 
 def ndvi(cover: Cover, palette: Palette) -> Tensor:
@@ -194,20 +215,17 @@ def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
 
 
 def _read(table: Tensor, cover: Cover, place: Tensor) -> Tensor:
-    """(C, N, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
+    """(N, C, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
     first = place.floor().clamp(0, VARIANTS - 2)
-    row = _table_row(cover.cover, len(TERRAFICTA)) * VARIANTS + first.long()
+    row = cover.cover.to(torch.int32) * VARIANTS + first.to(torch.int32)
     weight = (place - first).to(table.dtype)
-    columns = table.flatten(0, 2).T.contiguous()
-    shape = (len(columns), *place.shape)
-    low = columns.index_select(1, row.flatten()).view(shape)
-    high = columns.index_select(1, row.flatten() + 1).view(shape)
-    return low.add_((high.sub_(low)).mul_(weight))
-
-
-def _table_row(kind: Tensor, classes: int) -> Tensor:
-    """(N, H', W') row of scene and class in a table of N x `classes` rows."""
-    return torch.arange(len(kind), device=kind.device)[:, None, None] * classes + kind.long()
+    out = table.new_empty(len(table), table.shape[-1], *place.shape[1:])
+    for scene, columns in enumerate(table.flatten(1, 2).transpose(1, 2).contiguous()):
+        steps = torch.cat([columns.diff(dim=1), columns[:, :1]], 1)  # nobody reads beyond the last variant
+        flat, at = out[scene].flatten(1), row[scene].flatten()
+        torch.index_select(columns, 1, at, out=flat)
+        flat.add_(steps.index_select(1, at).mul_(weight[scene].flatten()))
+    return out
 
 
 def _variant_place(cover: Cover, mixture: Mixture, seed: Tensor) -> Tensor:
@@ -265,7 +283,8 @@ def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) ->
     x_m = cells.of(cover.window.x_m[:, None, :])
     hidden, mean = planted(y_m, x_m, cells.of(cover.row), spacing, closure, cell_m[cells.scene])
     surplus = torch.where(spacing[:, 0] > 0, bands.variability * (hidden / mean - 1), 0.0).to(out.dtype)
-    flat = out.flatten(1)
-    seen = flat[:, cells.at]
-    flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
-    return flat.view_as(out)
+    planes, cell = out.flatten(2), cells.at % (cells.shape[1] * cells.shape[2])
+    seen = planes[cells.scene, :, cell]
+    gap = seen - bands.below.flatten(0, 2)[at]
+    planes[cells.scene, :, cell] = (seen + gap * surplus[:, None]).clamp_(0, 1)
+    return planes.view_as(out)
