@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
-import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.pretrain.episode import Episode, deal_episode
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group_loader
-from terraficta.pretrain.weights import write_weights
+from terraficta.pretrain.weights import WEIGHTS, write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.run import Run, read_run, whole_file
 
 RESUME = "resume.ckpt"
 """what an interrupted run goes on from"""
-SAVE_EVERY_S = 60.0
+SAVE_EVERY = timedelta(minutes=1)
 
 
 class EpisodeStream(IterableDataset[Episode]):
@@ -79,34 +81,32 @@ class PretrainTask(lightning.LightningModule):
     Parameters
     ----------
     recipe : the whole of it
-    seconds : budget of wall time; the learning rate falls to zero over it. None: over recipe.steps
+    timer : its duration is the budget, over which the learning rate falls to zero; without one, recipe.steps is
     """
 
-    def __init__(self, recipe: PretrainRecipe, seconds: float | None) -> None:
+    def __init__(self, recipe: PretrainRecipe, timer: Timer) -> None:
         super().__init__()
-        self.recipe, self.seconds = recipe, seconds
+        self.recipe = recipe
         self.mapper = Mapper(recipe.model, TERRAFICTA)
-        self.spent_s = 0.0
-        """wall time of earlier sessions of this run"""
-        self._clock = time.perf_counter()
+        self.mean = copy.deepcopy(self.mapper).requires_grad_(False)
+        """running mean of the weights: what is kept"""
         self.running: dict[str, float] = {}
+        self._timer = timer
 
     def elapsed_s(self) -> float:
         """Training time of this run so far, earlier sessions included [s]."""
-        return self.spent_s + time.perf_counter() - self._clock
+        return self._timer.time_elapsed()
 
     def progress(self) -> float:
         """0 at the start of the run, 1 at its end."""
-        if self.seconds is None:
+        remaining = self._timer.time_remaining()
+        if remaining is None:
             return self.global_step / self.recipe.steps
-        return self.elapsed_s() / self.seconds
-
-    def on_train_start(self) -> None:
-        self._clock = time.perf_counter()
+        return self.elapsed_s() / (self.elapsed_s() + max(remaining, 0.0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+            self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay, fused=True
         )
 
     def training_step(self, episode: Episode, batch_idx: int) -> torch.Tensor:
@@ -121,47 +121,28 @@ class PretrainTask(lightning.LightningModule):
             self.log(name, self.running[name], prog_bar=True)
         return losses["loss"]
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        follow(self.mean, self.mapper, mean_decay(self.recipe.averaging, self.global_step))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["spent_s"] = self.elapsed_s()
         checkpoint["running"] = self.running
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.spent_s = checkpoint["spent_s"]
         self.running = checkpoint["running"]
 
     def transfer_batch_to_device(self, batch: Episode, device: torch.device, dataloader_idx: int) -> Episode:
         return batch  # episodes are dealt on the device
 
 
-class Keeper(Callback):
-    """Stops at the end of the budget, and keeps what an interrupted run needs to go on."""
+def mean_decay(averaging: float, step: int) -> float:
+    """Decay of the running mean at a step: short at first, so that the random start is soon forgotten."""
+    return min(averaging, step / (step + 10.0))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._saved = time.perf_counter()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *rest: Any, **more: Any
-    ) -> None:
-        task = pl_module
-        assert isinstance(task, PretrainTask)
-        if task.progress() >= 1.0:
-            trainer.should_stop = True
-        if time.perf_counter() - self._saved > SAVE_EVERY_S:
-            self.save(trainer)
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        """An interrupt is no loss: the run goes on from here."""
-        if trainer.global_step:
-            self.save(trainer)
-
-    def save(self, trainer: lightning.Trainer) -> None:
-        """Write the checkpoint whole."""
-        with whole_file(self.folder / RESUME) as partial:
-            trainer.save_checkpoint(partial)
-        self._saved = time.perf_counter()
+@torch.no_grad()
+def follow(mean: torch.nn.Module, module: torch.nn.Module, decay: float) -> None:
+    """Move the parameters of `mean` toward those of a module of the same shape."""
+    torch._foreach_lerp_(list(mean.parameters()), [p.detach() for p in module.parameters()], 1.0 - decay)
 
 
 def pretrain(
@@ -179,7 +160,7 @@ def pretrain(
 
     Parameters
     ----------
-    folder : gets weights.pt, run.json, and resume.ckpt while it runs
+    folder : gets weights.safetensors, run.json, and resume.ckpt while it runs
     minutes : budget of wall time; None: recipe.steps
     corpus : folder of tiles; None: straight from the generator
     workers : processes that render ahead; 0 renders in this one
@@ -193,20 +174,23 @@ def pretrain(
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     parents = {"corpus": read_run(corpus).get("digest")} if corpus else {}
     run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
-    task = PretrainTask(recipe, None if minutes is None else minutes * 60)
+    timer = Timer(None if minutes is None else timedelta(minutes=minutes))
+    task = PretrainTask(recipe, timer)
     resume = folder / RESUME
     start = 0
     if resume.is_file():
         start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
     episodes = EpisodeStream(recipe, seed, start, workers, corpus, device)
+    keeper = ModelCheckpoint(
+        folder, Path(RESUME).stem, train_time_interval=SAVE_EVERY, save_on_exception=True, enable_version_counter=False
+    )
     trainer = lightning.Trainer(
         max_steps=recipe.steps if minutes is None else -1,
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
-        precision="bf16-mixed",
+        precision=fast_precision(device),
         gradient_clip_val=1.0,
-        callbacks=[Keeper(folder), *(progress or [])],
-        enable_checkpointing=False,
+        callbacks=[timer, *(progress or []), keeper],
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,
@@ -216,7 +200,7 @@ def pretrain(
     trainer.fit(task, loader, ckpt_path=resume if start else None)
     metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
-    write_weights(folder / "weights.pt", task.mapper, record)
+    write_weights(folder / WEIGHTS, task.mean, record)
     run.write(folder, metrics, device=device, digest=record["digest"])
     resume.unlink(missing_ok=True)
-    return folder / "weights.pt"
+    return folder / WEIGHTS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,11 @@ class NetworkArm:
         )  # fmt: skip
         choice = f"{model.choice} T={model.temperature:.3g}"
 
-        def network(image: Tensor, valid: Tensor, scenes: list[str]) -> Tensor:
-            return model(image, valid=valid, scenes=scenes)
+        def probabilities(pixels: Pixels) -> Tensor:
+            mine = replace(model, encoder=model.encoder.with_tiles([pixels.tile]))
+            return at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), pixels)
 
-        return Fitted(lambda pixels: at_pixels(network, pixels), choice=choice)
+        return Fitted(probabilities, choice=choice)
 
 
 @dataclass
@@ -135,8 +136,9 @@ class FeatureForestArm:
         learned = encoder.at(tiles, labels).numpy()
 
         def features(pixels: Pixels) -> np.ndarray:
+            mine = encoder.with_tiles([pixels.tile])
             with torch.inference_mode():
-                found = at_pixels(lambda image, valid, scenes: encoder.features(image, valid, scenes).cpu(), pixels)
+                found = at_pixels(lambda image, valid, scenes: mine.features(image, valid, scenes).cpu(), pixels)
             return np.concatenate([pixels.context, found.T.numpy()], axis=1)
 
         x = np.concatenate([label_features(tiles, labels, "context"), learned], axis=1)
@@ -182,7 +184,7 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
             raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
         if weights is None and (name == "forest-features" or NETWORKS.get(name, ("", False))[1]):
             raise Refusal(
-                "--weights", name, "no weights", "a weights.pt", f"give --weights, or leave {name} out of --arms"
+                "--weights", name, "no weights", "a weights file", f"give --weights, or leave {name} out of --arms"
             )
     tuning = read_finetune_recipe(recipe.adapt)
     mapper, record = read_weights(weights) if weights is not None else (None, None)
