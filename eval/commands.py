@@ -65,7 +65,7 @@ def _numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
-        raise Refusal("--labels-per-class", "numbers", text, "whole numbers with commas", "write 5,25,100") from error
+        raise Refusal("--labels-per-class", "numbers", text, "whole numbers with commas", "write 0,5,25,100") from error
 
 
 @app.command()
@@ -144,7 +144,7 @@ def score(
 def benchmark(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
     out: Annotated[Path, typer.Option(help="folder; rows that stand there already are not computed again")],
-    weights: Annotated[Path | None, typer.Option(help="pretrained weights for synthetic and episodic")] = None,
+    weights: Annotated[Path | None, typer.Option(help="for names, default, ridge and synthetic")] = None,
     recipe: Annotated[str, typer.Option(help="name or file")] = "standard",
     arms: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
     labels_per_class: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
@@ -193,14 +193,14 @@ def ablate(
     out: Annotated[Path, typer.Option(help="folder; weights and rows that stand there already are not made again")],
     minutes: Annotated[float, typer.Option(min=0.01, help="of pretraining for each variant")] = 5.0,
     pretraining: Annotated[str, typer.Option("--recipe", help="of pretraining: name or file")] = "standard",
-    labels_per_class: Annotated[str, typer.Option(help="with commas")] = "5,25,100",
+    labels_per_class: Annotated[str, typer.Option(help="with commas; 0: by names alone")] = "0,5,25,100",
     seeds: Annotated[int, typer.Option(min=1, help="draws of labels")] = 5,
     seed: Annotated[int, typer.Option(help="of pretraining")] = 7,
     workers: Annotated[int, typer.Option(min=0, help="processes that render ahead")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """What each tier of the generator and each part of the objective is worth: the same minutes, the same labels."""
-    changes = ["arms=[episodic]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
+    changes = ["arms=[names,ridge]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
     table = run_ablation(
         read_pretrain_recipe(pretraining), read_benchmark_recipe("standard", changes), tileset, out,
         minutes=minutes, seed=seed, workers=workers, device=pick_device(device), tell=typer.echo,

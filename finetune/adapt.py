@@ -9,13 +9,16 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from terraficta.finetune.blend import fit_blend, names_alone, names_of
 from terraficta.finetune.calibrate import fit_temperature, spatial_folds
 from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.task import shorter, train_whole
 from terraficta.finetune.tileset.labels import Labels, ground_blocks
+from terraficta.finetune.tileset.meanings import Meanings, propose_meanings
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
 from terraficta.synth.types.key import SceneKey
@@ -27,17 +30,18 @@ from terraficta.synth.types.tile import Tile
 def fresh_mapper(recipe: FinetuneRecipe, seed: int) -> Mapper:
     """A mapper with random weights, the same for the same seed: training from scratch."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SceneKey(seed, 0).at("fresh").word())
+        torch.manual_seed(SceneKey(seed, 0).at("fresh").field_seed())
         return Mapper(recipe.model, TERRAFICTA).eval()
 
 
 def adapt(
     tiles: Sequence[Tile],
-    labels: Labels,
+    labels: Labels | None,
     mapper: Mapper | Encoder,
     recipe: FinetuneRecipe,
     *,
-    head: HeadKind = "ridge",
+    head: HeadKind = "default",
+    meanings: Meanings | None = None,
     pretrained: bool = True,
     seed: int = 0,
     device: str = "cpu",
@@ -48,19 +52,27 @@ def adapt(
     Parameters
     ----------
     tiles : of the train fold; their class mass is not looked at, only `labels` is
-    labels : drawn from these tiles
+    labels : drawn from these tiles; None: names alone make the map
     mapper : pretrained or fresh; left as it is. An `Encoder` brings its scaling along, to be shared by many fits
     recipe : how
-    head : "ridge": closed form, no gradient step; "linear": logistic regression on frozen features;
-        "full": every weight, starting from the ridge head
-    pretrained : whether the mapper's weights are worth a gentle learning rate; matters for "full" only
+    head : "default": names, a closed-form ridge on features and a forest on ratios together; "ridge": that alone;
+        "linear": logistic regression on frozen features; "full": every weight, starting from the ridge head
+    meanings : of the legend's classes, for the default head; None: proposed from their names
+    pretrained : whether the mapper has seen fiction: "full" then trains gently, and "default" asks what names mean
     seed : of cross-validation and training
 
     Raises
     ------
     Refusal
-        fewer than two classes among the labels
+        fewer than two classes among the labels; no labels, and names that tell no classes apart
     """
+    meanings = meanings or propose_meanings(tiles[0].legend.classes)
+    if labels is None:
+        if not pretrained:
+            mend = "give weights, or draw labels"
+            raise Refusal("labels", "number", 0, "weights of a pretraining, where names alone make the map", mend)
+        encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
+        return MapModel(encoder, names_alone(meanings, encoder), tiles[0].legend).to(device)
     if len(torch.unique(labels.classes)) < 2:
         raise Refusal("labels", "classes", labels.counts(), "labels of at least two classes", "draw more labels")
     encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
@@ -69,6 +81,11 @@ def adapt(
         encoder, fitted = _train(encoder, tiles, labels, recipe, rate, seed, progress)
         return MapModel(encoder, fitted, labels.legend).to(device)
     few = labels.at_most(recipe.most_labels)
+    if head == "default":
+        evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
+        names = names_of(meanings, encoder) if pretrained else None
+        fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
+        return MapModel(encoder, fitted, labels.legend).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}
     if head == "linear":
         candidates = {f"C={c:g}": logistic_head(c) for c in recipe.linear.penalties}

@@ -15,6 +15,7 @@ from terraficta.finetune.map_model import MODEL, write_map_model
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.progress import ProgressLine
@@ -24,7 +25,7 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, whole_folder
 
 app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
-HEADS: tuple[HeadKind, ...] = ("ridge", "linear", "full")
+HEADS: tuple[HeadKind, ...] = ("default", "ridge", "linear", "full")
 
 
 @app.callback()
@@ -42,9 +43,11 @@ def run(
     tileset: Annotated[Path, typer.Option(help="Folder with a tileset.yaml.")],
     weights: Annotated[str, typer.Option(help="weights.safetensors of a pretraining run, or none.")],
     out: Annotated[Path, typer.Option(help="New folder for model.pt and run.json.")],
-    labels_per_class: Annotated[str, typer.Option(help="Labelled pixels a class of the train fold, or all.")] = "25",
+    labels_per_class: Annotated[
+        str, typer.Option(help="Labelled pixels a class of the train fold; all; 0: names alone.")
+    ] = "25",
     seed: Annotated[int, typer.Option(help="Of the draw of labels, and of training.")] = 0,
-    head: Annotated[str, typer.Option(help="ridge (closed form, seconds) | linear | full (every weight)")] = "ridge",
+    head: Annotated[str, typer.Option(help="default (names, ridge, forest) | ridge | linear | full")] = "default",
     recipe: Annotated[str, typer.Option(help="Name in finetune/recipes, or a YAML file.")] = "standard",
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
@@ -55,19 +58,25 @@ def run(
     mapper, pretraining = _mapper(weights, content, seed)
     land = read_tileset(tileset)
     tiles = list(land.tiles("train"))
+    if number == 0 and kind != "default":
+        raise Refusal("--head", "head", f"{kind} without labels", "default", "draw labels, or leave --head out")
+    if not tiles and number == 0 and len(land.legend):
+        tiles = list(land.tiles())
     if not tiles:
         mend = "name a tileset with a legend and labels"
         raise Refusal(tileset, "label", "no labels", "labelled pixels in the train fold", mend)
+    _say_meanings(land.meanings, kind)
     with whole_folder(out) as partial:
         parents = {"weights": (pretraining or {}).get("digest"), "tileset": _digest(land)}
         record = Run("finetune", content.model_dump(mode="json"), seed, parents)
-        labels = draw_labels(tiles, number, seed)
+        labels = None if number == 0 else draw_labels(tiles, number, seed)
         model = adapt(
-            tiles, labels, mapper, content, head=kind, pretrained=weights != "none", seed=seed, device=on,
-            progress=[ProgressLine("finetune", look)],
+            tiles, labels, mapper, content, head=kind, meanings=land.meanings, pretrained=weights != "none", seed=seed,
+            device=on, progress=[ProgressLine("finetune", look)],
         )  # fmt: skip
         write_map_model(partial, model)
-        metrics = {"labels": labels.counts(), "temperature": model.temperature, "choice": model.choice}
+        counts = {} if labels is None else labels.counts()
+        metrics = {"labels": counts, "temperature": model.temperature, "choice": model.choice}
         record.write(
             partial, metrics, device=on, digest=weights_digest(partial / MODEL), head=kind, labels_per_class=number,
             weights=weights, weights_record=pretraining, tileset=_about(land),
@@ -79,14 +88,15 @@ def _head(head: str) -> HeadKind:
     for kind in HEADS:
         if head == kind:
             return kind
-    raise Refusal("--head", "head", head, "ridge, linear or full", "use one of them")
+    raise Refusal("--head", "head", head, "default, ridge, linear or full", "use one of them")
 
 
 def _number(text: str) -> int | Literal["all"]:
     if text == "all":
         return "all"
-    if not text.isdigit() or int(text) < 1:
-        raise Refusal("--labels-per-class", "number", text, "1 or more, or all", "write e.g. --labels-per-class 25")
+    if not text.isdigit():
+        mend = "write e.g. --labels-per-class 25"
+        raise Refusal("--labels-per-class", "number", text, "0 (names alone), a number, or all", mend)
     return int(text)
 
 
@@ -106,8 +116,20 @@ def _digest(tileset: Tileset) -> str:
     return hashlib.blake2b((tileset.folder / MANIFEST).read_bytes(), digest_size=6).hexdigest()
 
 
-def _say(labels: Labels, temperature: float, out: Path) -> None:
+def _say_meanings(meanings: Meanings, head: HeadKind) -> None:
+    """What was understood, one line a class; the user corrects it with `means:` in tileset.yaml."""
+    if head == "default":
+        console = Console(stderr=True)
+        for line in meanings.lines():
+            console.print(f"  {line}", highlight=False, soft_wrap=True)
+
+
+def _say(labels: Labels | None, temperature: float, out: Path) -> None:
     console = Console(stderr=True)
+    if labels is None:
+        console.print("no labels: names alone")
+        typer.echo(out / MODEL)
+        return
     wanted = "all" if labels.wanted == "all" else f"{labels.wanted} a class"
     console.print(f"{len(labels)} labels ({wanted}), temperature {temperature:.2f}")
     if short := labels.short():

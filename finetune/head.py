@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper
+
+if TYPE_CHECKING:
+    from terraficta.finetune.blend import Blend
 
 NEVER = -1e4
 """score of a class that had no label: the map never shows it"""
@@ -29,12 +33,12 @@ class FittedHead:
 
     Parameters
     ----------
-    head : linear classifier over features
+    head : linear classifier over features, or a blend of experts
     temperature : its scores are divided by this
     choice : what tuning chose, in words
     """
 
-    head: Head
+    head: Head | Blend
     temperature: float
     choice: str
 

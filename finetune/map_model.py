@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from terraficta.finetune.blend import Blend, head_content
 from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.evidence import read_evidence
 from terraficta.finetune.head import FittedHead
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
@@ -32,7 +34,7 @@ class MapModel:
     Parameters
     ----------
     encoder : from images to features
-    fitted : head and temperature
+    fitted : head and temperature; a `Head` over features, or a `Blend` of evidence
     legend : K classes
 
     Examples
@@ -91,15 +93,20 @@ class MapModel:
                 "image", "bands", image.shape[1], expected, "hand over the bands that the model was fitted on"
             )
         self.encoder.mapper.eval()
-        features = self.encoder.features(image, valid, scenes)
-        logs = self.fitted.head.log_probabilities(features)
+        head = self.fitted.head
+        if isinstance(head, Head):
+            logs = head.log_probabilities(self.encoder.features(image, valid, scenes))
+        else:
+            evidence = read_evidence(self.encoder, image, valid, scenes)
+            logs = head.log_probabilities(evidence).unflatten(0, (len(image), *image.shape[2:])).permute(0, 3, 1, 2)
         return torch.softmax(logs / self.temperature, 1).cpu()
 
     def to(self, device: torch.device | str) -> MapModel:
         """The same on a device."""
         head = self.fitted.head
-        moved = Head(head.weight.to(device), head.bias.to(device), head.sharpness.to(device))
-        return replace(self, encoder=self.encoder.to(device), fitted=replace(self.fitted, head=moved))
+        if isinstance(head, Head):  # a blend reads evidence on the CPU
+            head = Head(head.weight.to(device), head.bias.to(device), head.sharpness.to(device))
+        return replace(self, encoder=self.encoder.to(device), fitted=replace(self.fitted, head=head))
 
 
 def write_map_model(folder: Path, model: MapModel) -> None:
@@ -110,7 +117,7 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "network": encoder.mapper.recipe.model_dump(mode="json"),
         "pretraining": [pretraining.name, list(pretraining.classes), list(pretraining.colours)],
         "weights": {name: value.detach().cpu() for name, value in encoder.mapper.state_dict().items()},
-        "head": {name: value.detach().cpu() for name, value in vars(head).items()},
+        "head": head.content() if isinstance(head, Blend) else head_content(head),
         "temperature": model.temperature,
         "choice": model.choice,
         "scaling": _parts(encoder.scaling),
@@ -154,7 +161,9 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
         mapper.eval(), _scaling(content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
         content["level"], content["dates"], {scene: BandRange(*parts) for scene, parts in content["by_scene"].items()},
     )  # fmt: skip
-    fitted = FittedHead(Head(**content["head"]), content["temperature"], content["choice"])
+    stored = content["head"]
+    head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
+    fitted = FittedHead(head, content["temperature"], content["choice"])
     return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
 
 

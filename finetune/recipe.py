@@ -5,12 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.recipe import Recipe, Share
 
-HeadKind = Literal["ridge", "linear", "full"]
+HeadKind = Literal["default", "ridge", "linear", "full"]
+
+
+class BlendRecipe(Recipe):
+    """The default head: a product of ridge, forest and names."""
+
+    ridge: float = Field(default=1.0, ge=0)
+    """exponent of the ridge on the network's features"""
+    forest: float = Field(default=1.0, ge=0)
+    """exponent of the forest on bands, surroundings and ratios"""
+    names: tuple[tuple[float, float], ...] = ((5, 0.6), (25, 0.6), (100, 0.6))
+    """exponent of the names by labels a class, between which it changes with the logarithm of their number"""
+    trees: int = Field(default=100, ge=1)
+    check_trees: int = Field(default=50, ge=1)
+    """of the forests that find the temperature, five of them"""
+
+    def exponents(self, labels_per_class: float, named: bool) -> tuple[float, float, float]:
+        """Of ridge, forest and names."""
+        at, value = zip(*self.names, strict=True)
+        names = float(np.interp(np.log(labels_per_class), np.log(at), value)) if named else 0.0
+        return self.ridge, self.forest, names
 
 
 class LinearRecipe(Recipe):
@@ -51,6 +72,7 @@ class FinetuneRecipe(Recipe):
     """how far log T is believed to lie from 0 before a label is seen; few labels barely move it"""
     most_labels: int = Field(default=4000, ge=1)
     """labels a class that the closed-form and linear heads take at most"""
+    blend: BlendRecipe = BlendRecipe()
     linear: LinearRecipe = LinearRecipe()
     full: FullRecipe = FullRecipe()
 

@@ -169,7 +169,7 @@ def train_whole(
     progress: Sequence[Callback] = (),
 ) -> Head:
     """Train the encoder's mapper in place, and return the trained head."""
-    torch.manual_seed(SceneKey(seed, 0).at("train").word())
+    torch.manual_seed(SceneKey(seed, 0).at("train").field_seed())
     task = FinetuneTask(encoder, head, recipe, learning_rate)
     device = encoder.device.type
     quiet = logging.getLogger("lightning.pytorch")

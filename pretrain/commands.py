@@ -30,7 +30,7 @@ def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[f
 
 @app.command("run")
 def run(
-    out: Annotated[Path, typer.Option(help="Folder for weights.safetensors and run.json; an interrupted run there goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder for weights and run.json; an interrupted run there goes on.")],
     recipe: Annotated[str, typer.Option(help="Name in pretrain/recipes, or a YAML file.")] = "standard",
     minutes: Annotated[float | None, typer.Option(help="Budget of wall time [min].")] = None,
     steps: Annotated[int | None, typer.Option(help="Budget of steps, in place of the recipe's.")] = None,

@@ -27,7 +27,7 @@ from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group
 from terraficta.pretrain.weights import WEIGHTS, write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.run import Run, read_run, whole_file
+from terraficta.synth.types.run import Run, read_run
 
 RESUME = "resume.ckpt"
 """what an interrupted run goes on from"""

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -20,6 +20,8 @@ from terraficta.eval.benchmark.pixels import Features, Pixels, label_features
 from terraficta.eval.metrics import EPSILON
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold
 from terraficta.finetune.tileset.labels import Labels, ground_blocks
+from terraficta.finetune.tileset.meanings import Meanings
+from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
 TEMPERATURE_DOUBT = 0.5
@@ -55,8 +57,11 @@ class Arm(Protocol):
         """Digest of the pretrained weights that it starts from; "none" where it starts from nothing."""
         ...
 
-    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
-        """Learn from the images of the train fold (their class mass is withheld) and the drawn labels."""
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        """Learn from the images of the train fold (their class mass is withheld), the drawn labels and the names.
+
+        Without labels (None) names alone must do.
+        """
         ...
 
 
@@ -82,8 +87,10 @@ class PixelArm:
     grid: tuple[Mapping[str, Any], ...]
     weights: str = "none"
 
-    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
-        """Tune, then fit to all labels."""
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        """Tune, then fit to all labels; names mean nothing to it."""
+        if labels is None:
+            raise Refusal("--labels-per-class", self.name, 0, "at least one label", "ask for labels, or for arm names")
         x = label_features(tiles, labels, self.features)
         groups = ground_blocks(tiles, labels)
         return fit_tuned(self.make, self.grid, x, labels, groups, seed, lambda pixels: getattr(pixels, self.features))
@@ -175,6 +182,11 @@ def make_forest(seed: int, choice: Mapping[str, Any]) -> RandomForestClassifier:
     return RandomForestClassifier(**{"n_estimators": 200, "random_state": seed, "n_jobs": 1, **choice})
 
 
+def make_extra_trees(seed: int, choice: Mapping[str, Any]) -> ExtraTreesClassifier:
+    """200 trees whose thresholds are drawn at random: smoother between labels than a forest."""
+    return ExtraTreesClassifier(**{"n_estimators": 200, "random_state": seed, "n_jobs": 1, **choice})
+
+
 def make_logistic(seed: int, choice: Mapping[str, Any]) -> Any:
     """Logistic regression on standardised features."""
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000, random_state=seed, **choice))
@@ -190,7 +202,10 @@ PIXEL_ARMS = {
     for arm in (
         PixelArm("forest", "spectra", make_forest, FOREST_GRID),
         PixelArm("forest-context", "context", make_forest, FOREST_GRID),
-        PixelArm("logistic", "spectra", make_logistic, LOGISTIC_GRID),
+        PixelArm("forest-ratios", "ratios", make_forest, FOREST_GRID),
+        PixelArm("extra-trees", "ratios", make_extra_trees, FOREST_GRID),
+        PixelArm("logistic", "ratios", make_logistic, LOGISTIC_GRID),
     )
 }
-"""the simple baselines: 200 trees on pixel spectra, the same with 5x5 context, standardised logistic regression"""
+"""the simple baselines: 200 trees on pixel spectra, with 5x5 context, with ratios too; extra trees and standardised
+logistic regression on the last"""

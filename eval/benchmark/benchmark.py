@@ -143,10 +143,10 @@ class Ledger:
 
 def run_cell(ground: Ground, arm: Arm, per_class: int, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """One row: draw the labels, fit the arm, score it. Also its detail: confusion and reliability."""
-    labels = draw_labels(ground.train, per_class, seed)
+    labels = draw_labels(ground.train, per_class, seed) if per_class else None
     classes = ground.tileset.legend.classes
     start = time.perf_counter()
-    fitted = arm.fit(ground.blind, labels, seed)
+    fitted = arm.fit(ground.blind, labels, seed, ground.tileset.meanings)
     fit_s = time.perf_counter() - start
     plain, mended = score(fitted, ground.test, len(classes))
     predict_s = time.perf_counter() - start - fit_s
@@ -160,7 +160,7 @@ def run_cell(ground: Ground, arm: Arm, per_class: int, seed: int) -> tuple[dict[
         "ece_calibrated": None if calibrated is None else calibrated.ece,
         "nll_calibrated": None if calibrated is None else calibrated.nll,
         "seconds": fit_s + predict_s, "fit_s": fit_s, "predict_s": predict_s,
-        "n_train": len(labels), "n_test": sum(len(p) for p in ground.test),
+        "n_train": 0 if labels is None else len(labels), "n_test": sum(len(p) for p in ground.test),
         "choice": fitted.choice, "weights": arm.weights, "protocol": ground.protocol,
         **{f"iou_{name}": value for name, value in zip(classes, scores["iou"], strict=True)},
     }  # fmt: skip
@@ -193,21 +193,22 @@ def run_benchmark(
     tell : called after every row with a line about it, rows done and rows in all
     """
     ledger = Ledger(out)
-    total = len(folders) * len(recipe.arms) * len(recipe.labels_per_class) * recipe.seeds
-    done = 0
+    cells = list(recipe.cells())
+    total, done = len(folders) * len(cells), 0
     for folder in folders:
         ground = read_ground(folder, recipe.test_pixels)
-        for per_class in recipe.labels_per_class:
-            for seed in range(recipe.seeds):
-                for name in recipe.arms:
-                    done += 1
-                    key = (ground.tileset.name, name, per_class, seed)
-                    if ledger.find(key, ground.protocol, arms[name].weights):
-                        continue
-                    row, detail = run_cell(ground, arms[name], per_class, seed)
-                    ledger.add(row, detail)
-                    tell(
-                        f"{row['tileset']} {name} {per_class} labels, draw {seed}: mIoU {row['miou']:.3f} "
-                        f"in {row['seconds']:.1f} s", done, total,
-                    )  # fmt: skip
+        if {"names", "default"} & set(recipe.arms):
+            for line in ground.tileset.meanings.lines():
+                tell(f"{ground.tileset.name} means {line}", done, total)
+        for per_class, seed, name in cells:
+            done += 1
+            key = (ground.tileset.name, name, per_class, seed)
+            if ledger.find(key, ground.protocol, arms[name].weights):
+                continue
+            row, detail = run_cell(ground, arms[name], per_class, seed)
+            ledger.add(row, detail)
+            tell(
+                f"{row['tileset']} {name} {per_class} labels, draw {seed}: mIoU {row['miou']:.3f} "
+                f"in {row['seconds']:.1f} s", done, total,
+            )  # fmt: skip
     return ledger

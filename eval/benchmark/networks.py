@@ -1,4 +1,4 @@
-"""Networks as arms of a benchmark: a mapper, pretrained or fresh, and one of the three heads."""
+"""Networks as arms of a benchmark: a mapper, pretrained or fresh, and one of the heads."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.benchmark.arms import FOREST_GRID, PIXEL_ARMS, Arm, Fitted, fit_tuned, make_forest
-from terraficta.eval.benchmark.pixels import Pixels, label_features
+from terraficta.eval.benchmark.arms import PIXEL_ARMS, Arm, Fitted
+from terraficta.eval.benchmark.pixels import Pixels
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from terraficta.finetune.tileset.labels import Labels, ground_blocks
+from terraficta.finetune.tileset.labels import Labels
+from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.weights import read_weights, weights_digest
 from terraficta.synth.types.refusal import Refusal
@@ -74,7 +75,7 @@ class NetworkArm:
     Parameters
     ----------
     name : of the arm
-    head : "ridge" maps without a gradient step, "linear" and "full" train
+    head : "default" and "ridge" map without a gradient step, "linear" and "full" train
     recipe : of fine-tuning, the same for every arm
     mapper : pretrained; None: random weights, anew for every draw
     weights : digest of the pretrained weights, or "none"
@@ -97,10 +98,10 @@ class NetworkArm:
             self._encoder = (tiles, Encoder.fit(self.mapper, tiles))
         return self._encoder[1]
 
-    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
         """Adapt; probabilities come calibrated, so no temperature is left to apply."""
         model = adapt(
-            tiles, labels, self.encoder(tiles, seed), self.recipe, head=self.head,
+            tiles, labels, self.encoder(tiles, seed), self.recipe, head=self.head, meanings=meanings,
             pretrained=self.mapper is not None, seed=seed, device=self.device,
         )  # fmt: skip
         choice = f"{model.choice} T={model.temperature:.3g}"
@@ -110,39 +111,6 @@ class NetworkArm:
             return at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), pixels)
 
         return Fitted(probabilities, choice=choice)
-
-
-@dataclass
-class FeatureForestArm:
-    """A forest on 5x5 context and the features of a frozen pretrained mapper: what the features add to a baseline.
-
-    Parameters
-    ----------
-    network : whose encoder gives the features
-    name : of the arm
-    """
-
-    network: NetworkArm
-    name: str = "forest-features"
-
-    @property
-    def weights(self) -> str:
-        """Digest of the pretrained weights."""
-        return self.network.weights
-
-    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
-        """Tune and fit the forest as the other forests are."""
-        encoder = self.network.encoder(tiles, seed).to(self.network.device)
-        learned = encoder.at(tiles, labels).numpy()
-
-        def features(pixels: Pixels) -> np.ndarray:
-            mine = encoder.with_tiles([pixels.tile])
-            with torch.inference_mode():
-                found = at_pixels(lambda image, valid, scenes: mine.features(image, valid, scenes).cpu(), pixels)
-            return np.concatenate([pixels.context, found.T.numpy()], axis=1)
-
-        x = np.concatenate([label_features(tiles, labels, "context"), learned], axis=1)
-        return fit_tuned(make_forest, FOREST_GRID, x, labels, ground_blocks(tiles, labels), seed, features)
 
 
 @dataclass(frozen=True)
@@ -162,14 +130,14 @@ class Arms:
 
 
 NETWORKS: Mapping[str, tuple[HeadKind, bool]] = {
+    "names": ("default", True),
+    "default": ("default", True),
+    "ridge": ("ridge", True),
     "scratch": ("full", False),
     "synthetic": ("full", True),
-    "episodic": ("ridge", True),
-    "linear": ("linear", True),
-    "random-ridge": ("ridge", False),
 }
 """head, and whether it starts from pretrained weights"""
-NAMES = (*NETWORKS, "forest-features", *PIXEL_ARMS)
+NAMES = (*NETWORKS, *PIXEL_ARMS)
 
 
 def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arms:
@@ -182,10 +150,9 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
     for name in recipe.arms:
         if name not in NAMES:
             raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
-        if weights is None and (name == "forest-features" or NETWORKS.get(name, ("", False))[1]):
-            raise Refusal(
-                "--weights", name, "no weights", "a weights file", f"give --weights, or leave {name} out of --arms"
-            )
+        if weights is None and NETWORKS.get(name, ("", False))[1]:
+            mend = f"give --weights, or leave {name} out of --arms"
+            raise Refusal("--weights", name, "no weights, and none ship yet", "a weights file", mend)
     tuning = read_finetune_recipe(recipe.adapt)
     mapper, record = read_weights(weights) if weights is not None else (None, None)
     digest = weights_digest(weights) if weights is not None else "none"
@@ -195,11 +162,7 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
     for name in recipe.arms:
         if name in PIXEL_ARMS:
             made[name] = PIXEL_ARMS[name]
-        elif name == "forest-features":
-            made[name] = FeatureForestArm(NetworkArm("episodic", "ridge", tuning, mapper, digest, device))
-        else:
-            head, learned = NETWORKS[name]
-            made[name] = NetworkArm(
-                name, head, tuning, mapper if learned else None, digest if learned else "none", device
-            )
+            continue
+        head, learned = NETWORKS[name]
+        made[name] = NetworkArm(name, head, tuning, mapper if learned else None, digest if learned else "none", device)
     return Arms(made, None if weights is None else digest, record)

@@ -12,12 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from terraficta.finetune.context import band_pairs, normalised_differences
 from terraficta.finetune.tileset.labels import Labels
+from terraficta.finetune.tileset.tileset import one_date
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-Features = Literal["spectra", "context"]
+Features = Literal["spectra", "context", "ratios"]
 
 CONTEXT_PX = 5
 """side of the neighbourhood whose mean and standard deviation `context` adds [px]"""
@@ -65,6 +67,14 @@ class Pixels:
             spread = ((around - mean[..., None]).square() * weight).sum(-1).sqrt()
             parts.append(torch.cat([mean, spread]).T)
         return np.concatenate([self.spectra, torch.cat(parts).numpy()], axis=1)
+
+    @cached_property
+    def ratios(self) -> NDArray[np.float32]:
+        """(n, 3 B + pairs): the context, and normalised differences of band pairs."""
+        dates = int(str(self.tile.facts.get("dates", 1)))
+        pairs = band_pairs(one_date(self.tile.sensor, dates), dates)
+        found = normalised_differences(torch.from_numpy(self.spectra), pairs)
+        return np.concatenate([self.context, found.numpy()], axis=1)
 
 
 def label_features(tiles: Sequence[Tile], labels: Labels, kind: Features) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-SIMPLE = ("forest", "forest-context", "logistic")
+SIMPLE = ("forest", "forest-context", "forest-ratios", "extra-trees", "logistic")
 """the baselines that any practitioner has"""
 CELL = ["tileset", "labels_per_class"]
 CONFIDENCE = 0.95

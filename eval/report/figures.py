@@ -23,9 +23,9 @@ INK, LINE, SOFT = "#010203", "#040506", "#070809"
 """stand-ins that the page's own colours replace: text, rules, faint text"""
 PAGE = {INK: "var(--ink)", LINE: "var(--line)", SOFT: "var(--soft)"}
 ARMS = {
-    "episodic": "#1b9e77", "synthetic": "#e6752e", "scratch": "#9b6fc3", "forest": "#8a94a0",
-    "forest-context": "#4f7cac", "logistic": "#c29a3b", "linear": "#d0558f", "forest-features": "#3fb0c9",
-    "random-ridge": "#a8755a",
+    "default": "#1b9e77", "names": "#d0558f", "ridge": "#3fb0c9", "synthetic": "#e6752e", "scratch": "#9b6fc3",
+    "forest": "#8a94a0", "forest-context": "#4f7cac", "forest-ratios": "#2f5fa8", "extra-trees": "#a8755a",
+    "logistic": "#c29a3b",
 }  # fmt: skip
 """one colour an arm, the same in every figure; each has contrast 3 or more on the light and on the dark page"""
 OTHERS = ("#7a8b2f", "#b04a4a", "#5a5fb0")

@@ -90,7 +90,8 @@ class Manifest(Entry):
     nodata: float | None
     legend: list[str]
     colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
-    crosswalk: dict[str, str | list[str] | dict[str, float]] | None = None
+    means: dict[str, dict[str, float] | str | None] | None = None
+    shares: dict[str, float] | None = None
     scenes: list[SceneEntry] = Field(min_length=1)
 
     @property
@@ -108,6 +109,8 @@ MENDS = {
     "legend": "list the class names; class 1 first. An unlabelled tileset has legend: []",
     "scenes": "list at least one scene with id and image",
     "colours": "write one '#rrggbb' a class, or leave the key out",
+    "means": "write {forest: {evergreen_forest: 0.5, deciduous_forest: 0.5}}, one name, or null: not to be guessed",
+    "shares": "write the share of the land by class, e.g. {forest: 0.5}; leave out what is not known",
     "task": "write task: change for before/after pairs, else leave the key out",
     "centre_nm": "write the centre wavelength in nm, e.g. centre_nm: 865.0; leave bands out that see no sunlight",
     "fwhm_nm": "write the full width at half maximum in nm, e.g. fwhm_nm: 30.0",
@@ -120,6 +123,9 @@ def _refusal(path: Path, error: ValidationError, model: type[Entry], prefix: str
     steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]]
     field = (prefix + "".join(steps)).lstrip(".") or MANIFEST
     last = str(first["loc"][-1]) if first["loc"] else ""
+    if field == "crosswalk":
+        expected = "means:, which has taken its place"
+        return Refusal(path, field, "a key of older tilesets", expected, "rename crosswalk: to means:")
     mend = MENDS.get(str(first["loc"][0]) if not prefix and first["loc"] else last, "correct this field")
     if first["type"] == "extra_forbidden":
         sections: dict[str, type[Entry]] = {"scenes": SceneEntry, "sensor": SensorEntry}
@@ -168,12 +174,6 @@ def _check_legend(path: Path, manifest: Manifest) -> None:
     if manifest.colours is not None and len(manifest.colours) != len(manifest.legend):
         found, expected = f"{len(manifest.colours)} colours", f"{len(manifest.legend)}, one a class"
         raise Refusal(path, "colours", found, expected, MENDS["colours"])
-    strange = [name for name in manifest.crosswalk or {} if name not in manifest.legend]
-    if strange:
-        expected = f"classes of the legend: {', '.join(manifest.legend)}"
-        raise Refusal(
-            path, f"crosswalk.{strange[0]}", "a class that is not in the legend", expected, "correct the name"
-        )
 
 
 def _check_numbers(path: Path, manifest: Manifest) -> None:

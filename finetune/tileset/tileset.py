@@ -13,12 +13,13 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, read_manifest, sensor_of
+from terraficta.finetune.tileset.manifest import MANIFEST, read_manifest, sensor_of
+from terraficta.finetune.tileset.meanings import Meanings, propose_meanings
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA, Crosswalk, Legend
+from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
@@ -42,7 +43,7 @@ class Tileset:
     scale, offset, nodata : image = stored * scale + offset; `nodata` is a stored value, or None
     dates : images a scene; 2 where the task is change
     scenes : in the order of the manifest
-    crosswalk : to the legend of Terraficta, where the manifest states one
+    meanings : of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
 
     Examples
     --------
@@ -63,7 +64,7 @@ class Tileset:
     nodata: float | None
     dates: int
     scenes: tuple[Scene, ...] = field(repr=False)
-    crosswalk: Crosswalk | None = field(default=None, repr=False)
+    meanings: Meanings = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -162,7 +163,8 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
     tileset = Tileset(
         folder=folder, name=manifest.name, about=manifest.about, sensor=sensor, legend=legend, level=manifest.level,
         gsd_m=manifest.gsd_m, scale=manifest.scale, offset=manifest.offset, nodata=manifest.nodata,
-        dates=manifest.dates, scenes=scenes, crosswalk=_crosswalk(path, manifest, legend),
+        dates=manifest.dates, scenes=scenes, 
+        meanings=propose_meanings(legend.classes, manifest.means, manifest.shares, path),
     )  # fmt: skip
     if verify:
         tileset.verify()
@@ -179,15 +181,6 @@ def one_date(sensor: Sensor, dates: int) -> Sensor:
     """The bands of one date of a stack, by their own names."""
     bands = sensor.bands[: len(sensor) // dates]
     return replace(sensor, bands=tuple(replace(band, name=band.name.split("/")[-1]) for band in bands))
-
-
-def _crosswalk(path: Path, manifest: Manifest, legend: Legend) -> Crosswalk | None:
-    if manifest.crosswalk is None:
-        return None
-    try:
-        return Crosswalk.from_names(legend, TERRAFICTA, manifest.crosswalk)
-    except Refusal as refusal:
-        raise Refusal(path, f"crosswalk: {refusal.field}", refusal.found, refusal.expected, refusal.mend) from refusal
 
 
 def _colours(classes: int) -> list[str]:

@@ -65,7 +65,7 @@ class Detector:
 
 def draw_detector(recipe: InstrumentRecipe, optics: Optics, keys: Sequence[SceneKey]) -> Detector:
     """The detector behind these optics, with noise of its own for every scene and band."""
-    words = [[key.at("instrument", "noise", b.name).word() for b in optics.sensor.bands] for key in keys]
+    words = [[key.at("instrument", "noise", b.name).field_seed() for b in optics.sensor.bands] for key in keys]
     return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(words, np.int32))
 
 

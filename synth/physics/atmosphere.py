@@ -124,7 +124,7 @@ def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
             # products are off by about 0.05 + 0.15 aot (one sigma): ACIX-II, Doxani 2023, doi:10.1016/j.rse.2022.113412
             "aot550_guess": _within("aot550", aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
             "water_vapour_guess_cm": _within("water_vapour_cm", water * (1 + 0.1 * float(rng.normal()))),
-            "word": key.at("air", "fields").word(),
+            "word": key.at("air", "fields").field_seed(),
         }  # fmt: skip
         for name, value in drawn.items():
             rows[name].append(value)

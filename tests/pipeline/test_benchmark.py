@@ -13,18 +13,24 @@ from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
 from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
 from terraficta.eval.benchmark.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
-from terraficta.eval.benchmark.networks import at_pixels, make_arms
+from terraficta.eval.benchmark.networks import NetworkArm, at_pixels, make_arms
 from terraficta.eval.benchmark.pixels import Pixels, fold_pixels
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe, read_benchmark_recipe
 from terraficta.eval.benchmark.summary import Interval, summarise
 from terraficta.eval.map.windows import Windows
+from terraficta.finetune.adapt import fresh_mapper
+from terraficta.finetune.context import band_pairs
+from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
 QUICK = {
     "forest": ({"n_estimators": 20}, {"n_estimators": 25}),
     "forest-context": ({"n_estimators": 20},),
+    "forest-ratios": ({"n_estimators": 20},),
+    "extra-trees": ({"n_estimators": 20},),
     "logistic": LOGISTIC_GRID,
 }
 FAST = BenchmarkRecipe(name="test", about="", arms=("logistic",), labels_per_class=(5,), seeds=2)
@@ -43,7 +49,8 @@ class Spy:
     weights: str = "none"
     seen: list[tuple[Sequence[Tile], Labels]] = field(default_factory=list)
 
-    def fit(self, tiles: Sequence[Tile], labels: Labels, seed: int) -> Fitted:
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        assert labels is not None
         self.seen.append((tiles, labels))
         return Fitted(lambda pixels: torch.tensor([1.0, 0.0, 0.0])[:, None].expand(3, len(pixels)))
 
@@ -86,7 +93,40 @@ def test_context_is_mean_and_deviation_of_the_valid_pixels_around(made: Path) ->
     assert found[0, :5] == pytest.approx(tile.image[:, 10, 10].numpy())
 
 
-@pytest.mark.parametrize("name", ["forest", "forest-context", "logistic"])
+def test_ratios_are_normalised_differences_whatever_the_numbers(made: Path) -> None:
+    tile = read_ground(made, 0).train[0]
+    image = tile.image.clone()
+    image[1, 10, 10], image[2, 10, 10], image[3, 10, 10] = -0.01, -0.02, 0.3
+    pixels = Pixels(replace(tile, image=image), torch.tensor([10, 20]), torch.tensor([10, 20]), torch.zeros(3, 2))
+    found = pixels.ratios
+    pairs = band_pairs(tile.sensor)
+    assert found.shape == (2, 15 + 10)
+    assert np.array_equal(found[:, :15], pixels.context)
+    for n, (a, b) in enumerate(pairs):
+        x, y = (np.maximum(pixels.spectra[:, band], 0) for band in (a, b))
+        assert found[:, 15 + n] == pytest.approx((x - y) / np.maximum(x + y, 1e-6), abs=1e-6)
+    assert found[0, 15 + pairs.index((1, 2))] == 0
+    assert found[0, 15 + pairs.index((1, 3))] == -1
+    stored = Pixels(replace(tile, image=image * 1e4), pixels.y, pixels.x, pixels.mass).ratios
+    assert stored[:, 15:] == pytest.approx(found[:, 15:], abs=1e-5)
+
+
+def test_names_stand_alone_without_labels_and_the_others_do_not(made: Path, tmp_path: Path) -> None:
+    recipe = FAST.model_copy(update={"arms": ("names", "logistic"), "labels_per_class": (0, 5), "seeds": 2})
+    assert list(recipe.cells()) == [(0, 0, "names"), (5, 0, "logistic"), (5, 1, "logistic")]
+    mapper = fresh_mapper(read_finetune_recipe("quick"), 0)
+    arms = {"names": NetworkArm("names", "default", read_finetune_recipe("quick"), mapper, "abc"), **PIXEL_ARMS}
+    lines: list[str] = []
+    rows = run_benchmark([made], recipe, arms, tmp_path, lambda line, done, total: lines.append(line)).rows
+    assert rows[["arm", "labels_per_class", "n_train"]].to_numpy().tolist() == [
+        ["names", 0, 0], ["logistic", 5, 15], ["logistic", 5, 15],
+    ]  # fmt: skip
+    assert lines[1].startswith("made means water: water 1.00")
+    summary = summarise(rows).set_index("arm")
+    assert summary.loc["names", "verdict"] == ""
+
+
+@pytest.mark.parametrize("name", list(QUICK))
 def test_simple_arms_map_easy_ground_and_state_their_choice(made: Path, name: str) -> None:
     row, detail = run_cell(read_ground(made, 500), replace(PIXEL_ARMS[name], grid=QUICK[name]), 10, seed=0)
     assert row["accuracy"] > 0.9
@@ -104,12 +144,12 @@ def test_a_class_without_labels_keeps_its_place_among_the_columns(made: Path) ->
     labels = draw_labels(ground.train, 5, 0)
     two = labels.take(torch.nonzero(labels.classes != 1)[:, 0])
     forest = replace(PIXEL_ARMS["forest"], grid=QUICK["forest"])
-    found = forest.fit(ground.blind, two, 0).probabilities(ground.test[0])
+    found = forest.fit(ground.blind, two, 0, ground.tileset.meanings).probabilities(ground.test[0])
     assert found.shape[0] == 3
     assert float(found[1].abs().max()) == 0
     assert torch.allclose(found.sum(0), torch.ones(found.shape[1], dtype=found.dtype))
     one = labels.take(torch.nonzero(labels.classes == 2)[:, 0])
-    found = PIXEL_ARMS["logistic"].fit(ground.blind, one, 0).probabilities(ground.test[0])
+    found = PIXEL_ARMS["logistic"].fit(ground.blind, one, 0, ground.tileset.meanings).probabilities(ground.test[0])
     assert float(found[2].min()) == 1
 
 
@@ -145,8 +185,9 @@ def test_change_is_mapped_like_anything_else(tmp_path: Path) -> None:
     manifest["scenes"] = [{**scene, "before": scene["image"], "after": scene["image"]}]
     del manifest["scenes"][0]["image"]
     write_manifest(folder, manifest)
-    recipe = FAST.model_copy(update={"arms": ("logistic", "random-ridge"), "seeds": 1})
-    arms = make_arms(recipe, None, "cpu").arms
+    recipe = FAST.model_copy(update={"arms": ("logistic", "ridge", "default"), "seeds": 1})
+    arms = {"logistic": PIXEL_ARMS["logistic"]}
+    arms |= {name: NetworkArm(name, name, read_finetune_recipe("quick"), None) for name in ("ridge", "default")}
     rows = run_benchmark([folder], recipe, arms, tmp_path / "out").rows
     assert (rows["accuracy"] > 0.8).all()
 
@@ -172,7 +213,8 @@ def test_arms_that_need_weights_say_so() -> None:
     with pytest.raises(Refusal, match="forest-context"):
         make_arms(FAST.model_copy(update={"arms": ("florest",)}), None, "cpu")
     assert set(read_benchmark_recipe("standard").arms) == {
-        "scratch", "synthetic", "episodic", "forest", "forest-context", "logistic",
+        "names", "default", "ridge", "scratch", "synthetic", "forest", "forest-context", "forest-ratios",
+        "extra-trees", "logistic",
     }  # fmt: skip
 
 
@@ -189,7 +231,7 @@ def test_gain_is_paired_by_draw_and_losses_are_told() -> None:
         [
             {"tileset": "t", "labels_per_class": 5, "seed": s, "arm": arm, "miou": value + gain + wiggle[s]}
             for arm, gain, wiggle in (
-                ("forest", 0.0, [0, 0, 0]), ("logistic", -0.05, [0, 0, 0]), ("episodic", 0.04, [0.001, 0, -0.001]),
+                ("forest", 0.0, [0, 0, 0]), ("logistic", -0.05, [0, 0, 0]), ("default", 0.04, [0.001, 0, -0.001]),
                 ("scratch", -0.3, [0.01, 0, -0.01]), ("synthetic", 0.0, [0.1, 0, -0.1]),
             )
             for s, value in enumerate(easy)
@@ -197,8 +239,8 @@ def test_gain_is_paired_by_draw_and_losses_are_told() -> None:
     )  # fmt: skip
     found = summarise(rows).set_index("arm")
     assert set(found["baseline"]) == {"forest"}
-    assert found.loc["episodic", "gain"] == pytest.approx(0.04)
+    assert found.loc["default", "gain"] == pytest.approx(0.04)
     assert found["verdict"].to_dict() == {
-        "episodic": "helps", "forest": "", "logistic": "hurts", "scratch": "hurts", "synthetic": "even",
+        "default": "helps", "forest": "", "logistic": "hurts", "scratch": "hurts", "synthetic": "even",
     }  # fmt: skip
-    assert found["best"].idxmax() == "episodic"
+    assert found["best"].idxmax() == "default"

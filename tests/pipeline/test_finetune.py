@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +14,21 @@ from typer.testing import CliRunner
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.commands import app
+from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.map_model import MapModel, read_map_model, write_map_model
 from terraficta.finetune.recipe import RECIPES, FinetuneRecipe, HeadKind, read_finetune_recipe
 from terraficta.finetune.task import CropStream
 from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
+from terraficta.pretrain.head import fit_ridge
+from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run
 from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.tile import Tile
 
 RECIPE = FinetuneRecipe.from_dict(
     {
@@ -51,10 +58,11 @@ def accuracy(model: MapModel, tileset: Tileset) -> float:
 
 def fitted(tileset: Tileset, head: HeadKind, labels: int = 10, seed: int = 0) -> MapModel:
     tiles = list(tileset.tiles("train"))
-    return adapt(tiles, draw_labels(tiles, labels, seed), fresh_mapper(RECIPE, seed), RECIPE, head=head, seed=seed)
+    mapper, drawn = fresh_mapper(RECIPE, seed), draw_labels(tiles, labels, seed)
+    return adapt(tiles, drawn, mapper, RECIPE, head=head, pretrained=False, seed=seed)
 
 
-@pytest.mark.parametrize(("head", "least"), [("ridge", 0.8), ("linear", 0.9), ("full", 0.9)])
+@pytest.mark.parametrize(("head", "least"), [("default", 0.9), ("ridge", 0.8), ("linear", 0.9), ("full", 0.9)])
 def test_every_head_maps_easy_ground(tileset: Tileset, head: HeadKind, least: float) -> None:
     model = fitted(tileset, head)
     assert accuracy(model, tileset) > least
@@ -76,7 +84,7 @@ def test_the_given_mapper_is_left_as_it_was(tileset: Tileset) -> None:
 
 def test_the_same_seed_gives_the_same_model(tileset: Tileset) -> None:
     image = tileset[1].image[None]
-    for head in ("ridge", "full"):
+    for head in ("default", "ridge", "full"):
         one, again = (fitted(tileset, head, 5, seed=3)(image) for _ in range(2))
         assert torch.equal(one, again)
 
@@ -105,7 +113,7 @@ def test_a_class_without_labels_is_never_mapped(tileset: Tileset) -> None:
     tiles = list(tileset.tiles("train"))
     labels = draw_labels(tiles, 10, 0)
     known = labels.take(torch.nonzero(labels.classes != 1)[:, 0])
-    for head in ("ridge", "linear", "full"):
+    for head in ("default", "ridge", "linear", "full"):
         model = adapt(tiles, known, fresh_mapper(RECIPE, 0), RECIPE, head=head)
         assert model(tiles[0].image[None])[0, 1].max() < 1e-6
 
@@ -114,8 +122,9 @@ def test_soft_labels_are_learned(tileset: Tileset) -> None:
     tiles = list(tileset.tiles("train"))
     labels = draw_labels(tiles, 10, 0)
     soft = Labels(labels.tile, labels.y, labels.x, 0.8 * labels.mass + 0.05, labels.legend, labels.wanted)
-    for head in ("ridge", "linear"):
-        assert accuracy(adapt(tiles, soft, fresh_mapper(RECIPE, 0), RECIPE, head=head), tileset) > 0.75
+    for head in ("default", "ridge", "linear"):
+        model = adapt(tiles, soft, fresh_mapper(RECIPE, 0), RECIPE, head=head, pretrained=False)
+        assert accuracy(model, tileset) > 0.75
 
 
 def test_labels_of_one_class_are_refused(tileset: Tileset) -> None:
@@ -125,8 +134,67 @@ def test_labels_of_one_class_are_refused(tileset: Tileset) -> None:
         adapt(tiles, labels.take(torch.nonzero(labels.classes == 0)[:, 0]), fresh_mapper(RECIPE, 0), RECIPE)
 
 
-def test_a_map_model_is_read_back(tileset: Tileset, tmp_path: Path) -> None:
-    model = fitted(tileset, "full")
+def informed_mapper() -> Mapper:
+    """A mapper whose dense head was fitted to what the classes of the made ground look like, as fiction teaches it."""
+    mapper = fresh_mapper(RECIPE, 0)
+    tile = read_tile_of_ground()
+    encoder = Encoder.fit(mapper, [tile])
+    with torch.no_grad():
+        features = encoder.features(tile.image[None])[0].flatten(1).T
+    mass = torch.zeros(len(features), len(TERRAFICTA))
+    label = tile.label().flatten().long()
+    for value, ours in ((1, "deciduous_forest"), (2, "water"), (3, "bare_soil")):
+        mass[label == value, TERRAFICTA.index(ours)] = 1.0
+    head = fit_ridge(features, mass, torch.tensor(1e-3), torch.tensor(20.0))
+    with torch.no_grad():
+        mapper.dense.weight.copy_(20 * head.weight.T[:, :, None, None])
+        mapper.dense.bias.copy_(20 * head.bias)
+    return mapper
+
+
+def read_tile_of_ground() -> Tile:
+    """Ground of another place, all of it labelled."""
+    with tempfile.TemporaryDirectory() as folder:
+        return read_tileset(write_tileset(Path(folder) / "other", scenes=3))[2]
+
+
+def test_names_alone_make_a_map(tileset: Tileset, tmp_path: Path) -> None:
+    mapper, tiles = informed_mapper(), list(tileset.tiles("train"))
+    withheld = [tile.with_mass(torch.zeros_like(tile.mass)) for tile in tiles]
+    model = adapt(withheld, None, mapper, RECIPE, meanings=tileset.meanings)
+    assert accuracy(model, tileset) > 0.9
+    assert model.choice == "names"
+    write_map_model(tmp_path, model)
+    image = tileset[0].image[None]
+    assert torch.equal(model(image), read_map_model(tmp_path)(image))
+    misled = propose_meanings(tileset.legend.classes, {"forest": "water", "water": "deciduous_forest"})
+    assert accuracy(adapt(withheld, None, mapper, RECIPE, meanings=misled), tileset) < 0.5
+
+
+def test_names_help_where_labels_are_few(tileset: Tileset) -> None:
+    mapper, tiles = informed_mapper(), list(tileset.tiles("train"))
+    labels = draw_labels(tiles, 1, 0)
+    alone = adapt(tiles, labels, fresh_mapper(RECIPE, 0), RECIPE, pretrained=False)
+    named = adapt(tiles, labels, mapper, RECIPE, meanings=tileset.meanings)
+    assert accuracy(named, tileset) > accuracy(alone, tileset)
+    assert named.choice == "ridge^1 forest^1 names^0.6"
+    assert alone.choice == "ridge^1 forest^1 names^0"
+
+
+def test_a_legend_without_meanings_needs_labels(tileset: Tileset) -> None:
+    tiles = list(tileset.tiles("train"))
+    unknown = propose_meanings(["forest", "water", "soil"], dict.fromkeys(["forest", "water", "soil"]))
+    with pytest.raises(Refusal, match="no meaning for forest, water, soil"):
+        adapt(tiles, None, fresh_mapper(RECIPE, 0), RECIPE, meanings=unknown)
+    with pytest.raises(Refusal, match="weights of a pretraining"):
+        adapt(tiles, None, fresh_mapper(RECIPE, 0), RECIPE, pretrained=False)
+    model = adapt(tiles, draw_labels(tiles, 10, 0), fresh_mapper(RECIPE, 0), RECIPE, meanings=unknown)
+    assert accuracy(model, tileset) > 0.9
+
+
+@pytest.mark.parametrize("head", ["default", "full"])
+def test_a_map_model_is_read_back(tileset: Tileset, tmp_path: Path, head: HeadKind) -> None:
+    model = fitted(tileset, head)
     write_map_model(tmp_path, model)
     again = read_map_model(tmp_path)
     image = tileset[0].image[None]
@@ -163,9 +231,10 @@ def test_change_is_mapped_from_two_dates(tmp_path: Path) -> None:
     one = {"id": "s0", "before": "image0.tif", "after": "after.tif", "label": "label0.tif", "fold": "fold0.tif"}
     manifest = read_manifest_of(folder) | {"task": "change", "legend": ["unchanged", "changed"], "scenes": [one]}
     tileset = read_tileset(write_manifest(folder, manifest))
-    model = fitted(tileset, "linear", 40)
-    assert model.dates == 2
-    assert accuracy(model, tileset) > 0.8
+    for head in ("linear", "default"):
+        model = fitted(tileset, head, 40)
+        assert model.dates == 2
+        assert accuracy(model, tileset) > 0.8
 
 
 def test_crops_hold_their_labels_turned_together(tileset: Tileset) -> None:
@@ -236,8 +305,9 @@ def test_the_command_writes_a_whole_run(tileset: Tileset, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--head", "tree", "ridge, linear or full"),
-        ("--labels-per-class", "0", "1 or more"),
+        ("--head", "tree", "default, ridge, linear or full"),
+        ("--labels-per-class", "0", "weights of a pretraining"),
+        ("--labels-per-class", "-1", "names alone"),
         ("--weights", "no.pt", "no such file"),
         ("--tileset", "nowhere", "tileset.yaml"),
         ("--recipe", "nope", "standard"),

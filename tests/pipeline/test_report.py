@@ -42,10 +42,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         folder / "finetune", digest="f1de", tileset=about, weights_record=pretraining, head="ridge", labels_per_class=20
     )
     predict_image(folder / "finetune", [folder / "made" / "image0.tif"], folder / "map.tif")
-    few = BenchmarkRecipe(name="test", about="", arms=("logistic", "random-ridge"), labels_per_class=(3, 9), seeds=2)
+    few = BenchmarkRecipe(name="test", about="", arms=("logistic", "ridge"), labels_per_class=(3, 9), seeds=2)
     from terraficta.eval.benchmark.networks import NetworkArm
 
-    arms = {"logistic": PIXEL_ARMS["logistic"], "random-ridge": NetworkArm("random-ridge", "ridge", recipe, None)}
+    arms = {"logistic": PIXEL_ARMS["logistic"], "ridge": NetworkArm("ridge", "ridge", recipe, None)}
     run_benchmark([folder / "made"], few, arms, folder / "benchmark")
     Run("benchmark", few.model_dump(mode="json"), 0).write(folder / "benchmark", digest="be9c")
     return {"folder": folder, **{name: folder / name for name in ("finetune", "benchmark", "map.tif")}}
@@ -77,7 +77,7 @@ def test_maps_stand_beside_image_and_label(page: str) -> None:
 
 
 def test_every_arm_and_number_of_labels_is_in_the_tables(page: str) -> None:
-    for text in ("3 labels a class", "9 labels a class", "random-ridge", "logistic", "±"):
+    for text in ("3 labels a class", "9 labels a class", "ridge", "logistic", "±"):
         assert text in page
     assert "against the best simple arm, over 2 settings" in page
     assert 'class="best"' in page

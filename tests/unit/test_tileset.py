@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import torch
 from rasterio.transform import from_origin
-from tileset_maker import BANDS, read_manifest_of, write_manifest, write_raster, write_tileset
+from tileset_maker import BANDS, LEGEND, read_manifest_of, write_manifest, write_raster, write_tileset
 
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.refusal import Refusal
@@ -139,8 +139,17 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "pixel size that contradicts": (key("gsd_m", 30.0), "pixel size", "gsd_m: 10"),
     "id twice": (scene("id", "s1"), "scenes[0] (s1)", "every id once"),
     "change without its dates": (key("task", "change"), "scenes[0] (s0)", "before and after"),
-    "unknown target of the crosswalk": (key("crosswalk", {"forest": "jungle"}), "crosswalk: class", "evergreen_forest"),
-    "unknown class in the crosswalk": (key("crosswalk", {"jungle": "water"}), "crosswalk.jungle", "not in the legend"),
+    "a crosswalk, as it was": (key("crosswalk", {"forest": "water"}), "crosswalk", "rename crosswalk: to means:"),
+    "unknown meaning": (key("means", {"forest": "evergren_forest"}), "means.forest", "did you mean evergreen_forest?"),
+    "meaning of an unknown class": (key("means", {"jungle": "water"}), "means.jungle", "not in the legend"),
+    "meaning that is no weight": (key("means", {"forest": {"park": "much"}}), "means.forest", "one name, or null"),
+    "weights that do not sum": (key("means", {"forest": {"park": 0.5, "road": 0.2}}), "means.forest", "sum to 0.7"),
+    "negative weight": (key("means", {"forest": {"park": 1.5, "road": -0.5}}), "means.forest.park", "from 0 to 1"),
+    "one meaning for all": (key("means", dict.fromkeys(LEGEND, "water")), "means", "one meaning for all classes"),
+    "share above one": (key("shares", {"forest": 1.2}), "shares.forest", "at most 1"),
+    "negative share": (key("shares", {"forest": -0.1}), "shares.forest", "share above 0"),
+    "shares above one": (key("shares", {"forest": 0.6, "water": 0.6}), "shares", "sum to 1.2"),
+    "share of an unknown class": (key("shares", {"wood": 0.6}), "shares.wood", "not in the legend"),
     "mass of too few classes": (
         lambda f: [
             write_raster(f / "mass.tif", np.zeros((2, 48, 48), np.float32)),
@@ -236,11 +245,17 @@ def test_relative_levels_are_never_judged_as_reflectance(tmp_path: Path) -> None
     assert read_tileset(folder)[0].image.max() > 100
 
 
-def test_crosswalk_goes_to_our_legend(tmp_path: Path) -> None:
-    shares = {"forest": {"evergreen_forest": 0.5, "deciduous_forest": 0.5}, "water": "water"}
-    crosswalk = read_tileset(write_tileset(tmp_path / "made", crosswalk=shares)).crosswalk
-    assert crosswalk is not None
-    assert torch.allclose(crosswalk.matrix().sum(0), torch.tensor([1.0, 1.0, 0.0]))
+def test_meanings_are_stated_or_proposed(tmp_path: Path) -> None:
+    means = {"forest": {"evergreen_forest": 0.5, "deciduous_forest": 0.5}, "soil": None}
+    meanings = read_tileset(write_tileset(tmp_path / "made", means=means, shares={"water": 0.2})).meanings
+    assert meanings.named == (True, True, False)
+    assert torch.allclose(meanings.matrix.sum(1), torch.tensor([1.0, 1.0, 0.0]))
+    assert meanings.lines() == [
+        "forest: evergreen_forest 0.50, deciduous_forest 0.50 (stated)", "water: water 1.00 (from 'water')",
+        "soil: no meaning, as stated",
+    ]  # fmt: skip
+    assert meanings.shares is not None
+    assert torch.allclose(meanings.shares, torch.tensor([0.4, 0.2, 0.4]))
 
 
 def test_images_may_lie_in_a_sibling_folder(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def draw_events(recipes: Sequence[EventRecipe], key: SceneKey) -> list[Event]:
         own = key.at("event", number)
         low, high = recipe.dose
         dose = low + (high - low) * float(own.at("dose").rng().random())
-        events.append(Event(recipe.kind, dose, recipe.after + 1, own.at("pattern").word()))
+        events.append(Event(recipe.kind, dose, recipe.after + 1, own.at("pattern").field_seed()))
     return events
 
 

@@ -118,13 +118,13 @@ def draw_shore(key: SceneKey) -> ShorePlan:
 def draw_cover_seeds(key: SceneKey) -> CoverSeeds:
     """The seeds of one scene."""
     return CoverSeeds(
-        cover=key.at("cover").word(),
-        water=key.at("water").word(),
-        field=key.at("field").word(),
-        settlement=key.at("settlement").word(),
-        forestry=key.at("forestry").word(),
-        quarry=key.at("quarry").word(),
-        canal=key.at("canal").word(),
-        power_line=key.at("power_line").word(),
-        lot=key.at("wish").word(),
+        cover=key.at("cover").field_seed(),
+        water=key.at("water").field_seed(),
+        field=key.at("field").field_seed(),
+        settlement=key.at("settlement").field_seed(),
+        forestry=key.at("forestry").field_seed(),
+        quarry=key.at("quarry").field_seed(),
+        canal=key.at("canal").field_seed(),
+        power_line=key.at("power_line").field_seed(),
+        lot=key.at("wish").field_seed(),
     )

@@ -98,7 +98,7 @@ def draw_lottery(key: SceneKey, scenes: int, classes: int) -> Lottery:
         np.exp(rng.uniform(np.log(0.06), np.log(0.6), (count, HUMPS))),
     ]
     return Lottery(
-        kind_seed=key.at("lottery", "kind").word(),
+        kind_seed=key.at("lottery", "kind").field_seed(),
         bank=rng.integers(0, BANK_SIZE, (count, MOST_PARTS)),
         weight=weight / weight.sum(1, keepdims=True),
         curve=np.concatenate([rng.normal(np.log(0.15), 0.7, (count, 1)), *humps], 1),

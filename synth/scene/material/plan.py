@@ -85,7 +85,7 @@ def draw_material_plan(
         ash_share=float(np.float32(own.at("fire").rng().random())),
         water=_draw_water(own.at("water"), setting),
         snow=_draw_snow(own.at("snow"), setting),
-        texture_seed=own.at("texture").word(),
+        texture_seed=own.at("texture").field_seed(),
     )
 
 

@@ -80,7 +80,7 @@ def draw_terrain_plan(recipe: TerrainRecipe, key: SceneKey) -> TerrainPlan:
     """
 
     def seed(name: str) -> int:
-        return key.at("terrain", name).word()
+        return key.at("terrain", name).field_seed()
 
     return TerrainPlan(
         form=draw_landform(recipe, key),

@@ -1,0 +1,95 @@
+"""The evidence: all that a head may know of pixels, read from images of one tileset."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terraficta.finetune.context import Pairs, band_pairs, context_features
+from terraficta.finetune.encoder import Encoder, _windows
+from terraficta.finetune.tileset.labels import Labels
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of P pixels.
+
+    Parameters
+    ----------
+    features : (P, D) of the network
+    fiction : (P, 24) log-probabilities of what fiction calls them; None where the network was not asked (two dates)
+    context : (P, F) bands, surroundings and ratios in product units; see `finetune.context`
+    """
+
+    features: Tensor
+    fiction: Tensor | None
+    context: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def take(self, rows: Tensor) -> Evidence:
+        """Some of the pixels, by position."""
+        fiction = None if self.fiction is None else self.fiction[rows]
+        return Evidence(self.features[rows], fiction, self.context[rows.numpy()])
+
+
+def pairs_of(encoder: Encoder) -> Pairs:
+    """The band pairs of an encoder's images."""
+    return band_pairs(encoder.sensor, encoder.dates)
+
+
+@torch.no_grad()
+def read_evidence(
+    encoder: Encoder, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+) -> Evidence:
+    """Evidence of every pixel of images (N, T*B, H, W), in the order (N, H, W)."""
+    encoder.mapper.eval()
+    features = encoder.features(image, valid, scenes)
+    fiction = None
+    if encoder.dates == 1:
+        fiction = _rows(torch.log_softmax(encoder.mapper.dense(features).float(), 1))
+    seen = valid if valid is None else valid.to(image.device)
+    context = context_features(image, seen, pairs_of(encoder))
+    return Evidence(_rows(features), fiction, _rows(context).numpy())
+
+
+def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:
+    """Evidence of labelled pixels, in their order; only windows that hold labels are computed."""
+    parts: list[Evidence] = []
+    order: list[Tensor] = []
+    for t, tile in enumerate(tiles):
+        mine = torch.nonzero(labels.tile == t)[:, 0]
+        if len(mine) == 0:
+            continue
+        y, x = labels.y[mine], labels.x[mine]
+        for rows, columns, inside in _windows(tile.grid.shape, y, x):
+            image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
+            place = (y[inside] - rows.start) * image.shape[3] + x[inside] - columns.start
+            parts.append(read_evidence(encoder, image, valid, [tile.id]).take(place))
+            order.append(mine[inside])
+    if not parts:
+        raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+    return together(parts).take(torch.argsort(torch.cat(order)))
+
+
+def together(parts: Sequence[Evidence]) -> Evidence:
+    """Evidence of several groups of pixels, one after another."""
+    fiction = [part.fiction for part in parts if part.fiction is not None]
+    return Evidence(
+        torch.cat([part.features for part in parts]),
+        torch.cat(fiction) if len(fiction) == len(parts) else None,
+        np.concatenate([part.context for part in parts]),
+    )
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N*H*W, C), on the CPU."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2).cpu()
