@@ -16,7 +16,6 @@ from terraficta.pretrain.stem import SpectralStem
 from terraficta.synth.types.legend import Legend
 
 
-
 @dataclass(frozen=True)
 class Reading:
     """What a mapper says of pixels, in float32.
