@@ -26,8 +26,9 @@ SCENE = {"world": set(), "terrain": {"world"}, "cover": {"world", "terrain"}, "m
 """rooms of the scene, and what each may look into"""
 DOORS = {"types", "look", "render", "store", "labels", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
-EXTRA_DOORS = {"synth.instrument.invented"}
-"""pretraining draws its sensors itself: a batch holds scenes of one sensor"""
+EXTRA_DOORS = {"synth.instrument.invented", "synth.scene.ground", "synth.scene.material.lottery"}
+"""pretraining draws its sensors itself, since a batch holds scenes of one sensor; it sees parts of wide grounds, and
+repaints scenes that were rendered before"""
 MOST_MODULES = 20
 
 
