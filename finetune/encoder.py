@@ -130,7 +130,7 @@ class Encoder:
         return self.read(image, valid, scenes).features
 
     def read(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Reading:
-        """Features (N, D, H, W) of images, and logits (N, K, H, W) of fiction's classes: (N, 2 K, ...) of two dates.
+        """Features (N, D, H, W), and logits (N, K, H, W) of the classes of fiction, (N, 2 K, H, W) for two dates.
 
         In the fast precision of the machine, unless gradients are asked for: training chooses its own.
         """

@@ -14,6 +14,7 @@ from terraficta.pretrain.recipe import EpisodeRecipe
 from terraficta.pretrain.scaling import BandRange, Scaling
 from terraficta.pretrain.stream import Batch
 from terraficta.synth.labels.mass import generalise, shift
+from terraficta.synth.scene.material.lottery import draw_lottery, lottery_reflectance
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.tile import Level
 
@@ -68,6 +69,9 @@ def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
     rng = key.at("bands").rng()
     bands = _some_bands(recipe, batch, rng)
     image, level = batch.image[:, bands], batch.level
+    if key.at("look").rng().random() < recipe.lottery:
+        drawn = draw_lottery(key, len(image), batch.mass.shape[1])
+        image = lottery_reflectance(image, batch.mass, batch.material, batch.sensor.centre_nm[bands], drawn)
     if recipe.radiometry > 0:
         image = misread(image, batch.sensor.centre_nm[bands], recipe.radiometry, key.at("radiometry").rng())
     if rng.random() < recipe.relative or level not in ("BOA", "TOA"):

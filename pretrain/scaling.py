@@ -78,7 +78,7 @@ class BandRange:
         return shifted.div_(self.spread[..., None, None]).clamp_(-CLIP, CLIP)
 
     def stretched(self, image: Tensor) -> Tensor:
-        """Image (..., B, H, W) with the 1 and 99 percentile at 0 and 1, and the rest a fifth outside at most."""
+        """Image (..., B, H, W) with its 1 and 99 percentile at 0 and 1; what lies beyond is clipped at 0 and 1.2."""
         low, high = self.low[..., None, None], self.high[..., None, None]
         return ((image - low) / (high - low)).clamp_(0.0, 1.2)
 

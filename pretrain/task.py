@@ -9,6 +9,7 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.pretrain.episode import Episode, deal_episode
+from terraficta.pretrain.groups import GroupStream
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.precision import fast_precision
@@ -34,6 +36,35 @@ RESUME = "resume.ckpt"
 SAVE_EVERY = timedelta(minutes=1)
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where scenes come from: folders win over the generator.
+
+    Parameters
+    ----------
+    corpus : folder of tiles
+    groups : folder of groups that were rendered before
+    workers : processes that render ahead, of the generator; 0 renders in this one
+    """
+
+    corpus: Path | None = None
+    groups: Path | None = None
+    workers: int = 0
+
+    def loader(self, recipe: PretrainRecipe, seed: int, start: int, device: str) -> DataLoader[Batch]:
+        """Groups of scenes from number `start` on."""
+        if self.groups is not None:
+            return group_loader(GroupStream(self.groups, seed, start), 0)
+        if self.corpus is not None:
+            return group_loader(CorpusStream(self.corpus, recipe, seed, start), 0)
+        return group_loader(FictionStream(recipe, seed, start, "cpu" if self.workers else device), self.workers)
+
+    def parents(self) -> dict[str, str | None]:
+        """Digests of the runs that made the folders, by role."""
+        folders = {"corpus": self.corpus, "groups": self.groups}
+        return {role: read_run(folder).get("digest") for role, folder in folders.items() if folder is not None}
+
+
 class EpisodeStream(IterableDataset[Episode]):
     """Episodes from a rolling memory of scene groups.
 
@@ -44,21 +75,14 @@ class EpisodeStream(IterableDataset[Episode]):
     ----------
     recipe : memory, reuse and episodes
     seed, start : of the stream, and its first step
-    workers : processes that render ahead
-    corpus : folder of tiles; None: straight from the generator
+    source : of the scenes
     device : where episodes are dealt
     """
 
-    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, workers: int, corpus: Path | None, device: str):
+    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str):
         self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
-        oldest = max(0, start // recipe.reuse - recipe.memory + 1)
-        stream: IterableDataset[Batch] = (
-            FictionStream(recipe, seed, oldest, "cpu" if workers else device)
-            if corpus is None
-            else CorpusStream(corpus, recipe, seed, oldest)
-        )
-        self.oldest = oldest
-        self.groups = group_loader(stream, workers if corpus is None else 0)
+        self.oldest = max(0, start // recipe.reuse - recipe.memory + 1)
+        self.groups = source.loader(recipe, seed, self.oldest, device)
 
     def __iter__(self) -> Iterator[Episode]:
         groups = iter(self.groups)
@@ -121,8 +145,10 @@ class PretrainTask(lightning.LightningModule):
             self.log(name, self.running[name], prog_bar=True)
         return losses["loss"]
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        follow(self.mean, self.mapper, mean_decay(self.recipe.averaging, self.global_step))
+    def optimizer_step(self, *args: Any, **more: Any) -> None:
+        step = self.global_step
+        super().optimizer_step(*args, **more)
+        follow(self.mean, self.mapper, mean_decay(self.recipe.averaging, step))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["running"] = self.running
@@ -152,6 +178,7 @@ def pretrain(
     seed: int = 0,
     minutes: float | None = None,
     corpus: Path | None = None,
+    groups: Path | None = None,
     workers: int = 0,
     device: str = "cpu",
     progress: list[Callback] | None = None,
@@ -162,7 +189,7 @@ def pretrain(
     ----------
     folder : gets weights.safetensors, run.json, and resume.ckpt while it runs
     minutes : budget of wall time; None: recipe.steps
-    corpus : folder of tiles; None: straight from the generator
+    corpus, groups : folder of tiles, or of groups that were rendered before; None: straight from the generator
     workers : processes that render ahead; 0 renders in this one
     device : "cpu" or "cuda"
     """
@@ -172,15 +199,15 @@ def pretrain(
     torch.manual_seed(seed)
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
-    parents = {"corpus": read_run(corpus).get("digest")} if corpus else {}
-    run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
+    source = Source(corpus, groups, workers)
+    run = Run("pretrain", recipe.model_dump(mode="json"), seed, source.parents())
     timer = Timer(None if minutes is None else timedelta(minutes=minutes))
     task = PretrainTask(recipe, timer)
     resume = folder / RESUME
     start = 0
     if resume.is_file():
         start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
-    episodes = EpisodeStream(recipe, seed, start, workers, corpus, device)
+    episodes = EpisodeStream(recipe, seed, start, source, device)
     keeper = ModelCheckpoint(
         folder, Path(RESUME).stem, train_time_interval=SAVE_EVERY, save_on_exception=True, enable_version_counter=False
     )

@@ -113,6 +113,17 @@ def test_most_given_labels_are_true() -> None:
     assert 0.9 < right / given < 1.0, "a few labels are wrong, and only a few"
 
 
+def test_lottery_looks_change_colours_and_keep_tasks() -> None:
+    """The same key deals the same tasks in both looks; only what the network sees differs."""
+    plain, drawn = (
+        deal_episode(EpisodeRecipe(lottery=share, relative=0.0), fabricated(), SceneKey(5, 2)) for share in (0.0, 1.0)
+    )
+    assert torch.equal(plain.pixels, drawn.pixels)
+    assert torch.equal(plain.mass, drawn.mass)
+    assert torch.isfinite(drawn.views).all()
+    assert (plain.views - drawn.views).abs().mean() > 0.1
+
+
 def test_misread_images_keep_what_is_dark_and_what_is_bright() -> None:
     image = fabricated().image.clamp(min=0)
     sensor = read_sensor("landsat5")
