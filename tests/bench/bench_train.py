@@ -2,7 +2,7 @@
 
 Run: python tests/bench/bench_train.py [recipe changes, e.g. episode.crop_px=96]
 
-A step has to take .10 s or less. CPU seconds are told, because a busy machine stretches wall seconds; the median of many
+A step has to take .10 s or less. CPU seconds are told, because a busy machine stretches wall seconds; median of many
 steps, because episodes differ in bands and tasks. Scenes are rendered first, which takes a minute.
 """
 
