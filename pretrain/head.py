@@ -55,10 +55,8 @@ def fit_ridge(features: Tensor, mass: Tensor, penalty: Tensor, sharpness: Tensor
     x, y = features - x_mean, mass - y_mean
     root = weight.sqrt()[:, None]
     x, y = x * root, y * root
-    if len(x) < x.shape[1]:  # few labels, long features: the same solution from the smaller system
-        solution = x.t() @ _solve(x @ x.t(), y, penalty)
-    else:
-        solution = _solve(x.t() @ x, x.t() @ y, penalty)
+    few = len(x) < x.shape[1]  # few labels, long features: the same solution from the smaller system
+    solution = x.t() @ _solve(x @ x.t(), y, penalty) if few else _solve(x.t() @ x, x.t() @ y, penalty)
     return Head(solution, y_mean - x_mean @ solution, sharpness)
 
 
