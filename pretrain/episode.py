@@ -50,7 +50,7 @@ class Episode:
     centre_nm, fwhm_nm : (B,) [nm]
     pixels : (P,) flat positions in the N images laid end to end; the scored ones first
     tasks : each over some of the N scenes
-    mass : (Q, K) class mass of the first Q pixels in the generator's own legend
+    mass : (Q, K) class mass of the first Q pixels in the generator's own legend; all 0 under a lottery look
     """
 
     views: Tensor
@@ -69,7 +69,8 @@ def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
     rng = key.at("bands").rng()
     bands = _some_bands(recipe, batch, rng)
     image, level = batch.image[:, bands], batch.level
-    if key.at("look").rng().random() < recipe.lottery:
+    repainted = key.at("look").rng().random() < recipe.lottery
+    if repainted:
         drawn = draw_lottery(key, len(image), batch.mass.shape[1])
         image = lottery_reflectance(image, batch.mass, batch.material, batch.sensor.centre_nm[bands], drawn)
     if recipe.radiometry > 0:
@@ -91,9 +92,12 @@ def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
             tasks.append(dealt[0])
             pixels.append(dealt[1])
     sensor, dense = batch.sensor, scored[: recipe.dense_px]
+    mass = _at(batch.mass * batch.valid[:, None], dense)
+    if repainted:  # a class in the colours of another must not be called by its name
+        mass = torch.zeros_like(mass)
     return Episode(
         torch.cat(views), sensor.centre_nm[bands].to(device), sensor.fwhm_nm[bands].to(device),
-        torch.cat(pixels), tasks, _at(batch.mass * batch.valid[:, None], dense),
+        torch.cat(pixels), tasks, mass,
     )  # fmt: skip
 
 

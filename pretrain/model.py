@@ -132,7 +132,7 @@ class Mapper(nn.Module):
         at : (P,) flat positions in the N images laid end to end; only these cost what comes after the maps
         """
         maps = self._maps(views, centre_nm, fwhm_nm)
-        own = maps.flatten(0, 2) if at is None else maps.flatten(0, 2)[at]
+        own = maps.flatten(0, 2) if at is None else maps.flatten(0, 2).index_select(0, at)
         around = mean_around(maps, at)
         cut = (self.recipe.spectral, self.recipe.context)
         parts = [

@@ -47,7 +47,8 @@ class EpisodeRecipe(Recipe):
     apart: Share = 0.5
     """share of tasks over several scenes that are scored only in scenes that gave no label"""
     lottery: Share = 0.0
-    """share of episodes whose classes have spectra drawn at random: shapes, mixtures and light stay as they are"""
+    """share of episodes whose classes have spectra drawn at random: shapes, mixtures and light stay as they are. They
+    teach to map from labels, but no names"""
     radiometry: float = Field(default=0.0, ge=0)
     """strength of gains by band, gamma and haze that no physics asked for; 1 is about what bad products show"""
     crop_px: int | None = Field(default=None, ge=32, multiple_of=32)

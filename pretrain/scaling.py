@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -82,7 +82,7 @@ class BandRange:
         low, high = self.low[..., None, None], self.high[..., None, None]
         return ((image - low) / (high - low)).clamp_(0.0, 1.2)
 
-    def _each(self, change):  # type: ignore[no-untyped-def]
+    def _each(self, change: Callable[[Tensor], Tensor]) -> BandRange:
         return BandRange(*[change(getattr(self, f.name)) for f in fields(self)])
 
 

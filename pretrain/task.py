@@ -140,6 +140,8 @@ class PretrainTask(lightning.LightningModule):
             group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
         losses = episode_loss(self.mapper, episode, self.recipe.rehearsal, self.recipe.dense)
         for name, value in losses.items():
+            if name == "dense" and not bool(episode.mass.any()):
+                continue
             now = float(value.detach())
             self.running[name] = 0.98 * self.running.get(name, now) + 0.02 * now
             self.log(name, self.running[name], prog_bar=True)

@@ -46,10 +46,11 @@ def test_wavelength_matters(mapper: Mapper) -> None:
     assert (blue - swir).abs().mean() > 1e-3
 
 
-def test_ridge_is_the_closed_form() -> None:
+@pytest.mark.parametrize("width", [6, 70])
+def test_ridge_is_the_closed_form(width: int) -> None:
     """Against the normal equations, solved the other way round: as ordinary least squares on stacked rows."""
     torch.manual_seed(1)
-    x, k = torch.randn(40, 6, dtype=torch.float64), 3
+    x, k = torch.randn(40, width, dtype=torch.float64), 3
     mass = torch.eye(k, dtype=torch.float64)[torch.arange(40) % k]
     mass = mass[torch.randperm(40)]
     penalty = torch.tensor(0.3, dtype=torch.float64)
@@ -58,8 +59,8 @@ def test_ridge_is_the_closed_form() -> None:
     weight = weight / weight.sum()
     xc, yc = x - weight @ x, mass - weight @ mass
     root = weight.sqrt()[:, None]
-    rows = torch.cat([xc * root, penalty.sqrt() * torch.eye(6, dtype=torch.float64)])
-    goal = torch.cat([yc * root, torch.zeros(6, k, dtype=torch.float64)])
+    rows = torch.cat([xc * root, penalty.sqrt() * torch.eye(width, dtype=torch.float64)])
+    goal = torch.cat([yc * root, torch.zeros(width, k, dtype=torch.float64)])
     assert torch.allclose(head.weight, torch.linalg.lstsq(rows, goal).solution, atol=1e-8)
 
 
