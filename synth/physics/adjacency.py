@@ -40,8 +40,9 @@ def surroundings(reflectance: Tensor, cell_m: Tensor, rayleigh_share: Tensor) ->
 
     Error
     -----
-    In the middle of a disc, within 0.02 of `share_within` for discs of one cell to an eighth of the scene; larger ones
-    are cut short by what is taken to lie beyond. `test_adjacency` repeats it, and 1 % of rho_toa against 6S.
+    In the middle of a disc, within 0.03 of `share_within` for discs of two cells' radius to an eighth of the scene;
+    larger ones are cut short by what is taken to lie beyond. `test_atmosphere` repeats it, and 1 % of rho_toa
+    against 6S.
     """
     size = (reflectance.shape[2], reflectance.shape[3])
     # in float64, so that the last bit does not depend on the length of the vector
