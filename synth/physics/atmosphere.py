@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -192,11 +193,39 @@ def _pool_factor(height: int, width: int, sensor: Sensor) -> int:
 
 
 def _coarse(plane: Tensor, factor: int) -> Tensor:
-    return F.avg_pool2d(plane, factor) if factor > 1 else plane
+    """Means of factor x factor cells: rows first, which fill SIMD lanes, then the few columns. One cell stays one."""
+    if factor == 1 or plane.shape[-2:] == (1, 1):
+        return plane
+    rows = reduce(torch.add, plane.unflatten(-2, (-1, factor)).unbind(-2))
+    return reduce(torch.add, rows.unflatten(-1, (-1, factor)).unbind(-1)) / factor**2
 
 
 def _fine(plane: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False) if plane.shape[-2:] != size else plane
+    if plane.shape[-2:] in {size, (1, 1)}:
+        return plane
+    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
+
+
+def _on_rows(maps: Tensor, factor: int, row: int) -> Tensor:
+    """Every `factor`-th fine row, from `row` on, of bilinear maps: (N, M, h + 2, W) to (N, M, h, W).
+
+    Maps are those of `_on_columns`. Row by row, so that nothing is formed that leaves the cache.
+    """
+    if factor == 1:
+        return maps[:, :, 1:-1]
+    place = (row + 0.5) / factor + 0.5
+    first, height = int(place), maps.shape[2] - 2
+    return torch.lerp(maps[:, :, first : first + height], maps[:, :, first + 1 : first + 1 + height], place - first)
+
+
+def _on_columns(maps: Sequence[Tensor], width: int) -> Tensor:
+    """Coarse maps (N, h, w) with fine columns, and first and last row repeated: (N, M, h + 2, W)."""
+    wide = torch.stack(list(maps), 1)
+    if wide.shape[-1] != width:
+        wide = F.interpolate(wide.flatten(1, 2), size=width, mode="linear", align_corners=False).view(
+            *wide.shape[:3], width
+        )
+    return torch.cat([wide[:, :, :1], wide, wide[:, :, -1:]], 2)
 
 
 def terms_over(aot: Tensor, elevation_km: Tensor, sun: Sun, air: Atmosphere, sensor: Sensor) -> AirTerms:
@@ -270,13 +299,17 @@ def _through_the_air(
     # a cloud shines through the gases above it: water vapour and most else lie below exp(-base / 2 km)
     above = torch.exp(-air.cloud_base_m.double() / 2000)[:, None]
     dim = dimming(sensor.centre_nm).to(boa) * (terms.gas.mean((2, 3)).double() ** above).to(boa)
+    lit, rho, out = (None if x is None else x.unflatten(-2, (-1, factor)) for x in (direct, boa, toa))
     for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
-        veil_b, sky_b, beam_b = (_fine(m[:, b : b + 1], size)[:, 0] for m in (veil, sky, beam))
-        rho = boa[:, b]
-        if mixes == 0:
-            rho = rho / (1 - _fine(terms.spherical_albedo[:, b : b + 1], size)[:, 0] * rho)
-        gain = sky_b + beam_b if direct is None else torch.addcmul(sky_b, beam_b, direct)
-        torch.addcmul(veil_b, gain, rho, out=toa[:, b])
+        maps = [m[:, b] for m in (veil, sky, beam)]
+        wide = _on_columns(maps if mixes > 0 else [*maps, terms.spherical_albedo[:, b]], size[1])
+        for row in range(factor):
+            veil_b, sky_b, beam_b, *albedo_b = _on_rows(wide, factor, row).unbind(1)
+            ground = rho[:, b, :, row]
+            if albedo_b:
+                ground = ground / (1 - albedo_b[0] * ground)
+            gain = sky_b + beam_b if lit is None else torch.addcmul(sky_b, beam_b, lit[:, :, row])
+            torch.addcmul(veil_b, gain, ground, out=out[:, b, :, row])
         if clouds is not None:
             toa[:, b].lerp_(clouds.brightness * dim[:, b, None, None], clouds.opacity)
     if bool(airless.any()):
@@ -331,8 +364,7 @@ def boa_correction(
         elevation_m = toa.new_zeros(n, height, width)
     if recipe.correction == "imperfect":
         air = replace(air, water_vapour_cm=air.water_vapour_guess_cm)
-        aot550 = air.aot550_guess[:, None, None].expand(n, height, width)
-        elevation_m = elevation_m.mean((1, 2), keepdim=True).expand(n, height, width)
+        aot550, elevation_m = air.aot550_guess[:, None, None], elevation_m.mean((1, 2), keepdim=True)
     elif aot550 is None:
         aot550 = (air.aot550 + air.haze)[:, None, None].expand(n, height, width)
     factor = _pool_factor(height, width, sensor)
