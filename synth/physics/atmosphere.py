@@ -31,6 +31,11 @@ ITERATIONS = 4
 """of the inversion with adjacency; each leaves about a tenth of the error"""
 HAZE_M, HAZE_SPREAD = 3000.0, 0.6
 """size of its blobs [m], and standard deviation of the logarithm of its optical thickness"""
+CLEAR_AOT550 = 0.1
+"""of the clear sky that lights land where no air is drawn: usual of clean continental air, Holben et al. 2001,
+doi:10.1029/2001JD900014"""
+CLOUD_SKYLIGHT = 0.3
+"""what a cloud takes from the beam comes down, in this part, as skylight; chosen"""
 COARSE, COARSE_M = 8, 40.0
 """the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
 such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
@@ -154,13 +159,14 @@ def toa_reflectance(
     boa_reflectance : (N, B, H, W)
     elevation_m : (N, H, W) [m]
     cell_m : (N,) [m]
-    light : of the relief; None: level ground. Where there is no air there is no skylight: cast shadows are black, and
-        what land around would shine into them is left out too
+    light : of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of
+        `sky_shares`, so that shadows are dim and blue; level open ground keeps its reflectance exactly
 
     Source
     ------
-    Of light on relief: direct, diffuse by sky view with Hay's circumsolar part, and what the land that hides the sky
-    reflects, (1 - sky view) x total x mean reflectance around: Sandmeier & Itten 1997, doi:10.1109/36.581991.
+    Of light on relief: direct, diffuse by sky view but for what comes from `around_the_sun`, and what the land that
+    hides the sky reflects, (1 - sky view) x total x mean reflectance around: Sandmeier & Itten 1997,
+    doi:10.1109/36.581991.
     """
     n, _, height, width = boa_reflectance.shape
     clouds = None
@@ -268,7 +274,7 @@ def _through_the_air(
     direct = _direct(light, clouds, boa)
     airless = air.absent
     if bool(airless.all()):
-        return _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
+        return _without_air(boa, direct, light, clouds, sun, sensor)
     factor = _pool_factor(*size, sensor)
     around = _coarse(boa, factor)
     terms = terms_over(_coarse(aot[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
@@ -279,14 +285,13 @@ def _through_the_air(
     total = terms.down_direct + terms.down_diffuse
     beam, sky = terms.down_direct, terms.down_diffuse
     if light is not None:
-        # part of the sky's light comes from around the sun and is shaded as the sun is (Hay 1979: share T_direct)
-        circumsolar = terms.down_diffuse * terms.down_direct
+        circumsolar = around_the_sun(terms)
         beam = terms.down_direct + circumsolar
         view = _coarse(light.sky_view[:, None], factor)
         sky = (terms.down_diffuse - circumsolar) * view + (1 - view) * total * near
     if clouds is not None:
         shade = _coarse(clouds.shadow[:, None], factor)
-        sky = sky + 0.3 * shade * beam  # what a cloud takes from the beam comes down, in part, as skylight
+        sky = sky + CLOUD_SKYLIGHT * shade * beam
     up_near = terms.up_diffuse * mixes
     scale = terms.gas * (terms.up_direct + terms.up_diffuse - up_near)
     veil = terms.path
@@ -313,16 +318,54 @@ def _through_the_air(
         if clouds is not None:
             toa[:, b].lerp_(clouds.brightness * dim[:, b, None, None], clouds.opacity)
     if bool(airless.any()):
-        bare = _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
+        bare = _without_air(boa, direct, light, clouds, sun, sensor)
         toa = torch.where(airless[:, None, None, None], bare, toa)
     return toa
 
 
-def _under_clouds(toa: Tensor, clouds: Clouds | None, sensor: Sensor) -> Tensor:
-    if clouds is None:
-        return toa
-    brightness = clouds.brightness[:, None] * dimming(sensor.centre_nm).to(toa)[:, None, None]
-    return torch.lerp(toa, brightness, clouds.opacity[:, None])
+def _without_air(
+    boa: Tensor, direct: Tensor | None, light: TerrainLight | None, clouds: Clouds | None, sun: Sun, sensor: Sensor
+) -> Tensor:
+    """What is seen where no air is drawn: the ground under the light of a clear sky, and clouds over it."""
+    if direct is None:
+        return boa
+    beam, sky = sky_shares(sun, sensor)
+    toa = torch.empty_like(boa)
+    lost = 1 - direct if clouds is None else 1 - direct - CLOUD_SKYLIGHT * clouds.shadow
+    hidden = None if light is None else 1 - light.sky_view
+    white = None if clouds is None else dimming(sensor.centre_nm).to(boa)
+    for b in range(boa.shape[1]):
+        rho, dark = boa[:, b], beam[:, b, None, None] * lost
+        if hidden is not None:  # land that hides the sky shines in its place; Sandmeier & Itten 1997, as with air
+            around = rho.mean((1, 2), keepdim=True)
+            dark = torch.addcmul(dark, hidden, sky[:, b, None, None] - around)
+        torch.mul(rho, 1 - dark, out=toa[:, b])
+        if clouds is not None and white is not None:
+            toa[:, b].lerp_(clouds.brightness * white[b], clouds.opacity)
+    return toa
+
+
+def sky_shares(sun: Sun, sensor: Sensor) -> tuple[Tensor, Tensor]:
+    """Of the light on level ground under a clear sky, what comes from the sun and around it, and from the rest: (N, B).
+
+    The sky is that of molecules and CLEAR_AOT550 of continental aerosol at sea level.
+    """
+    zero = torch.zeros_like(sun.sza_deg)
+    within = (a.clamp(*RANGES[n]) for n, a in (("sza_deg", sun.sza_deg), ("vza_deg", zero), ("raa_deg", zero)))
+    terms = air_terms(sensor, *within, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
+    sky = (terms.down_diffuse - around_the_sun(terms)) / (terms.down_direct + terms.down_diffuse)
+    return 1 - sky, sky
+
+
+def around_the_sun(terms: AirTerms) -> Tensor:
+    """Part of the diffuse light that comes from around the sun, and is shaded as the sun is.
+
+    Source
+    ------
+    Hay 1979: the share T_direct of the diffuse light. Departure: of what aerosol scatters only; molecules have no
+    aureole, and their light reaches every shadow that sees the sky.
+    """
+    return terms.down_diffuse * terms.down_direct * (1 - terms.rayleigh_share)
 
 
 def _direct(light: TerrainLight | None, clouds: Clouds | None, like: Tensor) -> Tensor | None:

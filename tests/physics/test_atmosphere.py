@@ -260,17 +260,29 @@ def test_what_hides_the_sky_shines_back(share):
     t = air_terms(SENSOR, sun.sza_deg, sun.vza_deg, sun.raa_deg, air.aot550, air.aerosol, air.water_vapour_cm,
                   air.ozone_cm, torch.zeros(1), torch.ones(1))  # fmt: skip
     total = t.down_direct + t.down_diffuse
-    around_the_sun = t.down_diffuse * t.down_direct
+    around_the_sun = t.down_diffuse * t.down_direct * (1 - t.rayleigh_share)
     arriving = t.down_direct + around_the_sun + share * (t.down_diffuse - around_the_sun) + (1 - share) * 0.3 * total
     formula = t.path + t.gas * arriving * (t.up_direct + t.up_diffuse) * 0.3 / (1 - t.spherical_albedo * 0.3)
     assert torch.allclose(seen, formula[:, :, None, None].expand_as(seen), atol=2e-6)
 
 
-def test_without_air_the_sky_is_black():
+def test_without_air_shadows_have_the_light_of_a_clear_sky():
     boa, elevation, sun = _scene()
-    light = TerrainLight(torch.zeros(3, 64, 64), torch.ones(3, 64, 64))
-    seen = toa_reflectance(boa, elevation, CELL, sun, Atmosphere.none(3), SENSOR, light).toa_reflectance
-    assert float(seen.abs().max()) == 0
+    even, level = torch.full_like(boa, 0.3), torch.ones(3, 64, 64)
+    none = Atmosphere.none(3)
+    open_ground = toa_reflectance(boa, elevation, CELL, sun, none, SENSOR, TerrainLight(level, level))
+    assert torch.equal(open_ground.toa_reflectance, boa)
+    shaded = toa_reflectance(even, elevation, CELL, sun, none, SENSOR, TerrainLight(0 * level, level)).toa_reflectance
+    seen = shaded[:, :, 0, 0] / 0.3
+    assert (seen[:, :-1] > seen[:, 1:]).all()  # the bluer the brighter: B02, B04, B08, B12
+    assert ((seen[:, 0] > 0.1) & (seen[:, 0] < 0.35)).all()
+    assert ((seen[:, 2] > 0.005) & (seen[:, 2] < 0.15)).all()
+    zero, one = torch.zeros(3), torch.ones(3)
+    t = air_terms(SENSOR, sun.sza_deg, zero, zero, 0.1 * one, zero.long(), zero, zero, zero, one)
+    isotropic = t.down_diffuse * (1 - t.down_direct * (1 - t.rayleigh_share)) / (t.down_direct + t.down_diffuse)
+    assert torch.allclose(seen, isotropic, atol=1e-5)
+    pit = toa_reflectance(even, elevation, CELL, sun, none, SENSOR, TerrainLight(0 * level, 0 * level)).toa_reflectance
+    assert torch.allclose(pit, torch.full_like(pit, 0.09), atol=1e-6)  # lit by the land around alone
 
 
 @pytest.mark.parametrize(("adjacency", "tolerance"), [(0.0, 1e-6), (1.0, 1e-3)])
