@@ -2,8 +2,8 @@
 
     python tests/bench/bench_looks.py [ROUNDS]
 
-Ground is grown once and not counted. Stages are the functions that `terraficta.synth.render` calls; what is left is
-tiles, layers and records.
+Grounds are grown once and not counted. Every round draws new looks at them and sees them; stages are the functions
+that `terraficta.synth.render.see` calls, and the rest is what lies between.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Any
 import torch
 
 from terraficta.synth import render as page
-from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.look import draw_look, frame_of, gsd_of
+from terraficta.synth.scene.ground import grow
+from terraficta.synth.scene.land import draw_land
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor
@@ -26,9 +28,8 @@ BANDS = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 CASES = (("tier0", 256, 1, 8.0), ("tier1", 256, 1, 0.0), ("tier3", 256, 1, 2.0), ("atlas", 96, 4, 10.0))
 """recipe, pixels along a side, scenes at once, scenes a second that are wanted (0: none is set)"""
 STAGES = (
-    "draw_palette", "boa_reflectance", "directional_reflectance", "terrain_light", "draw_atmosphere",
-    "toa_reflectance", "draw_optics", "draw_detector", "observe", "record", "boa_correction", "to_dn", "from_dn",
-    "material_code", "ground_truth",
+    "palette_of", "boa_reflectance", "directional_reflectance", "terrain_light", "toa_reflectance", "observe", "record",
+    "boa_correction", "to_dn", "from_dn", "pixel_truth", "tiles_of",
 )  # fmt: skip
 
 
@@ -56,36 +57,25 @@ def timed(owner: Any, names: tuple[str, ...], spent: dict[str, float]) -> Iterat
             setattr(owner, name, work)
 
 
-@contextmanager
-def kept_ground(day: Any) -> Iterator[None]:
-    """Looks at one day's ground in place of growing it."""
-    grow, page.land_on = page.land_on, lambda *_: day
-    try:
-        yield
-    finally:
-        page.land_on = grow
-
-
-@torch.inference_mode()
+@torch.no_grad()
 def look(name: str, size_px: int, count: int, rounds: int) -> tuple[float, dict[str, float]]:
-    """Least seconds of a few looks at `count` scenes together, and of which stages."""
+    """Least seconds of a few looks at `count` grounds together, and of which stages."""
     recipe = SceneRecipe.from_dict(read_scene_recipe(name).model_dump(mode="json") | {"size_px": size_px}, where=name)
     sensor, keys = read_sensor("sentinel2a").pick(BANDS), [SceneKey(7, i) for i in range(count)]
-    frame = page.Frame.of(recipe, sensor)
-    cell_m = torch.full((count,), sensor.gsd_m / frame.factor)
-    terrain = page.grow_terrain(recipe.terrain, keys, frame.side, frame.side, cell_m, "cpu")
-    grids = [frame.grid(terrain, n, sensor.gsd_m, None) for n in range(count)]
-    day = page.land_on(recipe, terrain, keys, 0, None)
+    lands = [draw_land(recipe, key) for key in keys]
+    ground = grow(recipe, lands, frame_of(recipe, sensor), [gsd_of(recipe, key, sensor) for key in keys])
     best, stages = float("inf"), {}
-    with kept_ground(day):
-        for _ in range(rounds + 1):  # one to warm up
-            spent: dict[str, float] = {}
-            with timed(page, STAGES, spent), timed(LandCover, ("abundance",), spent):
-                start = time.process_time()
-                page._see(recipe, keys, sensor, frame, terrain, 0, grids, "cpu", None)
-                took = time.process_time() - start
-            if took < best:
-                best, stages = took, spent | {"rest": took - sum(spent.values())}
+    for number in range(rounds + 1):  # one to warm up
+        spent: dict[str, float] = {}
+        with timed(page, STAGES, spent):
+            start = time.process_time()
+            pairs = zip(lands, keys, strict=True)
+            looks = [draw_look(recipe, land, key, number, sensor=sensor) for land, key in pairs]
+            spent["draw_look"] = time.process_time() - start
+            page.see(recipe, ground, looks)
+            took = time.process_time() - start
+        if took < best:
+            best, stages = took, spent | {"rest": took - sum(spent.values())}
     return best, stages
 
 
@@ -94,7 +84,7 @@ def main(rounds: int) -> None:
     torch.set_num_threads(1)
     columns = {case: look(*case[:3], rounds) for case in CASES}
     print(f"{'ms a scene':26s}" + "".join(f"{f'{n} {c} x {s}px':>18s}" for n, s, c, _ in CASES))
-    for stage in (*STAGES, "abundance", "rest"):
+    for stage in ("draw_look", *STAGES, "rest"):
         row = [1000 * stages.get(stage, 0.0) / case[2] for case, (_, stages) in columns.items()]
         if max(row) >= 0.05:
             print(f"{stage:26s}" + "".join(f"{ms:18.1f}" for ms in row))

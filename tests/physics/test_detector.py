@@ -40,6 +40,7 @@ def at_reference(sensor: Sensor, sza_deg: float, side: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", sensor_names())
 def test_signal_to_noise_at_reference_radiance(name: str) -> None:
     sensor = read_sensor(name)
+    sensor = sensor.pick([b.name for b in sensor.bands[:: max(1, len(sensor) // 12)]])  # of a spectrometer some
     for sza_deg in (0.0, 55.0):
         signal = at_reference(sensor, sza_deg, 256)
         recorded = record(signal, detector_of(sensor, KEYS[:1], noise=1.0), torch.tensor([sza_deg]))
