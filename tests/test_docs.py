@@ -4,6 +4,7 @@ import doctest
 import re
 import shlex
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from rasterio.transform import from_origin
 from tileset_maker import write_raster, write_tileset
 
 from terraficta.commands import app, spread
+from terraficta.synth.types.biome import BIOMES
+from terraficta.synth.types.legend import TERRAFICTA
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -101,3 +104,33 @@ def test_small_words_still_fit() -> None:
 def test_glossary_is_the_one_of_the_code() -> None:
     included = re.findall(r'--8<-- "([^"]+)"', (DOCS / "glossary.md").read_text())
     assert [(ROOT / name).is_file() for name in included] == [True]
+
+
+def table_rows() -> list[tuple[str, str]]:
+    """(file, name) of every row of the tables in CONTRIBUTING."""
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    return [(path, name) for path, names in rows for name in re.findall(r"`([^`]+)`", names)]
+
+
+@pytest.mark.parametrize(("path", "name"), table_rows())
+def test_tables_of_contributing_name_what_is_there(path: str, name: str) -> None:
+    text = (ROOT / path).read_text()
+    assert re.search(rf"\b{re.escape(name)}\b", text), f"{path} has no {name}"
+
+
+def tables_by(names: Sequence[str]) -> dict[str, str]:
+    """Files of synth that hold a constant which names three or more of these, and its first line."""
+    found = {}
+    for path in sorted((ROOT / "synth").rglob("*.py")):
+        for table in re.findall(r"^[A-Z_]+(?:: [^=\n]+)? = [({].*?^(?=\S)", path.read_text(), re.M | re.S):
+            if sum(f'"{name}"' in table for name in names) >= 3:
+                found[path.relative_to(ROOT).as_posix()] = table.splitlines()[0]
+    return found
+
+
+@pytest.mark.parametrize("names", [TERRAFICTA.classes, tuple(BIOMES)], ids=["classes", "climates"])
+def test_contributing_misses_no_table(names: Sequence[str]) -> None:
+    """Else whoever adds a class or a climate forgets it there."""
+    known, found = {path for path, _ in table_rows()}, tables_by(names)
+    assert len(found) >= 5
+    assert {path: table for path, table in found.items() if path not in known} == {}
