@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from terraficta.synth.types.legend import Legend as Legend
     from terraficta.synth.types.refusal import Refusal as Refusal
     from terraficta.synth.types.scene_recipe import read_scene_recipe as recipe
+    from terraficta.synth.types.sensor import Band as Band
     from terraficta.synth.types.sensor import Sensor as Sensor
     from terraficta.synth.types.sensor import read_sensor as sensor
     from terraficta.synth.types.tile import Tile as Tile
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 FACE = {
     "LEGEND": ("synth.types.legend", "TERRAFICTA"),
+    "Band": ("synth.types.sensor", "Band"),
     "Legend": ("synth.types.legend", "Legend"),
     "Refusal": ("synth.types.refusal", "Refusal"),
     "SceneKey": ("synth.types.key", "SceneKey"),
@@ -59,6 +61,7 @@ ROOMS = ("synth", "pretrain", "finetune", "eval")
 """packages that are entered as attributes: `tf.synth`"""
 __all__ = [
     "__version__",
+    "Band",
     "LEGEND",
     "Legend",
     "Refusal",

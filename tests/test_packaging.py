@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ("synth", "pretrain", "finetune", "eval")
@@ -59,6 +60,15 @@ def test_every_other_file_is_shipped_or_named() -> None:
             inside, name = str(path.relative_to(ROOT / storey)), str(path.relative_to(ROOT))
             shipped = any(fnmatch.fnmatch(inside, pattern) for pattern in patterns[f"terraficta.{storey}"])
             assert shipped != (name in NOT_SHIPPED), name
+
+
+def test_version_is_one() -> None:
+    """pyproject, CITATION and the newest heading of CHANGELOG agree, and the last two on the day."""
+    number = SETTINGS["project"]["version"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    newest = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert cited["version"] == number
+    assert newest == f"## {number}, {cited['date-released']}"
 
 
 @pytest.fixture(scope="module")
