@@ -14,7 +14,7 @@ DEMO  := $(OUT)/demo
 LAND  := $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proof check corpus pretrain finetune eval ablate report bench clean
+.PHONY: help setup demo test proof check docs corpus pretrain finetune eval ablate report bench clean
 
 help:           ## this page
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -47,7 +47,7 @@ demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TI
 	$(TF) eval report --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
 	@echo; echo "Map:     $(abspath $(DEMO))/map.tif"; echo "         $(abspath $(DEMO))/map.png"; echo "Report:  $(abspath $(DEMO))/report/report.html"
 
-test: $(READY)  ## the tests, in minutes, on data that they make
+test: $(READY)  ## the tests, in minutes, on data that they make; the examples of docstrings and of docs/ too
 	$(VENV)/bin/python -m pytest -m "not slow"
 
 proof: $(READY) ## the slow proofs too
@@ -55,6 +55,9 @@ proof: $(READY) ## the slow proofs too
 
 check: $(READY) ## ruff and mypy
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy
+
+docs: $(READY)  ## the site in out/docs: how-tos, reference, glossary
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --site-dir $(abspath $(OUT))/docs
 
 # The stages by themselves; each variable can be set: make corpus RECIPE=tier2 COUNT=1000 WORKERS=8
 

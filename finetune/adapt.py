@@ -30,7 +30,7 @@ from terraficta.synth.types.tile import Tile
 def fresh_mapper(recipe: FinetuneRecipe, seed: int) -> Mapper:
     """A mapper with random weights, the same for the same seed: training from scratch."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SceneKey(seed, 0).at("fresh").word())
+        torch.manual_seed(SceneKey(seed, 0).at("fresh").field_seed())
         return Mapper(recipe.model, TERRAFICTA).eval()
 
 

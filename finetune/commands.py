@@ -41,7 +41,7 @@ def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[f
 @app.command("run")
 def run(
     tileset: Annotated[Path, typer.Option(help="Folder with a tileset.yaml.")],
-    weights: Annotated[str, typer.Option(help="weights.pt of a pretraining run, or none.")],
+    weights: Annotated[str, typer.Option(help="weights.safetensors of a pretraining run, or none.")],
     out: Annotated[Path, typer.Option(help="New folder for model.pt and run.json.")],
     labels_per_class: Annotated[
         str, typer.Option(help="Labelled pixels a class of the train fold; all; 0: names alone.")

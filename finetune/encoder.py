@@ -10,8 +10,9 @@ from torch import Tensor
 
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.finetune.tileset.tileset import one_date
-from terraficta.pretrain.model import Mapper
-from terraficta.pretrain.scaling import Scaling
+from terraficta.pretrain.model import Mapper, Reading
+from terraficta.pretrain.precision import autocast
+from terraficta.pretrain.scaling import SAMPLE_PX, BandRange, Scaling
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
@@ -32,7 +33,7 @@ class Encoder:
     ----------
     mapper : the network
     scaling : of the bands, (T, B) for T dates, over all scenes together
-    by_scene : the same of single scenes, by tile id, where every scene has pixels to fit it on; else empty
+    by_scene : spread of the bands over single scenes, (T, B), by tile id
     sensor : B bands of one date
     level : BOA | TOA | RADIANCE | DN
     dates : T, 1 or 2
@@ -48,37 +49,46 @@ class Encoder:
     sensor: Sensor
     level: Level
     dates: int = 1
-    by_scene: Mapping[str, Scaling] = field(default_factory=dict)
+    by_scene: Mapping[str, BandRange] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, mapper: Mapper, tiles: Iterable[Tile]) -> Encoder:
         """Fit the scaling on all pixels of some tiles that are not test pixels, labelled or not.
 
-        Where train and test fold share every scene, each scene also gets a scaling of its own: dates differ in haze,
-        sun and season, and a scene's own land is the best yardstick for it. Where whole scenes are test scenes, one
-        scaling serves all: theirs could only come from test pixels.
+        Each scene also gets a range of its own, from all its pixels: no label is looked at, and the unlabelled pixels
+        of the land to be mapped are there for every method to use.
         """
         tiles = list(tiles)
         if not tiles:
             raise Refusal("tiles", "images", "none", "at least one tile of the train fold", "check the folds")
         dates = int(tiles[0].facts.get("dates", 1))
-        shared = all(tile.fold is not None and bool((tile.fold == 2).any()) for tile in tiles)
-        own = {tile.id: by_date(Scaling.fit([tile], fold=1), dates) for tile in tiles} if shared else {}
         scaling = by_date(Scaling.fit(tiles, fold=1), dates)
-        return cls(mapper, scaling, one_date(tiles[0].sensor, dates), tiles[0].level, dates, own)
+        return cls(mapper, scaling, one_date(tiles[0].sensor, dates), tiles[0].level, dates).with_tiles(tiles)
+
+    def with_tiles(self, tiles: Iterable[Tile]) -> Encoder:
+        """The same, with the ranges of more scenes; those that are known already stay."""
+        new = {t.id: BandRange.of_image(t.image, t.valid) for t in tiles if t.id not in self.by_scene}
+        ranges = {scene: own.unflatten(self.dates).to(self.device) for scene, own in new.items()}
+        return replace(self, by_scene={**self.by_scene, **ranges})
 
     def with_scene(self, scene: str, pixels: Tensor) -> Encoder:
-        """The same, with a scaling for one more scene, from pixels (T*B, P) of it."""
-        scaling = by_date(Scaling.of_pixels(pixels, self.level), self.dates)
-        return replace(self, by_scene={**self.by_scene, scene: scaling})
+        """The same, with the range of one more scene, from pixels (T*B, P) of it."""
+        few = pixels[:, :: max(1, pixels.shape[1] // SAMPLE_PX)]
+        own = BandRange.of_pixels(few).unflatten(self.dates).to(self.device)
+        return replace(self, by_scene={**self.by_scene, scene: own})
 
-    def scaling_of(self, scenes: Sequence[str] | None) -> Scaling:
-        """The scaling of each scene, (N, T, B); the common one (T, B) where none has its own."""
-        if scenes is None or not any(scene in self.by_scene for scene in scenes):
-            return self.scaling
-        each = [self.by_scene.get(scene, self.scaling) for scene in scenes]
-        centre, spread = torch.stack([s.centre for s in each]), torch.stack([s.spread for s in each])
-        return Scaling(centre, spread, self.scaling.absolute).to(self.device)
+    def scaling_of(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Scaling:
+        """The scaling of images (N, T*B, H, W), (T, B) in common and (N, T, B) of their own.
+
+        An image of no known scene is taken for a whole scene.
+        """
+        own = []
+        for n in range(len(image)):
+            known = None if scenes is None else self.by_scene.get(scenes[n])
+            if known is None:
+                known = BandRange.of_image(image[n], None if valid is None else valid[n]).unflatten(self.dates)
+            own.append(known.to(self.device))
+        return self.scaling.with_own(BandRange.stack(own))
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +97,8 @@ class Encoder:
 
     def to(self, device: torch.device | str) -> Encoder:
         """The same on a device; the network itself is moved, not copied."""
-        return replace(self, mapper=self.mapper.to(device), scaling=self.scaling.to(device))
+        ranges = {scene: own.to(device) for scene, own in self.by_scene.items()}
+        return replace(self, mapper=self.mapper.to(device), scaling=self.scaling.to(device), by_scene=ranges)
 
     def require_sensor(self, sensor: Sensor) -> None:
         """Refuse an image whose bands are not those that the model was fitted on."""
@@ -102,29 +113,41 @@ class Encoder:
             raise Refusal(sensor.name, "bands", said, wanted, mend)
 
     def views(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
-        """Images (N, T*B, H, W) in product units to network input (N, T, 2, B, H, W); missing pixels are average.
+        """Images (N, T*B, H, W) in product units to network input (N, T, V, B, H, W); missing pixels are average.
 
         `scenes` names the tile that each image was cut from.
         """
-        scaling = self.scaling_of(scenes)
+        scaling = self.scaling_of(image, valid, scenes)
         dated = image.to(self.device).unflatten(1, (self.dates, -1))
         if valid is not None:
-            dated = torch.where(valid.to(self.device)[:, None, None], dated, scaling.centre[..., None, None].to(dated))
+            average = scaling.common.centre[..., None, None].to(dated)
+            dated = torch.where(valid.to(self.device)[:, None, None], dated, average)
         views: Tensor = scaling(dated)
         return views
 
     def features(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
         """Images (N, T*B, H, W) in product units, cut from `scenes`, to features (N, D, H, W)."""
-        return self.features_of_views(self.views(image, valid, scenes))
+        return self.read(image, valid, scenes).features
 
-    def features_of_views(self, views: Tensor) -> Tensor:
-        """Network input (N, T, 2, B, H, W) to features (N, D, H, W)."""
+    def read(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Reading:
+        """Features (N, D, H, W), and logits (N, K, H, W) of the classes of fiction, (N, 2 K, H, W) for two dates.
+
+        In the fast precision of the machine, unless gradients are asked for: training chooses its own.
+        """
+        views = self.views(image, valid, scenes)
+        if torch.is_grad_enabled():
+            return self._read(views)
+        with autocast(self.device.type):
+            return self._read(views)
+
+    def _read(self, views: Tensor) -> Reading:
         centre_nm, fwhm_nm = self.sensor.centre_nm.to(self.device), self.sensor.fwhm_nm.to(self.device)
-        features = self.mapper.features(views.flatten(0, 1), centre_nm, fwhm_nm)
+        reading = self.mapper.read(views.flatten(0, 1), centre_nm, fwhm_nm)
         if self.dates == 1:
-            return features
-        before, after = features.unflatten(0, (-1, 2)).unbind(1)
-        return torch.cat([before, after, (after - before).abs()], 1)
+            return reading
+        before, after = reading.features.unflatten(0, (-1, 2)).unbind(1)
+        logits = reading.logits.unflatten(0, (-1, 2)).flatten(1, 2)
+        return Reading(torch.cat([before, after, (after - before).abs()], 1), logits)
 
     @torch.no_grad()
     def at(self, tiles: Sequence[Tile], labels: Labels) -> Tensor:
@@ -149,9 +172,7 @@ class Encoder:
 
 def by_date(scaling: Scaling, dates: int) -> Scaling:
     """(T*B,) to (T, B)."""
-    return replace(
-        scaling, centre=scaling.centre.unflatten(0, (dates, -1)), spread=scaling.spread.unflatten(0, (dates, -1))
-    )
+    return replace(scaling, common=scaling.common.unflatten(dates), own=scaling.own.unflatten(dates))
 
 
 def _windows(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:

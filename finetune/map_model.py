@@ -17,7 +17,7 @@ from terraficta.finetune.head import FittedHead
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
-from terraficta.pretrain.scaling import Scaling
+from terraficta.pretrain.scaling import BandRange, Scaling
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
@@ -121,7 +121,7 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "temperature": model.temperature,
         "choice": model.choice,
         "scaling": _parts(encoder.scaling),
-        "by_scene": {scene: _parts(scaling) for scene, scaling in encoder.by_scene.items()},
+        "by_scene": {scene: _numbers(own) for scene, own in encoder.by_scene.items()},
         "sensor": asdict(encoder.sensor),
         "level": encoder.level,
         "dates": encoder.dates,
@@ -158,8 +158,8 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
         raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
     bands = tuple(Band(**band) for band in content["sensor"]["bands"])
     encoder = Encoder(
-        mapper.eval(), Scaling(*content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
-        content["level"], content["dates"], {scene: Scaling(*parts) for scene, parts in content["by_scene"].items()},
+        mapper.eval(), _scaling(content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
+        content["level"], content["dates"], {scene: BandRange(*parts) for scene, parts in content["by_scene"].items()},
     )  # fmt: skip
     stored = content["head"]
     head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
@@ -167,8 +167,17 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
 
 
+def _numbers(spread: BandRange) -> list[Tensor]:
+    return [value.cpu() for value in vars(spread).values()]
+
+
 def _parts(scaling: Scaling) -> list[Any]:
-    return [scaling.centre.cpu(), scaling.spread.cpu(), scaling.absolute]
+    return [_numbers(scaling.common), scaling.absolute]
+
+
+def _scaling(parts: list[Any]) -> Scaling:
+    common = BandRange(*parts[0])
+    return Scaling(common, common, parts[1])
 
 
 def _legend(parts: list[Any]) -> Legend:

@@ -21,6 +21,7 @@ from terraficta.finetune.recipe import FullRecipe
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.objective import soft_cross_entropy
+from terraficta.pretrain.precision import fast_precision
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.tile import Tile
 
@@ -168,7 +169,7 @@ def train_whole(
     progress: Sequence[Callback] = (),
 ) -> Head:
     """Train the encoder's mapper in place, and return the trained head."""
-    torch.manual_seed(SceneKey(seed, 0).at("train").word())
+    torch.manual_seed(SceneKey(seed, 0).at("train").field_seed())
     task = FinetuneTask(encoder, head, recipe, learning_rate)
     device = encoder.device.type
     quiet = logging.getLogger("lightning.pytorch")
@@ -178,7 +179,7 @@ def train_whole(
         warnings.filterwarnings("ignore", module="lightning")
         trainer = lightning.Trainer(
             max_steps=recipe.steps, accelerator="gpu" if device == "cuda" else "cpu", devices=1,
-            precision="bf16-mixed", gradient_clip_val=1.0, callbacks=list(progress), logger=False,
+            precision=fast_precision(device), gradient_clip_val=1.0, callbacks=list(progress), logger=False,
             enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=scratch,
         )  # fmt: skip
         trainer.fit(task.train(), DataLoader(CropStream(tiles, labels, recipe, seed), batch_size=None))

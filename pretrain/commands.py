@@ -8,6 +8,7 @@ from typing import Annotated
 import lightning
 import typer
 
+from terraficta.pretrain.groups import render_groups
 from terraficta.pretrain.progress import ProgressLine
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.pretrain.task import PretrainTask, pretrain
@@ -30,11 +31,14 @@ def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[f
 
 @app.command("run")
 def run(
-    out: Annotated[Path, typer.Option(help="Folder for weights.pt and run.json; an interrupted run there goes on.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for weights.safetensors and run.json; an interrupted run there goes on.")
+    ],
     recipe: Annotated[str, typer.Option(help="Name in pretrain/recipes, or a YAML file.")] = "standard",
     minutes: Annotated[float | None, typer.Option(help="Budget of wall time [min].")] = None,
     steps: Annotated[int | None, typer.Option(help="Budget of steps, in place of the recipe's.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Folder of tiles; without it, the generator.")] = None,
+    groups: Annotated[Path | None, typer.Option(help="Folder of `pretrain render`; its groups are used again.")] = None,
     seed: Annotated[int, typer.Option(help="Of the fictional world and of the network.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render ahead.")] = 0,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
@@ -43,6 +47,8 @@ def run(
     """Pretrain a mapper on fictional land: dense classes and few-label episodes."""
     if minutes is not None and steps is not None:
         raise Refusal("pretrain run", "--minutes, --steps", "both", "one budget", "leave one out")
+    if corpus is not None and groups is not None:
+        raise Refusal("pretrain run", "--corpus, --groups", "both", "one source of scenes", "leave one out")
     for name, value in (("--minutes", minutes), ("--steps", steps)):
         if value is not None and value <= 0:
             raise Refusal("pretrain run", name, value, "a positive number", "give a budget above 0")
@@ -53,8 +59,27 @@ def run(
         seed=seed,
         minutes=minutes,
         corpus=corpus,
+        groups=groups,
         workers=workers,
         device=pick_device(device),
         progress=[ProgressLine("pretrain", look)],
     )
     typer.echo(weights)
+
+
+@app.command("render")
+def render(
+    out: Annotated[Path, typer.Option(help="Folder for the groups; those that are there already stay.")],
+    count: Annotated[int, typer.Option(min=1, help="Groups in the folder at the end.")],
+    recipe: Annotated[str, typer.Option(help="Name in pretrain/recipes, or a YAML file.")] = "standard",
+    seed: Annotated[int, typer.Option(help="Of the fictional world.")] = 0,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
+) -> None:
+    """Render groups of scenes once, for trainings that see each of them many times."""
+    with typer.progressbar(
+        render_groups(read_pretrain_recipe(recipe, set_), out, count, seed, pick_device(device)), length=count
+    ) as numbers:
+        for _ in numbers:
+            pass
+    typer.echo(out)

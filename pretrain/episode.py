@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from terraficta.pretrain.recipe import EpisodeRecipe
-from terraficta.pretrain.scaling import Scaling
+from terraficta.pretrain.scaling import BandRange, Scaling
 from terraficta.pretrain.stream import Batch
-from terraficta.synth.labels.degrade import generalise, shift
+from terraficta.synth.labels.mass import generalise, shift
+from terraficta.synth.scene.material.lottery import draw_lottery, lottery_reflectance
 from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.tile import Level
 
 LEAST_SHARE = 0.003
 """of the pixels, below which a class is too rare to be asked for"""
@@ -21,71 +24,105 @@ LEAST_SHARE = 0.003
 
 @dataclass(frozen=True)
 class Task:
-    """One map to make.
+    """One map to make, over some of the scenes of an episode.
 
     Parameters
     ----------
-    scenes : (S,) positions in the batch
-    mass : (S, K, H, W) class mass in the legend of this task
-    support : (P,) flat pixel positions, in the S scenes laid end to end, whose label is given
-    given : (P, K) the labels given; some may be wrong
+    support : (S,) rows of `Episode.pixels` whose label is given
+    given : (S, K) the labels given, in the legend of this task; some may be wrong
+    query : (Q,) rows of `Episode.pixels` on which the map is scored
+    mass : (Q, K) class mass there
     """
 
-    scenes: Tensor
-    mass: Tensor
     support: Tensor
     given: Tensor
+    query: Tensor
+    mass: Tensor
 
 
 @dataclass(frozen=True)
 class Episode:
-    """Scaled images and the tasks set on them.
+    """Scaled images, the tasks set on them, and the pixels that these ask for.
 
     Parameters
     ----------
-    views : (N, 2, B, H, W) from `Scaling`
-    mass : (N, K, H, W) class mass in the generator's own legend
-    valid : (N, H, W)
+    views : (N, V, B, H, W) from `Scaling`
     centre_nm, fwhm_nm : (B,) [nm]
+    pixels : (P,) flat positions in the N images laid end to end; the scored ones first
     tasks : each over some of the N scenes
+    mass : (Q, K) class mass of the first Q pixels in the generator's own legend; all 0 under a lottery look
     """
 
     views: Tensor
-    mass: Tensor
-    valid: Tensor
     centre_nm: Tensor
     fwhm_nm: Tensor
+    pixels: Tensor
     tasks: list[Task]
+    mass: Tensor
 
 
 def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
     """Deal an episode from a batch: turn the scenes, choose bands, hide calibration, set tasks."""
     batch = _turned(batch, key.at("turn").rng())
+    if recipe.crop_px is not None:
+        batch = _cropped(batch, recipe.crop_px, key.at("crop").rng())
     rng = key.at("bands").rng()
     bands = _some_bands(recipe, batch, rng)
-    image = batch.image[:, bands]
-    relative = rng.random() < recipe.relative or batch.level not in ("BOA", "TOA")
-    if relative:
-        image = _displayed(image, rng)
+    image, level = batch.image[:, bands], batch.level
+    repainted = key.at("look").rng().random() < recipe.lottery
+    if repainted:
+        drawn = draw_lottery(key, len(image), batch.mass.shape[1])
+        image = lottery_reflectance(image, batch.mass, batch.material, batch.sensor.centre_nm[bands], drawn)
+    if recipe.radiometry > 0:
+        image = misread(image, batch.sensor.centre_nm[bands], recipe.radiometry, key.at("radiometry").rng())
+    if rng.random() < recipe.relative or level not in ("BOA", "TOA"):
+        image, level = _displayed(image, rng), "DN"
     scenes, device = len(image), image.device
     together = key.at("together").rng().random() < recipe.together
-    parts = [torch.arange(scenes, device=device)] if together else list(torch.arange(scenes, device=device)[:, None])
-    views = torch.empty(scenes, 2, *image.shape[1:], device=device)
-    tasks = []
+    parts = [list(range(scenes))] if together else [[scene] for scene in range(scenes)]
+    scored = _scored(recipe, batch, key.at("scored").rng())
+    pixels, tasks, views = [scored], [], []
     for number, part in enumerate(parts):
         task_rng = key.at("task", number).rng()
         known = int(task_rng.integers(1, len(part))) if len(part) > 1 else 1
-        pixels = image[part[:known]].transpose(0, 1).flatten(1)[:, ::5]
-        scaling = Scaling.of_pixels(pixels, "DN" if relative else batch.level)
-        views[part] = scaling(image[part])
-        task = _set_task(recipe, batch, part, known, task_rng)
-        if task is not None:
-            tasks.append(task)
-    sensor = batch.sensor
+        views.append(_views(image[part], known, level))
+        first = sum(map(len, pixels))
+        dealt = _set_task(recipe, batch, part, known, scored, first, task_rng)
+        if dealt is not None:
+            tasks.append(dealt[0])
+            pixels.append(dealt[1])
+    sensor, dense = batch.sensor, scored[: recipe.dense_px]
+    mass = _at(batch.mass * batch.valid[:, None], dense)
+    if repainted:  # a class in the colours of another must not be called by its name
+        mass = torch.zeros_like(mass)
     return Episode(
-        views, batch.mass, batch.valid,
-        sensor.centre_nm[bands].to(device), sensor.fwhm_nm[bands].to(device), tasks,
+        torch.cat(views), sensor.centre_nm[bands].to(device), sensor.fwhm_nm[bands].to(device),
+        torch.cat(pixels), tasks, mass,
     )  # fmt: skip
+
+
+def _at(planes: Tensor, pixels: Tensor) -> Tensor:
+    """(P, K) of planes (N, K, H, W) at flat positions in N maps."""
+    size = planes.shape[-2] * planes.shape[-1]
+    return planes.flatten(2)[pixels // size, :, pixels % size]
+
+
+def _scored(recipe: EpisodeRecipe, batch: Batch, rng: np.random.Generator) -> Tensor:
+    """Pixels to score, in random order, none twice."""
+    total = batch.valid.numel()
+    chosen = rng.choice(total, min(recipe.scored_px, total), replace=False, shuffle=True)
+    return torch.as_tensor(chosen, device=batch.image.device)
+
+
+def _views(image: Tensor, known: int, level: Level) -> Tensor:
+    """Views of the scenes of one task: the common scaling is that of the scenes whose labels are given."""
+    pixels = image.flatten(2)[..., ::5]
+    own = BandRange.of_pixels(pixels)
+    if len(image) == 1:
+        common = BandRange(*[getattr(own, name)[0] for name in ("centre", "spread", "low", "high")])
+    else:
+        common = BandRange.of_pixels(pixels[:known].transpose(0, 1).flatten(1))
+    return Scaling(common, own, level in ("BOA", "TOA"))(image)
 
 
 def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
@@ -97,6 +134,17 @@ def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
         return x.flip(-1) if mirror else x
 
     image, valid, mass, material = (turn(x) for x in (batch.image, batch.valid, batch.mass, batch.material))
+    return Batch(image, valid, mass, material, batch.sensor, batch.level)
+
+
+def _cropped(batch: Batch, side: int, rng: np.random.Generator) -> Batch:
+    """The same part of every scene."""
+    height, width = batch.valid.shape[-2:]
+    side_y, side_x = min(side, height), min(side, width)
+    y, x = int(rng.integers(height - side_y + 1)), int(rng.integers(width - side_x + 1))
+    image, valid, mass, material = (
+        p[..., y : y + side_y, x : x + side_x] for p in (batch.image, batch.valid, batch.mass, batch.material)
+    )
     return Batch(image, valid, mass, material, batch.sensor, batch.level)
 
 
@@ -124,8 +172,41 @@ def _displayed(image: Tensor, rng: np.random.Generator) -> Tensor:
     return (unit * 255).round() / 255 if rng.random() < 0.5 else unit
 
 
-def _set_task(recipe: EpisodeRecipe, batch: Batch, part: Tensor, known: int, rng: np.random.Generator) -> Task | None:
-    """Draw a legend that the scenes can show, and the few labels that are given."""
+def misread(image: Tensor, centre_nm: Tensor, strength: float, rng: np.random.Generator) -> Tensor:
+    """Images (N, B, H, W) as products of doubtful radiometry give them: each scene with errors of its own.
+
+    A gain that varies smoothly with wavelength and a little from band to band, a gamma of brightness, and bluish haze
+    that the whole scene lies under. The spreads are ours: set so that strength 1 is as bad as the worst of the products
+    that we have seen, and most draws are much better.
+    """
+    count, bands = image.shape[:2]
+    share = rng.beta(1.0, 2.0, (count, 1)) * strength
+    wave_um = centre_nm.numpy()[None] / 1000.0
+    slope = rng.normal(0, 0.15, (count, 1)) * (wave_um - 1.0)
+    gain = np.exp(share * (rng.normal(0, 0.2, (count, 1)) + slope + rng.normal(0, 0.08, (count, bands))))
+    haze = share * np.abs(rng.normal(0, 0.03, (count, 1))) * (wave_um / 0.5) ** -1.5
+    power = np.exp(share * rng.normal(0, 0.15, (count, 1)))
+
+    def plane(values: NDArray[np.float64]) -> Tensor:
+        return torch.as_tensor(values, dtype=image.dtype, device=image.device)[..., None, None]
+
+    level = image.mean((1, 2, 3), keepdim=True).clamp(min=1e-4)
+    bent = level * (image.clamp(min=0.0) / level).pow(plane(power))
+    return torch.where(image > 0, bent, image) * plane(gain) + plane(haze) * (level / 0.15)
+
+
+def _set_task(
+    recipe: EpisodeRecipe, batch: Batch, part: list[int], known: int, scored: Tensor, first: int,
+    rng: np.random.Generator,
+) -> tuple[Task, Tensor] | None:  # fmt: skip
+    """Draw a legend that the scenes can show, and the few labels that are given; also where these lie.
+
+    Parameters
+    ----------
+    part : scenes of the task; the first `known` of them give labels
+    scored : flat positions of the scored pixels of the episode
+    first : row of the first label among the pixels of the episode
+    """
     mass, valid = batch.mass[part], batch.valid[part]
     if rng.random() < recipe.split and len(part) == 1:  # codes of two scenes do not compare
         mass = _split_parcels(mass, batch.material[part], rng)
@@ -147,7 +228,15 @@ def _set_task(recipe: EpisodeRecipe, batch: Batch, part: Tensor, known: int, rng
         target = _generalised(target, rng)
     target = target * valid[:, None]
     support, given = _give_labels(recipe, target[:known], rng)
-    return None if support is None else Task(part, target, support, given)
+    if support is None:
+        return None
+    apart = len(part) > 1 and rng.random() < recipe.apart
+    size = batch.valid[0].numel()
+    scene = scored // size - part[0]
+    query = torch.nonzero((scene >= (known if apart else 0)) & (scene < len(part)))[:, 0]
+    mass_there = _at(target, scored[query] - part[0] * size)
+    rows = torch.arange(first, first + len(support), device=support.device)
+    return Task(rows, given, query, mass_there), support + part[0] * size
 
 
 def _split_parcels(mass: Tensor, material: Tensor, rng: np.random.Generator) -> Tensor:

@@ -55,6 +55,12 @@ def fit_ridge(features: Tensor, mass: Tensor, penalty: Tensor, sharpness: Tensor
     x, y = features - x_mean, mass - y_mean
     root = weight.sqrt()[:, None]
     x, y = x * root, y * root
-    gram = x.t() @ x + penalty * torch.eye(x.shape[1], device=x.device)
-    solution = torch.cholesky_solve(x.t() @ y, torch.linalg.cholesky(gram))
+    few = len(x) < x.shape[1]  # few labels, long features: the same solution from the smaller system
+    solution = x.t() @ _solve(x @ x.t(), y, penalty) if few else _solve(x.t() @ x, x.t() @ y, penalty)
     return Head(solution, y_mean - x_mean @ solution, sharpness)
+
+
+def _solve(gram: Tensor, right: Tensor, penalty: Tensor) -> Tensor:
+    """(gram + penalty I)^-1 right."""
+    whole = gram + penalty * torch.eye(len(gram), device=gram.device, dtype=gram.dtype)
+    return torch.cholesky_solve(right, torch.linalg.cholesky(whole))

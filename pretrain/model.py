@@ -1,7 +1,8 @@
-"""The mapper: from an image of any bands to a feature vector for every pixel."""
+"""The mapper: from an image of any bands to a feature vector, and to what fiction calls it, for every pixel."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import timm
@@ -9,54 +10,87 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terraficta.pretrain.neighbourhood import mean_around
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.stem import SpectralStem
 from terraficta.synth.types.legend import Legend
 
-AROUND_PX = 5
-"""a pixel's features are joined by their mean over this neighbourhood: maps are smoother than images"""
+
+@dataclass(frozen=True)
+class Reading:
+    """What a mapper says of pixels, in float32.
+
+    Parameters
+    ----------
+    features : (N, D, H, W), or (P, D) of the pixels that were asked for
+    logits : (N, K, H, W), or (P, K): scores of the classes of fiction, whose softmax is a probability
+    """
+
+    features: Tensor
+    logits: Tensor
 
 
-class ChannelNorm(nn.Module):
-    """Every pixel's feature vector to zero mean and unit variance."""
+class Projection(nn.Module):
+    """Two layers over each pixel, and every feature vector brought to zero mean and unit variance."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.layers = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.LayerNorm(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to the same."""
-        return self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        """(..., C) to the same."""
+        projected: Tensor = self.layers(x)
+        return projected
 
 
 class UpBlock(nn.Module):
-    """A decoder step: coarse context, doubled in size, joined to what the finer scale knows."""
+    """A decoder step: coarse context, brought to the size of a finer scale, joined to what that one knows."""
 
     def __init__(self, fine: int, width: int) -> None:
         super().__init__()
         self.lateral = nn.Conv2d(fine, width, 1)
-        self.blend = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.GELU())
+        self.blend = nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU())
 
     def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
         """(N, width, h, w) and (N, fine, H, W) to (N, width, H, W)."""
         up = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return self.blend(up + self.lateral(fine))
+        blended: Tensor = self.blend(up + self.lateral(fine))
+        return blended
+
+
+class FullSizeBlock(nn.Module):
+    """The last decoder step, at full size: a depthwise convolution, since most of the cost of a step lies here."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spatial = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.mix = nn.Linear(width, width)
+
+    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
+        """(N, width, h, w) and (N, width, H, W) to (N, H, W, width)."""
+        up = functional.interpolate(coarse, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return functional.silu(self.mix(self.spatial(up + fine).permute(0, 2, 3, 1)))
 
 
 class Mapper(nn.Module):
     """A per-pixel spectral path beside a timm encoder and decoder, both at full size.
 
+    A pixel's features come of itself and of the mean over its neighbourhood: maps are smoother than images.
+
     Parameters
     ----------
     recipe : widths and encoder
-    legend : classes of the dense head, which pretraining uses and mapping a real place does not
+    legend : classes of fiction, for which there are logits
 
     Examples
     --------
     >>> from terraficta.synth.types.legend import TERRAFICTA
     >>> mapper = Mapper(ModelRecipe(), TERRAFICTA)
-    >>> mapper.features(torch.zeros(1, 2, 3, 64, 48), torch.tensor([480., 560., 660.]), torch.full((3,), 60.)).shape
+    >>> bands = torch.tensor([480., 560., 660.]), torch.full((3,), 60.)
+    >>> mapper.read(torch.zeros(1, 4, 3, 64, 48), *bands).features.shape
     torch.Size([1, 192, 64, 48])
+    >>> mapper.read(torch.zeros(1, 4, 3, 64, 48), *bands, at=torch.tensor([0, 7])).logits.shape
+    torch.Size([2, 24])
     """
 
     def __init__(self, recipe: ModelRecipe, legend: Legend) -> None:
@@ -64,7 +98,7 @@ class Mapper(nn.Module):
         self.recipe, self.legend = recipe, legend
         width = recipe.context
         self.stem = SpectralStem(recipe.spectral)
-        self.local = nn.Sequential(nn.Conv2d(recipe.spectral, width, 3, padding=1), nn.GELU())
+        self.local = nn.Sequential(nn.Linear(recipe.spectral, width), nn.SiLU())
         options: dict[str, Any] = dict(recipe.encoder_args)
         if isinstance(recipe.pretrained, str):
             options["pretrained_cfg_overlay"] = {"file": recipe.pretrained}
@@ -75,10 +109,11 @@ class Mapper(nn.Module):
         self.stride_px = int(max(info.reduction()))
         scales = info.channels()
         self.deepest = nn.Conv2d(scales[-1], width, 1)
-        self.ups = nn.ModuleList([UpBlock(c, width) for c in [*scales[-2::-1], width]])
-        self.spectral_out = nn.Sequential(nn.Conv2d(recipe.spectral, recipe.spectral, 1), ChannelNorm(recipe.spectral))
-        self.context_out = nn.Sequential(nn.Conv2d(width, width, 1), ChannelNorm(width))
-        self.dense = nn.Conv2d(self.width, len(legend), 1)
+        self.ups = nn.ModuleList([UpBlock(c, width) for c in scales[-2::-1]])
+        self.full_size = FullSizeBlock(width)
+        self.spectral_out = Projection(recipe.spectral)
+        self.context_out = Projection(width)
+        self.dense = nn.Linear(self.width, len(legend))
         self.log_penalty = nn.Parameter(torch.tensor(-2.0))
         self.log_sharpness = nn.Parameter(torch.tensor(1.5))
 
@@ -87,22 +122,49 @@ class Mapper(nn.Module):
         """Length D of a feature vector."""
         return 2 * (self.recipe.spectral + self.recipe.context)
 
-    def features(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
-        """Views (N, 2, B, H, W) from a `Scaling`, band centres and widths (B,) [nm], to features (N, D, H, W)."""
+    def read(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor, at: Tensor | None = None) -> Reading:
+        """Features and logits, of every pixel or of some, from one pass.
+
+        Parameters
+        ----------
+        views : (N, V, B, H, W) from a `Scaling`
+        centre_nm, fwhm_nm : (B,) of the bands [nm]
+        at : (P,) flat positions in the N images laid end to end; only these cost what comes after the maps
+        """
+        maps = self._maps(views, centre_nm, fwhm_nm)
+        own = maps.flatten(0, 2) if at is None else maps.flatten(0, 2).index_select(0, at)
+        around = mean_around(maps, at)
+        cut = (self.recipe.spectral, self.recipe.context)
+        parts = [
+            out(part)
+            for x in (own, around)
+            for out, part in zip((self.spectral_out, self.context_out), x.split(cut, -1), strict=True)
+        ]
+        features = torch.cat(parts, -1)
+        logits = self.dense(features).float()
+        features = features.float()
+        if at is not None:
+            return Reading(features, logits)
+        shape = maps.shape[:3]
+        return Reading(features.view(*shape, -1).permute(0, 3, 1, 2), logits.view(*shape, -1).permute(0, 3, 1, 2))
+
+    def _maps(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
+        """(N, H, W, C) what the spectral path and the context say of each pixel, before the projections."""
         height, width = views.shape[-2:]
         spectral = self.stem(views, centre_nm, fwhm_nm)
-        local = self.local(spectral)
+        local = self.local(spectral).permute(0, 3, 1, 2)
         down, right = -height % self.stride_px, -width % self.stride_px
         padded = functional.pad(local, (0, right, 0, down), mode="replicate") if down or right else local
         scales = self.encoder(padded)
         context = self.deepest(scales[-1])
-        for up, fine in zip(self.ups, [*scales[-2::-1], padded], strict=True):
+        for up, fine in zip(self.ups, scales[-2::-1], strict=True):
             context = up(context, fine)
-        context = context[..., :height, :width]
-        own = torch.cat([self.spectral_out(spectral), self.context_out(context)], 1).float()
-        around = functional.avg_pool2d(own, AROUND_PX, 1, AROUND_PX // 2, count_include_pad=False)
-        return torch.cat([own, around], 1)
+        return torch.cat([spectral, self.full_size(context, padded)[:, :height, :width].to(spectral.dtype)], -1)
+
+    def features(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
+        """Features (N, D, H, W) of every pixel; see `read`."""
+        return self.read(views, centre_nm, fwhm_nm).features
 
     def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
-        """Logits (N, K, H, W) over the pretraining legend."""
-        return self.dense(self.features(views, centre_nm, fwhm_nm))
+        """Logits (N, K, H, W) of every pixel; see `read`."""
+        return self.read(views, centre_nm, fwhm_nm).logits

@@ -19,5 +19,5 @@ def soft_cross_entropy(log_probabilities: Tensor, mass: Tensor, weight: Tensor |
 
 
 def balance(mass: Tensor) -> Tensor:
-    """(K,) weights under which a class counts as the square root of its mass (N, K, H, W)."""
-    return mass.flatten(2).sum((0, 2)).clamp(min=1.0).rsqrt()
+    """(K,) weights under which a class counts as the square root of its mass (P, K)."""
+    return mass.sum(0).clamp(min=1.0).rsqrt()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from terraficta.synth.types.recipe import Recipe, Share
+from terraficta.synth.types.refusal import Refusal
 
 
 class ModelRecipe(Recipe):
@@ -42,6 +44,19 @@ class EpisodeRecipe(Recipe):
     """share of tasks whose image is not calibrated: no absolute view, and the contrast of a display"""
     drop_bands: Share = 0.5
     """share of tasks that see a random part of the bands"""
+    apart: Share = 0.5
+    """share of tasks over several scenes that are scored only in scenes that gave no label"""
+    lottery: Share = 0.0
+    """share of episodes whose classes have spectra drawn at random: shapes, mixtures and light stay as they are. They
+    teach to map from labels, but no names"""
+    radiometry: float = Field(default=0.0, ge=0)
+    """strength of gains by band, gamma and haze that no physics asked for; 1 is about what bad products show"""
+    crop_px: int | None = Field(default=None, ge=32, multiple_of=32)
+    """side of the part of a scene that an episode sees; None: all of it"""
+    scored_px: int = Field(default=4096, ge=1)
+    """pixels of an episode that are scored; more cost time and change little"""
+    dense_px: int = Field(default=2048, ge=1)
+    """of these, how many are also scored over the generator's own legend"""
 
 
 class PretrainRecipe(Recipe):
@@ -52,20 +67,34 @@ class PretrainRecipe(Recipe):
     lands: dict[str, float] = {"tier3": 1.0}
     """scene recipes, and how often each is drawn"""
     size_px: int = Field(default=96, ge=32, multiple_of=32)
+    ground_px: int = Field(default=192, ge=32)
+    """side of a ground; every look sees a part of it"""
+    looks: int = Field(default=8, ge=1)
+    """how often each ground is seen"""
+    pool: int = Field(default=16, ge=1)
+    """groups of grounds that are seen in turn"""
     model: ModelRecipe = ModelRecipe()
     episode: EpisodeRecipe = EpisodeRecipe()
     rehearsal: float = Field(default=1.0, ge=0)
     """weight of the few-label tasks; 0: they are not dealt at all"""
-    dense: float = Field(default=0.05, ge=0)
+    dense: float = Field(default=1.0, ge=0)
     """weight of soft cross-entropy over our own legend"""
     steps: int = Field(default=20_000, ge=1)
     learning_rate: float = 4e-3
     weight_decay: float = 0.02
     warmup_steps: int = 100
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    """decay of the running mean of the weights, which is what is kept; 0: the last weights"""
     memory: int = Field(default=32, ge=1)
     """groups of scenes kept at hand; every step draws from them anew"""
     reuse: int = Field(default=4, ge=1)
     """steps for every group of scenes that is rendered"""
+
+    @model_validator(mode="after")
+    def _wide_enough(self) -> Self:
+        if self.ground_px < self.size_px:
+            raise Refusal("", "ground_px", self.ground_px, f"at least size_px, {self.size_px}", "raise it")
+        return self
 
 
 RECIPES = Path(__file__).parent / "recipes"

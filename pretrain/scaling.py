@@ -1,37 +1,109 @@
-"""Input scaling: what a network sees of an image, fitted on pixels that are not test pixels."""
+"""Input scaling: what a network sees of an image, fitted on pixels that need no label."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
 from terraficta.synth.types.tile import Level, Tile
 
+VIEWS = 4
+"""of an image: relative to all scenes, absolute, relative to its own scene, shape of the spectrum"""
 SAMPLE_PX = 4096
 """pixels taken of each image, evenly spaced: enough for percentiles to 1 %"""
 CLIP = 4.0
 """in spreads; beyond lies glint, cloud and dead detector"""
+LEVELS = (0.01, 0.05, 0.5, 0.95, 0.99)
+"""percentiles that a `BandRange` is made of"""
+SPREADS = 3.29
+"""standard deviations between the 5 % and 95 % percentile of a normal distribution"""
+DARKEST = 0.005
+"""reflectance below which the logarithm tells noise [-]"""
+STRETCH_FLOOR = 0.1
+"""added to a 0..1 stretch before its logarithm, so that black does not fall out of the picture"""
+SHAPE_GAIN = 1.5
+"""brings the spread of the shape view near that of the others"""
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """Two views of an image: relative to its own land, and absolute.
-
-    The relative view is (x - centre) / spread per band and works at any level. The absolute view is the square root
-    of reflectance, which needs a calibrated level (BOA, TOA); for DN and RADIANCE it is all zero, and networks are
-    trained with it missing half of the time.
+class BandRange:
+    """How the values of each band are spread over some land.
 
     Parameters
     ----------
     centre, spread : (..., B) median, and 5..95 percentile range / 3.29 (a standard deviation, were it normal)
-    absolute : whether the numbers are reflectance
+    low, high : (..., B) 1 and 99 percentile
     """
 
     centre: Tensor
     spread: Tensor
+    low: Tensor
+    high: Tensor
+
+    @classmethod
+    def of_pixels(cls, pixels: Tensor) -> BandRange:
+        """Fit on pixels (..., B, P)."""
+        darkest, low, centre, high, brightest = torch.quantile(
+            pixels.float(), torch.tensor(LEVELS, device=pixels.device), dim=-1
+        )
+        floor = 1e-3 * centre.abs().amax(-1, keepdim=True).clamp(min=1e-6)
+        spread = torch.maximum((high - low) / SPREADS, floor)
+        return cls(centre, spread, darkest, torch.maximum(brightest, darkest + floor))
+
+    @classmethod
+    def of_image(cls, image: Tensor, valid: Tensor | None = None) -> BandRange:
+        """Fit on the valid pixels of an image (B, H, W); where there is none, on all."""
+        inside = image.flatten(1) if valid is None or not bool(valid.any()) else image[:, valid]
+        return cls.of_pixels(inside[:, :: max(1, inside.shape[1] // SAMPLE_PX)])
+
+    @classmethod
+    def stack(cls, ranges: Sequence[BandRange]) -> BandRange:
+        """(N, ..., B) of N of (..., B)."""
+        return cls(*[torch.stack([getattr(r, f.name) for r in ranges]) for f in fields(cls)])
+
+    def unflatten(self, dates: int) -> BandRange:
+        """(..., T*B) to (..., T, B)."""
+        return self._each(lambda x: x.unflatten(-1, (dates, -1)))
+
+    def to(self, device: torch.device | str) -> BandRange:
+        """The same on a device."""
+        return self._each(lambda x: x.to(device))
+
+    def relative(self, image: Tensor) -> Tensor:
+        """Image (..., B, H, W) in spreads from the median, clipped."""
+        shifted = image - self.centre[..., None, None]
+        return shifted.div_(self.spread[..., None, None]).clamp_(-CLIP, CLIP)
+
+    def stretched(self, image: Tensor) -> Tensor:
+        """Image (..., B, H, W) with its 1 and 99 percentile at 0 and 1; what lies beyond is clipped at 0 and 1.2."""
+        low, high = self.low[..., None, None], self.high[..., None, None]
+        return ((image - low) / (high - low)).clamp_(0.0, 1.2)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> BandRange:
+        return BandRange(*[change(getattr(self, f.name)) for f in fields(self)])
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Four views of an image.
+
+    Relative to all scenes of a task: (x - centre) / spread per band. Absolute: the square root of reflectance. Relative
+    to its own scene: the same as the first, from that scene alone. Shape: the logarithm of reflectance less its mean
+    over the bands, which haze of light and shade leaves alone. Where numbers are not reflectance (DN, RADIANCE), the
+    absolute view is all zero and the shape is taken of the scene stretched to 0..1; networks are trained with both.
+
+    Parameters
+    ----------
+    common : (..., B) of all scenes of a task together
+    own : (..., B) of the scene that the image was cut from
+    absolute : whether the numbers are reflectance
+    """
+
+    common: BandRange
+    own: BandRange
     absolute: bool
 
     @classmethod
@@ -52,22 +124,26 @@ class Scaling:
 
     @classmethod
     def of_pixels(cls, pixels: Tensor, level: Level) -> Scaling:
-        """Fit on pixels (..., B, P)."""
-        low, centre, high = torch.quantile(
-            pixels.float(), torch.tensor([0.05, 0.5, 0.95], device=pixels.device), dim=-1
-        )
-        spread = (high - low) / 3.29
-        floor = 1e-3 * centre.abs().amax(-1, keepdim=True).clamp(min=1e-6)
-        return cls(centre, torch.maximum(spread, floor), level in ("BOA", "TOA"))
+        """Fit on pixels (..., B, P); they are taken for the scene's own as well, until `with_own` says otherwise."""
+        found = BandRange.of_pixels(pixels)
+        return cls(found, found, level in ("BOA", "TOA"))
+
+    def with_own(self, own: BandRange) -> Scaling:
+        """The same for a scene of its own spread."""
+        return replace(self, own=own)
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Image (..., B, H, W) in product units to (..., 2, B, H, W): relative and absolute view."""
-        relative = (image - self.centre[..., None, None]) / self.spread[..., None, None]
-        relative = relative.clamp(-CLIP, CLIP)
-        root = (image.clamp(0.0, 1.5).sqrt() - 0.35) / 0.2
-        absolute = root if self.absolute else torch.zeros_like(relative)
-        return torch.stack([relative, absolute], dim=-4)
+        """Image (..., B, H, W) in product units to its views (..., 4, B, H, W)."""
+        relative = self.common.relative(image)
+        if self.absolute:
+            root = (image.clamp(0.0, 1.5).sqrt_() - 0.35).div_(0.2)
+            logs = image.clamp(DARKEST, 1.5).log_()
+        else:
+            root = torch.zeros_like(relative)
+            logs = self.own.stretched(image).add_(STRETCH_FLOOR).log_()
+        shape = (logs - logs.mean(-3, keepdim=True)).mul_(SHAPE_GAIN).clamp_(-CLIP, CLIP)
+        return torch.stack([relative, root, self.own.relative(image), shape], dim=-4)
 
     def to(self, device: torch.device | str) -> Scaling:
         """The same scaling on a device."""
-        return Scaling(self.centre.to(device), self.spread.to(device), self.absolute)
+        return Scaling(self.common.to(device), self.own.to(device), self.absolute)

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from terraficta.pretrain.scaling import VIEWS
+
 
 def wavelength_code(centre_nm: Tensor, fwhm_nm: Tensor, octaves: int = 8) -> Tensor:
     """(B, 4 * octaves + 2) smooth code of where bands lie and how wide they are.
@@ -37,15 +39,17 @@ class SpectralStem(nn.Module):
         super().__init__()
         self.width = width
         code = wavelength_code(torch.tensor([500.0]), torch.tensor([20.0])).shape[1]
-        self.writer = nn.Sequential(nn.Linear(code, 128), nn.GELU(), nn.Linear(128, 2 * width))
-        self.gain = nn.Parameter(torch.ones(2, 1, width))
+        self.writer = nn.Sequential(nn.Linear(code, 128), nn.GELU(), nn.Linear(128, VIEWS * width))
+        self.gain = nn.Parameter(torch.ones(VIEWS, 1, width))
         self.bias = nn.Parameter(torch.zeros(width))
-        self.mixer = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width), nn.GELU())
+        self.mixer = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU())
 
     def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
-        """Views (N, 2, B, H, W) of an image to (N, width, H, W)."""
+        """Views (N, V, B, H, W) of an image to (N, H, W, width)."""
         bands = len(centre_nm)
-        weight = self.writer(wavelength_code(centre_nm, fwhm_nm)).view(bands, 2, self.width).transpose(0, 1)
+        weight = self.writer(wavelength_code(centre_nm, fwhm_nm)).view(bands, VIEWS, self.width).transpose(0, 1)
         weight = weight * self.gain * (4.0 / bands)
-        pixels = views.flatten(1, 2).permute(0, 2, 3, 1) @ weight.reshape(2 * bands, self.width) + self.bias
-        return self.mixer(pixels).permute(0, 3, 1, 2)  # channels last in memory, as every layer after wants it
+        flat, written = views.flatten(1, 2).flatten(2), weight.reshape(VIEWS * bands, self.width)
+        pixels = torch.addmm(self.bias, flat.transpose(1, 2).flatten(0, 1), written)
+        mixed: Tensor = self.mixer(pixels)
+        return mixed.view(len(views), *views.shape[-2:], self.width)

@@ -14,7 +14,11 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.synth.corpus.corpus import read_corpus
 from terraficta.synth.instrument.invented import draw_sensor
-from terraficta.synth.render import render
+from terraficta.synth.look import draw_look, frame_of, gsd_of
+from terraficta.synth.render import one_thread, see
+from terraficta.synth.scene.ground import Ground
+from terraficta.synth.store import GroundStore
+from terraficta.synth.types.frame import SIDE_MULTIPLE, Frame
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
@@ -73,29 +77,57 @@ def stack_tiles(tiles: Sequence[Tile]) -> Batch:
 class FictionStream(IterableDataset[Batch]):
     """Groups of scenes straight from the generator; group g is the same whoever renders it.
 
+    Growing a ground costs most of a tile, and seeing it little: `recipe.pool` grounds are grown, wider than a tile, and
+    each is seen `recipe.looks` times, through another camera under another sky, in another part. The first looks at all
+    grounds of a pool come before the second ones, so that neighbouring groups are of different land.
+
     Parameters
     ----------
-    recipe : its lands, size and scenes a group
-    seed : of the world
-    start : first group
-    device : where to render
+    recipe : PretrainRecipe
+        its lands, sizes, scenes a group, grounds a pool and looks a ground
+    seed : int
+        of the world
+    start : int
+        first group
+    device : str
+        where to render
+    folder : Path | None
+        where grounds are kept for later runs; None: only as long as they are needed
     """
 
-    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, device: str) -> None:
+    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, device: str, folder: Path | None = None) -> None:
         self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
         size = {"size_px": recipe.size_px}
         self.lands: list[SceneRecipe] = [read_scene_recipe(n).model_copy(update=size) for n in recipe.lands]
         shares = np.array(list(recipe.lands.values()))
         self.shares = shares / shares.sum()
+        self.store = GroundStore(folder, most=recipe.pool * recipe.episode.scenes)
 
+    @torch.no_grad()
     def group(self, number: int) -> Batch:
-        """Render one group."""
-        scenes = self.recipe.episode.scenes
-        key = SceneKey(self.seed, number).at("group")
+        """One look at one group of grounds, which are grown if they are not at hand."""
+        recipe = self.recipe
+        block, within = divmod(number, recipe.pool * recipe.looks)
+        look, place = divmod(within, recipe.pool)
+        ground = block * recipe.pool + place
+        key = SceneKey(self.seed, ground).at("group")
         land = self.lands[key.at("land").rng().choice(len(self.lands), p=self.shares)]
-        sensor = draw_sensor(land.instrument, key.at("sensor"))
-        keys = [SceneKey(self.seed, number * scenes + i) for i in range(scenes)]
-        return stack_tiles(render(land, keys, sensor, self.device))
+        first = draw_sensor(land.instrument, key.at("sensor"))
+        sensor = first if look == 0 else draw_sensor(land.instrument, key.at("look", look).at("sensor"))
+        keys = [SceneKey(self.seed, ground * recipe.episode.scenes + i) for i in range(recipe.episode.scenes)]
+        need = frame_of(land, first).margin
+        frame = Frame.around(recipe.ground_px, land.oversampling, need)
+        with one_thread():
+            wide = self.store.grounds(land, keys, frame, [gsd_of(land, k, first) for k in keys]).to(self.device)
+            part = self._part(wide, key.at("look", look), need)
+            looks = [draw_look(land, own, k, look, sensor=sensor) for own, k in zip(part.lands, keys, strict=True)]
+            return stack_tiles(see(land, part, looks))
+
+    def _part(self, ground: Ground, key: SceneKey, margin: int) -> Ground:
+        """As large a part of a ground as a tile, anywhere in it."""
+        spare = ground.frame.size - self.recipe.size_px
+        y, x = (int(v) for v in key.at("part").rng().integers(spare + 1, size=2))
+        return ground.window(y, x, self.recipe.size_px, max(margin - SIDE_MULTIPLE // 2, 0))
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()

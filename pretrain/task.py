@@ -2,34 +2,67 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
-import time
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.pretrain.episode import Episode, deal_episode
+from terraficta.pretrain.groups import GroupStream
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group_loader
-from terraficta.pretrain.weights import write_weights
+from terraficta.pretrain.weights import WEIGHTS, write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.run import Run, read_run, whole_file
+from terraficta.synth.types.run import Run, read_run
 
 RESUME = "resume.ckpt"
 """what an interrupted run goes on from"""
-SAVE_EVERY_S = 60.0
+SAVE_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where scenes come from: folders win over the generator.
+
+    Parameters
+    ----------
+    corpus : folder of tiles
+    groups : folder of groups that were rendered before
+    workers : processes that render ahead, of the generator; 0 renders in this one
+    """
+
+    corpus: Path | None = None
+    groups: Path | None = None
+    workers: int = 0
+
+    def loader(self, recipe: PretrainRecipe, seed: int, start: int, device: str) -> DataLoader[Batch]:
+        """Groups of scenes from number `start` on."""
+        if self.groups is not None:
+            return group_loader(GroupStream(self.groups, seed, start), 0)
+        if self.corpus is not None:
+            return group_loader(CorpusStream(self.corpus, recipe, seed, start), 0)
+        return group_loader(FictionStream(recipe, seed, start, "cpu" if self.workers else device), self.workers)
+
+    def parents(self) -> dict[str, str | None]:
+        """Digests of the runs that made the folders, by role."""
+        folders = {"corpus": self.corpus, "groups": self.groups}
+        return {role: read_run(folder).get("digest") for role, folder in folders.items() if folder is not None}
 
 
 class EpisodeStream(IterableDataset[Episode]):
@@ -42,21 +75,14 @@ class EpisodeStream(IterableDataset[Episode]):
     ----------
     recipe : memory, reuse and episodes
     seed, start : of the stream, and its first step
-    workers : processes that render ahead
-    corpus : folder of tiles; None: straight from the generator
+    source : of the scenes
     device : where episodes are dealt
     """
 
-    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, workers: int, corpus: Path | None, device: str):
+    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str):
         self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
-        oldest = max(0, start // recipe.reuse - recipe.memory + 1)
-        stream: IterableDataset[Batch] = (
-            FictionStream(recipe, seed, oldest, "cpu" if workers else device)
-            if corpus is None
-            else CorpusStream(corpus, recipe, seed, oldest)
-        )
-        self.oldest = oldest
-        self.groups = group_loader(stream, workers if corpus is None else 0)
+        self.oldest = max(0, start // recipe.reuse - recipe.memory + 1)
+        self.groups = source.loader(recipe, seed, self.oldest, device)
 
     def __iter__(self) -> Iterator[Episode]:
         groups = iter(self.groups)
@@ -79,34 +105,32 @@ class PretrainTask(lightning.LightningModule):
     Parameters
     ----------
     recipe : the whole of it
-    seconds : budget of wall time; the learning rate falls to zero over it. None: over recipe.steps
+    timer : its duration is the budget, over which the learning rate falls to zero; without one, recipe.steps is
     """
 
-    def __init__(self, recipe: PretrainRecipe, seconds: float | None) -> None:
+    def __init__(self, recipe: PretrainRecipe, timer: Timer) -> None:
         super().__init__()
-        self.recipe, self.seconds = recipe, seconds
+        self.recipe = recipe
         self.mapper = Mapper(recipe.model, TERRAFICTA)
-        self.spent_s = 0.0
-        """wall time of earlier sessions of this run"""
-        self._clock = time.perf_counter()
+        self.mean = copy.deepcopy(self.mapper).requires_grad_(False)
+        """running mean of the weights: what is kept"""
         self.running: dict[str, float] = {}
+        self._timer = timer
 
     def elapsed_s(self) -> float:
         """Training time of this run so far, earlier sessions included [s]."""
-        return self.spent_s + time.perf_counter() - self._clock
+        return self._timer.time_elapsed()
 
     def progress(self) -> float:
         """0 at the start of the run, 1 at its end."""
-        if self.seconds is None:
+        remaining = self._timer.time_remaining()
+        if remaining is None:
             return self.global_step / self.recipe.steps
-        return self.elapsed_s() / self.seconds
-
-    def on_train_start(self) -> None:
-        self._clock = time.perf_counter()
+        return self.elapsed_s() / (self.elapsed_s() + max(remaining, 0.0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay
+            self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay, fused=True
         )
 
     def training_step(self, episode: Episode, batch_idx: int) -> torch.Tensor:
@@ -116,52 +140,37 @@ class PretrainTask(lightning.LightningModule):
             group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
         losses = episode_loss(self.mapper, episode, self.recipe.rehearsal, self.recipe.dense)
         for name, value in losses.items():
+            if name == "dense" and not bool(episode.mass.any()):
+                continue
             now = float(value.detach())
             self.running[name] = 0.98 * self.running.get(name, now) + 0.02 * now
             self.log(name, self.running[name], prog_bar=True)
         return losses["loss"]
 
+    def optimizer_step(self, *args: Any, **more: Any) -> None:
+        step = self.global_step
+        super().optimizer_step(*args, **more)
+        follow(self.mean, self.mapper, mean_decay(self.recipe.averaging, step))
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["spent_s"] = self.elapsed_s()
         checkpoint["running"] = self.running
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.spent_s = checkpoint["spent_s"]
         self.running = checkpoint["running"]
 
     def transfer_batch_to_device(self, batch: Episode, device: torch.device, dataloader_idx: int) -> Episode:
         return batch  # episodes are dealt on the device
 
 
-class Keeper(Callback):
-    """Stops at the end of the budget, and keeps what an interrupted run needs to go on."""
+def mean_decay(averaging: float, step: int) -> float:
+    """Decay of the running mean at a step: short at first, so that the random start is soon forgotten."""
+    return min(averaging, step / (step + 10.0))
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._saved = time.perf_counter()
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *rest: Any, **more: Any
-    ) -> None:
-        task = pl_module
-        assert isinstance(task, PretrainTask)
-        if task.progress() >= 1.0:
-            trainer.should_stop = True
-        if time.perf_counter() - self._saved > SAVE_EVERY_S:
-            self.save(trainer)
-
-    def on_exception(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
-    ) -> None:
-        """An interrupt is no loss: the run goes on from here."""
-        if trainer.global_step:
-            self.save(trainer)
-
-    def save(self, trainer: lightning.Trainer) -> None:
-        """Write the checkpoint whole."""
-        with whole_file(self.folder / RESUME) as partial:
-            trainer.save_checkpoint(partial)
-        self._saved = time.perf_counter()
+@torch.no_grad()
+def follow(mean: torch.nn.Module, module: torch.nn.Module, decay: float) -> None:
+    """Move the parameters of `mean` toward those of a module of the same shape."""
+    torch._foreach_lerp_(list(mean.parameters()), [p.detach() for p in module.parameters()], 1.0 - decay)
 
 
 def pretrain(
@@ -171,6 +180,7 @@ def pretrain(
     seed: int = 0,
     minutes: float | None = None,
     corpus: Path | None = None,
+    groups: Path | None = None,
     workers: int = 0,
     device: str = "cpu",
     progress: list[Callback] | None = None,
@@ -179,9 +189,9 @@ def pretrain(
 
     Parameters
     ----------
-    folder : gets weights.pt, run.json, and resume.ckpt while it runs
+    folder : gets weights.safetensors, run.json, and resume.ckpt while it runs
     minutes : budget of wall time; None: recipe.steps
-    corpus : folder of tiles; None: straight from the generator
+    corpus, groups : folder of tiles, or of groups that were rendered before; None: straight from the generator
     workers : processes that render ahead; 0 renders in this one
     device : "cpu" or "cuda"
     """
@@ -191,22 +201,25 @@ def pretrain(
     torch.manual_seed(seed)
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
-    parents = {"corpus": read_run(corpus).get("digest")} if corpus else {}
-    run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
-    task = PretrainTask(recipe, None if minutes is None else minutes * 60)
+    source = Source(corpus, groups, workers)
+    run = Run("pretrain", recipe.model_dump(mode="json"), seed, source.parents())
+    timer = Timer(None if minutes is None else timedelta(minutes=minutes))
+    task = PretrainTask(recipe, timer)
     resume = folder / RESUME
     start = 0
     if resume.is_file():
         start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
-    episodes = EpisodeStream(recipe, seed, start, workers, corpus, device)
+    episodes = EpisodeStream(recipe, seed, start, source, device)
+    keeper = ModelCheckpoint(
+        folder, Path(RESUME).stem, train_time_interval=SAVE_EVERY, save_on_exception=True, enable_version_counter=False
+    )
     trainer = lightning.Trainer(
         max_steps=recipe.steps if minutes is None else -1,
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
-        precision="bf16-mixed",
+        precision=fast_precision(device),
         gradient_clip_val=1.0,
-        callbacks=[Keeper(folder), *(progress or [])],
-        enable_checkpointing=False,
+        callbacks=[timer, *(progress or []), keeper],
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,
@@ -216,7 +229,7 @@ def pretrain(
     trainer.fit(task, loader, ckpt_path=resume if start else None)
     metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
-    write_weights(folder / "weights.pt", task.mapper, record)
+    write_weights(folder / WEIGHTS, task.mean, record)
     run.write(folder, metrics, device=device, digest=record["digest"])
     resume.unlink(missing_ok=True)
-    return folder / "weights.pt"
+    return folder / WEIGHTS

@@ -1,12 +1,14 @@
-"""Weights on disk: a mapper, the recipe that made it, and its run record, in one file."""
+"""Weights on disk: a mapper as safetensors in half precision, with the recipe and the run record that made it."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
@@ -14,25 +16,28 @@ from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 
-FORMAT = 1
+FORMAT = "terraficta mapper 2"
+"""what the file says of itself"""
+WEIGHTS = "weights.safetensors"
+"""what pretraining calls the file"""
 
 
 def write_weights(path: Path, mapper: Mapper, record: dict[str, Any]) -> None:
-    """Write weights whole or not at all."""
+    """Write weights whole or not at all: float16, which costs a mapper less than its own noise."""
     legend = mapper.legend
     content = {
-        "terraficta": FORMAT,
-        "model": mapper.recipe.model_dump(mode="json"),
-        "legend": [legend.name, list(legend.classes), list(legend.colours)],
-        "record": record,
-        "weights": {name: value.detach().cpu() for name, value in mapper.state_dict().items()},
+        "format": FORMAT,
+        "model": json.dumps(mapper.recipe.model_dump(mode="json")),
+        "legend": json.dumps([legend.name, list(legend.classes), list(legend.colours)]),
+        "record": json.dumps(record, default=str),
     }
+    tensors = {name: value.detach().cpu().half().contiguous() for name, value in mapper.state_dict().items()}
     with whole_file(path) as partial:
-        torch.save(content, partial)
+        save_file(tensors, partial, metadata=content)
 
 
 def read_weights(path: str | Path) -> tuple[Mapper, dict[str, Any]]:
-    """Read weights written by `write_weights`: the mapper, in evaluation mode, and its run record.
+    """Read weights written by `write_weights`: the mapper, in float32 and evaluation mode, and its run record.
 
     Raises
     ------
@@ -40,23 +45,26 @@ def read_weights(path: str | Path) -> tuple[Mapper, dict[str, Any]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise Refusal(path, "weights", "no such file", "a weights.pt of `terraficta pretrain run`", "check the path")
+        raise Refusal(path, "weights", "no such file", f"a {WEIGHTS} of `terraficta pretrain run`", "check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise Refusal(path, "weights", type(error).__name__, "a whole weights.pt", "copy it again") from error
-    if not isinstance(content, dict) or content.get("terraficta") != FORMAT:
-        raise Refusal(path, "format", "another kind of file", f"Terraficta weights, format {FORMAT}",
-                      "use a weights.pt of `terraficta pretrain run`")  # fmt: skip
-    name, classes, colours = content["legend"]
-    recipe = ModelRecipe.from_dict({**content["model"], "pretrained": False}, where=path)
+        with safe_open(path, "pt") as file:
+            content = file.metadata() or {}
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        mend = "copy it again, or pretrain with this version"
+        raise Refusal(path, "weights", type(error).__name__, f"a whole {WEIGHTS}", mend) from error
+    if content.get("format") != FORMAT:
+        raise Refusal(path, "format", content.get("format", "another kind of file"), FORMAT,
+                      f"use a {WEIGHTS} of `terraficta pretrain run`")  # fmt: skip
+    name, classes, colours = json.loads(content["legend"])
+    recipe = ModelRecipe.from_dict({**json.loads(content["model"]), "pretrained": False}, where=path)
     mapper = Mapper(recipe, Legend(name, tuple(classes), tuple(colours)))
     try:
-        mapper.load_state_dict(content["weights"])
+        mapper.load_state_dict(weights)
     except RuntimeError as error:
         mend = "pretrain again with this version, or use the version that its record names"
         raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
-    return mapper.eval(), content["record"]
+    return mapper.eval(), json.loads(content["record"])
 
 
 def weights_digest(path: str | Path) -> str:

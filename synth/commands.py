@@ -67,7 +67,7 @@ def make(
 ) -> None:
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
     from terraficta.synth.corpus.corpus import write_corpus
-    from terraficta.synth.labels.degrade import read_label_recipe
+    from terraficta.synth.labels.recipe import read_label_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
 
     read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])

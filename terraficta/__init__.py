@@ -6,7 +6,7 @@ nothing and the generator needs nothing of what training needs.
 Examples
 --------
 >>> import terraficta as tf
->>> tile = tf.render(tf.recipe("tier3", ["size_px=32"]), [tf.SceneKey(7, 0)])[0]
+>>> tile = tf.render(tf.recipe("tier3", ["size_px=32"]), tf.SceneKey(7, 0))[0]
 >>> tile.image.shape[-2:]
 torch.Size([32, 32])
 """
@@ -14,7 +14,6 @@ torch.Size([32, 32])
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,36 +30,38 @@ if TYPE_CHECKING:
     from terraficta.synth.types.legend import Legend as Legend
     from terraficta.synth.types.refusal import Refusal as Refusal
     from terraficta.synth.types.scene_recipe import read_scene_recipe as recipe
+    from terraficta.synth.types.sensor import Band as Band
     from terraficta.synth.types.sensor import Sensor as Sensor
     from terraficta.synth.types.sensor import read_sensor as sensor
     from terraficta.synth.types.tile import Tile as Tile
 
-try:
-    __version__ = version("terraficta")
-except PackageNotFoundError:  # a checkout that was not installed
-    __version__ = "0+unknown"
+    __version__: str
 
 FACE = {
     "LEGEND": ("synth.types.legend", "TERRAFICTA"),
+    "Band": ("synth.types.sensor", "Band"),
     "Legend": ("synth.types.legend", "Legend"),
     "Refusal": ("synth.types.refusal", "Refusal"),
     "SceneKey": ("synth.types.key", "SceneKey"),
     "Sensor": ("synth.types.sensor", "Sensor"),
     "Tile": ("synth.types.tile", "Tile"),
-    "load_weights": ("pretrain.checkpoint", "read_weights"),
-    "read_corpus": ("synth.corpus", "read_corpus"),
+    "load_weights": ("pretrain.weights", "read_weights"),
+    "read_corpus": ("synth.corpus.corpus", "read_corpus"),
     "read_map_model": ("finetune.map_model", "read_map_model"),
-    "read_tileset": ("finetune.tileset", "read_tileset"),
+    "read_tileset": ("finetune.tileset.tileset", "read_tileset"),
     "recipe": ("synth.types.scene_recipe", "read_scene_recipe"),
     "render": ("synth.render", "render"),
     "render_dates": ("synth.render", "render_dates"),
     "sensor": ("synth.types.sensor", "read_sensor"),
     "stream_tiles": ("synth.stream", "stream_tiles"),
-    "write_corpus": ("synth.corpus", "write_corpus"),
+    "write_corpus": ("synth.corpus.corpus", "write_corpus"),
 }
 """name -> where it lives"""
+ROOMS = ("synth", "pretrain", "finetune", "eval")
+"""packages that are entered as attributes: `tf.synth`"""
 __all__ = [
     "__version__",
+    "Band",
     "LEGEND",
     "Legend",
     "Refusal",
@@ -81,15 +82,30 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load a name when it is first asked for."""
-    if name not in FACE:
+    """Load a name, or enter a room, when it is first asked for."""
+    if name in ROOMS:
+        return importlib.import_module(f"terraficta.{name}")
+    if name == "__version__":
+        value: Any = _version()
+    elif name in FACE:
+        module, its = FACE[name]
+        value = getattr(importlib.import_module(f"terraficta.{module}"), its)
+    else:
         raise AttributeError(f"module 'terraficta' has no attribute {name!r}")
-    module, its = FACE[name]
-    value = getattr(importlib.import_module(f"terraficta.{module}"), its)
     globals()[name] = value
     return value
 
 
+def _version() -> str:
+    """The version that is installed."""
+    from importlib.metadata import PackageNotFoundError, version  # here, for it takes most of the time of an import
+
+    try:
+        return version("terraficta")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "0+unknown"
+
+
 def __dir__() -> list[str]:
     """What completion shows."""
-    return sorted(__all__)
+    return sorted([*__all__, *ROOMS])

@@ -1,1 +1,1 @@
-"""Puts this folder on the import path, so that every test can fabricate its data with `tileset_maker`."""
+"""Puts this folder on the import path: tests make their data with `tileset_maker` and `terrain_maker`."""

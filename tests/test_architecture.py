@@ -7,14 +7,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 STOREYS = ["synth", "pretrain", "finetune", "eval"]
-SYNTH = ["types", "scene", "physics", "instrument", "render", "labels", "corpus", "stream", "tools", "commands"]
+SYNTH = [
+    "types",
+    "scene",
+    "physics",
+    "instrument",
+    "look",
+    "render",
+    "store",
+    "labels",
+    "corpus",
+    "stream",
+    "tools",
+    "commands",
+]
 """rooms of synth, from the ground up"""
 SCENE = {"world": set(), "terrain": {"world"}, "cover": {"world", "terrain"}, "material": {"world"}}
 """rooms of the scene, and what each may look into"""
-DOORS = {"types", "render", "labels", "corpus", "stream"}
+DOORS = {"types", "look", "render", "store", "labels", "corpus", "stream"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
-EXTRA_DOORS = {"synth.instrument.invented"}
-"""pretraining draws its sensors itself: a batch holds scenes of one sensor"""
+EXTRA_DOORS = {"synth.instrument.invented", "synth.scene.ground", "synth.scene.material.lottery"}
+"""pretraining draws its sensors itself, for a batch holds scenes of one; it sees parts of grounds, and by lottery"""
 MOST_MODULES = 20
 
 

@@ -13,6 +13,7 @@ from terraficta.eval.benchmark.networks import make_arms
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.task import pretrain
+from terraficta.pretrain.weights import WEIGHTS
 from terraficta.synth.types.run import whole_file
 
 TIERS = ("tier0", "tier1", "tier2", "tier3")
@@ -46,7 +47,7 @@ def ablate(
     """
     tables = []
     for name, variant in variants(recipe).items():
-        weights = out / name / "weights.pt"
+        weights = out / name / WEIGHTS
         if not weights.is_file():
             tell(f"pretrain {name} for {minutes:g} min")
             pretrain(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,11 @@ class NetworkArm:
         )  # fmt: skip
         choice = f"{model.choice} T={model.temperature:.3g}"
 
-        def network(image: Tensor, valid: Tensor, scenes: list[str]) -> Tensor:
-            return model(image, valid=valid, scenes=scenes)
+        def probabilities(pixels: Pixels) -> Tensor:
+            mine = replace(model, encoder=model.encoder.with_tiles([pixels.tile]))
+            return at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), pixels)
 
-        return Fitted(lambda pixels: at_pixels(network, pixels), choice=choice)
+        return Fitted(probabilities, choice=choice)
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
             raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
         if weights is None and NETWORKS.get(name, ("", False))[1]:
             mend = f"give --weights, or leave {name} out of --arms"
-            raise Refusal("--weights", name, "no weights, and none ship yet", "a weights.pt", mend)
+            raise Refusal("--weights", name, "no weights, and none ship yet", "a weights file", mend)
     tuning = read_finetune_recipe(recipe.adapt)
     mapper, record = read_weights(weights) if weights is not None else (None, None)
     digest = weights_digest(weights) if weights is not None else "none"

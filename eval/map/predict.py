@@ -89,7 +89,7 @@ def predict_image(
     with open_source(images, stored, names, model.dates) as source:
         _require_plausible(images[0], source, model)
         scene = scene or str(images[0])
-        if model.encoder.by_scene and scene not in model.encoder.by_scene:
+        if scene not in model.encoder.by_scene:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
         height, width = source.shape
         with open_map(out, source.first, model.legend, about) as target:

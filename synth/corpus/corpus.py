@@ -28,7 +28,8 @@ from terraficta.synth.corpus.geotiff import (
 from terraficta.synth.corpus.manifest import write_boxes, write_manifests
 from terraficta.synth.instrument.invented import INVENTED
 from terraficta.synth.instrument.product import to_dn
-from terraficta.synth.labels.degrade import LabelRecipe, degrade
+from terraficta.synth.labels.degrade import degrade
+from terraficta.synth.labels.recipe import LabelRecipe
 from terraficta.synth.render import render_dates
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.device import pick_device

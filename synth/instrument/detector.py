@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
-from terraficta.synth.instrument.optics import Optics, coarseness, to_grid
+from terraficta.synth.instrument.optics import Optics, Resampling, coarseness, to_grid
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import InstrumentRecipe
 from terraficta.synth.types.sensor import Band, Sensor
@@ -32,6 +32,8 @@ REFERENCE_REFLECTANCE, REFERENCE_COS = 0.3, math.sqrt(0.5)
 SATURATION_REFLECTANCE = 1.3
 """and where they give no saturation: a detector that takes reflectance 1.3 under a sun at the zenith"""
 LEAST_COS_SUN = 0.02
+CELLS_AT_ONCE = 100_000
+"""pixels x bands that are recorded together on a CPU: they stay in its cache"""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Detector:
 
 def draw_detector(recipe: InstrumentRecipe, optics: Optics, keys: Sequence[SceneKey]) -> Detector:
     """The detector behind these optics, with noise of its own for every scene and band."""
-    words = [[key.at("instrument", "noise", b.name).word() for b in optics.sensor.bands] for key in keys]
+    words = [[key.at("instrument", "noise", b.name).field_seed() for b in optics.sensor.bands] for key in keys]
     return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(words, np.int32))
 
 
@@ -77,7 +79,7 @@ def record(signal: Tensor, detector: Detector, sza_deg: Tensor, together: bool |
     signal : (N, B, H, W) TOA reflectance that reaches the pixels [-]
     detector : of the N scenes
     sza_deg : (N,) sun zenith angle [deg]; noise is a matter of radiance, so a low sun is noisier
-    together : the scenes of a band in one sweep, or one by one; None: as suits the device
+    together : all planes in one sweep, or as many as stay in a CPU's cache; None: as suits the device
 
     Returns
     -------
@@ -93,42 +95,50 @@ def record(signal: Tensor, detector: Detector, sza_deg: Tensor, together: bool |
     ------
     var(L) = a^2 + b L: Sentinel-2 instrument noise model, Gascon et al. 2017, doi:10.3390/rs9060584.
     """
-    bands = detector.optics.sensor.bands
-    gain = reflectance_per_radiance(detector.optics.sensor, sza_deg)  # (N, B) float64 numpy
-    recorded = torch.empty_like(signal)
     if not (detector.noise or detector.striping or detector.quantise):
         return signal
+    gain = reflectance_per_radiance(detector.optics.sensor, sza_deg)  # (N, B) float64 numpy
+    recorded = torch.empty_like(signal)
     together = signal.device.type != "cpu" if together is None else together
-    step = signal.shape[0] if together else 1
-    for first in range(0, signal.shape[0], step):
-        scenes = slice(first, first + step)
-        for b, band in enumerate(bands):
-            recorded[scenes, b] = _record_band(signal[scenes, b], band, b, detector, scenes, gain[scenes, b])
+    some = max(1, CELLS_AT_ONCE // signal[0, 0].numel())
+    ratios = [coarseness(band, detector.optics) for band in detector.optics.sensor.bands]
+    for ratio in sorted(set(ratios)):
+        alike = [(n, b) for n in range(signal.shape[0]) for b, r in enumerate(ratios) if r == ratio]
+        step = len(alike) if together else some
+        for first in range(0, len(alike), step):
+            scene, band = (np.array(index) for index in zip(*alike[first : first + step], strict=True))
+            recorded[scene, band] = _record_planes(signal[scene, band], scene, band, ratio, detector, gain[scene, band])
     return recorded
 
 
-def _record_band(
-    signal: Tensor, band: Band, b: int, detector: Detector, scenes: slice, gain: NDArray[np.float64]
+def _record_planes(
+    signal: Tensor,
+    scene: NDArray[np.int64],
+    band: NDArray[np.int64],
+    ratio: int,
+    detector: Detector,
+    gain: NDArray[np.float64],
 ) -> Tensor:
-    """One band of some scenes, (n, H, W)."""
+    """Some planes (P, H, W), whose scene, band and gain are given; their bands are `ratio` px coarse."""
 
-    def column(values: NDArray[np.float64] | float) -> Tensor:
-        return torch.as_tensor(values * np.ones_like(gain), dtype=signal.dtype, device=signal.device)[:, None, None]
+    def column(values: NDArray[np.float64]) -> Tensor:
+        return torch.as_tensor(values, dtype=signal.dtype, device=signal.device)[:, None, None]
 
-    words = detector.words[scenes, b]
-    read, photon = noise_terms(band)
+    sensor, words = detector.optics.sensor, detector.words[scene, band]
+    read, photon = np.array([noise_terms(sensor.bands[b]) for b in band]).T
     if detector.striping:
-        gains, offsets = _element_fields(words, detector.optics.sensor, signal)
+        gains, offsets = _element_fields(words, sensor, signal)
         offset_sd = detector.striping * PIXEL_OFFSET_SHARE * read * gain
         signal = signal * (gains * (detector.striping * PIXEL_GAIN_SD) + 1) + offsets * column(offset_sd)
     if detector.noise:
-        field = _noise_on_grid(words, band, detector, scenes, signal)
+        ways = [detector.optics.resampling[n] for n in scene]
+        field = _noise_on_grid(words, ratio, ways, signal)
         spread = signal.clamp(min=0) * column(detector.noise**2 * photon * gain)
         spread = spread.add_(column((detector.noise * read * gain) ** 2)).sqrt_()
         signal = field.mul_(spread).add_(signal)
     if detector.quantise:
-        levels = 2**detector.optics.sensor.bits - 1
-        full = saturation_radiance(band) * gain
+        levels = 2**sensor.bits - 1
+        full = np.array([saturation_radiance(sensor.bands[b]) for b in band]) * gain
         counts = (signal * column(levels / full)).round_().clamp_(0, levels)
         signal = counts.mul_(column(full / levels))
     return signal
@@ -138,22 +148,21 @@ def _element_fields(words: NDArray[np.int32], sensor: Sensor, like: Tensor) -> t
     """Unit gain and offset errors of the detector elements: one a column, or a whisk-broom's few lines repeated."""
     height, width = like.shape[-2:]
     count = sensor.whisk_lines or width
-    fields = [gaussian_field(words ^ salt, count, like.device) for salt in (0x5A5A5A5, 0x3C3C3C3)]
+    salted = np.concatenate([words ^ salt for salt in (0x5A5A5A5, 0x3C3C3C3)])
+    gains, offsets = gaussian_field(salted, count, like.device).chunk(2)
     if sensor.whisk_lines:
         line = torch.arange(height, device=like.device) % sensor.whisk_lines
-        return fields[0][:, line, None], fields[1][:, line, None]
-    return fields[0][:, None, :], fields[1][:, None, :]
+        return gains[:, line, None], offsets[:, line, None]
+    return gains[:, None, :], offsets[:, None, :]
 
 
-def _noise_on_grid(words: NDArray[np.int32], band: Band, detector: Detector, scenes: slice, like: Tensor) -> Tensor:
-    """Unit noise (n, H, W); that of a coarse band is as coarse, and brought to the grid as its signal was."""
+def _noise_on_grid(words: NDArray[np.int32], ratio: int, ways: Sequence[Resampling], like: Tensor) -> Tensor:
+    """Unit noise (P, H, W); that of a coarse band is as coarse, and brought to the grid as its signal was."""
     height, width = like.shape[-2:]
-    ratio = coarseness(band, detector.optics)
     if ratio == 1:
         return gaussian_field(words, height * width, like.device).reshape(-1, height, width)
     rows, columns = -(-height // ratio) + 2, -(-width // ratio) + 2
     native = gaussian_field(words, rows * columns, like.device).reshape(-1, rows, columns)
-    ways = detector.optics.resampling[scenes]
     return torch.cat([to_grid(native[i : i + 1], ratio, (height, width), way) for i, way in enumerate(ways)])
 
 

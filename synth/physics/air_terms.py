@@ -39,7 +39,8 @@ RANGES = {
     "elevation_km": (-0.3, 8.0),
 }
 """where the table is valid"""
-DIRECTIONS_AT_ONCE = 64
+DIRECTIONS_AT_ONCE, ROWS_AT_ONCE = 64, 64
+"""more would fill the memory with spectra"""
 
 
 class AirTerms(NamedTuple):
@@ -121,9 +122,12 @@ def air_terms(
     given = (sza_deg, vza_deg, raa_deg, aot550, water_vapour_cm, ozone_cm, elevation_km)
     for name, value in zip(RANGES, given, strict=True):
         check_range(name, value)
+    amounts = torch.broadcast_tensors(sza_deg, vza_deg, water_vapour_cm, ozone_cm, elevation_km, rayleigh)
+    gases = _gases(sensor, *amounts)  # whatever the aerosol is
     *given, rayleigh = torch.broadcast_tensors(*given, rayleigh)
     shape, dtype = rayleigh.shape, rayleigh.dtype
-    aot, water, ozone, elevation, rayleigh = (t.reshape(-1).double() for t in (*given[3:], rayleigh))
+    aot, elevation, rayleigh = (t.reshape(-1).double() for t in (given[3], given[6], rayleigh))
+    absorbed = [g.expand(*shape, len(sensor)).reshape(-1, len(sensor)) for g in gases]
     directions = torch.broadcast_tensors(sza_deg, vza_deg, raa_deg, aerosol)
     which = (
         torch.arange(directions[0].numel(), device=aot.device).reshape(directions[0].shape).expand(shape).reshape(-1)
@@ -136,9 +140,8 @@ def air_terms(
         mine = (which >= low) & (which < low + DIRECTIONS_AT_ONCE)
         some = slice(low, low + DIRECTIONS_AT_ONCE)
         rows = Rows(aot[mine], pressure[mine], which[mine] - low)
-        parts.append(
-            _rows(sensor, _towards(sza[some], vza[some], raa[some], kind[some]), rows, water[mine], ozone[mine])
-        )
+        to = _towards(sza[some], vza[some], raa[some], kind[some])
+        parts.append(_rows(sensor, to, rows, *(g[mine] for g in absorbed)))
     columns = (torch.cat(column) for column in zip(*parts, strict=True))
     return AirTerms(*(column.reshape(*shape, len(sensor)).to(dtype) for column in columns))
 
@@ -199,25 +202,48 @@ def _weighted(values: Tensor, share: Tensor) -> Tensor:
     return (values * share[:, None, None, :, None]).sum(3)
 
 
-def _rows(sensor: Sensor, to: Towards, at: Rows, water_vapour_cm: Tensor, ozone_cm: Tensor) -> AirTerms:
-    to_bands, gas_to_bands = (w.to(at.aot550) for w in band_matrices(sensor))
+def _in_bands(spectrum: Tensor, weights: Tensor) -> Tensor:
+    """(Q, L) by weights (B, L): a sum in a fixed order, so that a row's last bit does not depend on other rows."""
+    return (spectrum[:, None] * weights).sum(-1)
 
-    def in_bands(spectrum: Tensor, weights: Tensor = to_bands) -> Tensor:
-        return (spectrum[:, None] * weights).sum(-1)
+
+def _gases(
+    sensor: Sensor, sza_deg: Tensor, vza_deg: Tensor, water_cm: Tensor, ozone_cm: Tensor, z_km: Tensor, rayleigh: Tensor
+) -> list[Tensor]:
+    """Two-way transmittance (..., B), float64, of dry air, with half of the water vapour, with all of it."""
+    sza, vza, water_cm, ozone_cm, z_km, rayleigh = (
+        t.reshape(-1).double() for t in torch.broadcast_tensors(sza_deg, vza_deg, water_cm, ozone_cm, z_km, rayleigh)
+    )
+    mass = 1 / torch.cos(torch.deg2rad(sza)) + 1 / torch.cos(torch.deg2rad(vza))
+    weights, parts = band_matrices(sensor)[1].to(mass), []
+    for some in zip(
+        *(t.split(ROWS_AT_ONCE) for t in (mass, water_cm, ozone_cm, rayleigh * pressure_at(z_km))), strict=True
+    ):
+        water, half, others = gas_transmittance(*some)
+        parts.append([_in_bands(t, weights) for t in (others, others * half, others * water)])
+    return [torch.cat(column).reshape(*sza_deg.shape, len(sensor)) for column in zip(*parts, strict=True)]
+
+
+def _rows(sensor: Sensor, to: Towards, at: Rows, dry: Tensor, damp: Tensor, wet: Tensor) -> AirTerms:
+    weights = band_matrices(sensor)[0].to(at.aot550)
+
+    def in_bands(spectrum: Tensor) -> Tensor:
+        return _in_bands(spectrum, weights)
 
     sun, view = to.sun[at.which], to.view[at.which]
-    water, half, others = gas_transmittance(1 / sun + 1 / view, water_vapour_cm, ozone_cm, at.pressure)
-    dry, damp, wet = (in_bands(t, gas_to_bands) for t in (others, others * half, others * water))
     clean = at._replace(aot550=torch.zeros_like(at.aot550))
     hazy = at._replace(pressure=torch.zeros_like(at.pressure))
-    molecules, both = (single_scattering(to, a) + between(to.multiple, to, a) for a in (clean, at))
+    of_clean, of_hazy, of_both = (Between.of(a) for a in (clean, hazy, at))
+    molecules, both = (
+        single_scattering(to, a) + place.read(to.multiple) for a, place in ((clean, of_clean), (at, of_both))
+    )
     # half of the water vapour lies above the light that aerosol scatters back (6S)
     path = in_bands(molecules) * dry + in_bands(both - molecules) * damp
     direct_down, direct_up = (torch.exp(-_depth(to, at) / mu[:, None]) for mu in (sun, view))
-    down, up = between(to.transmittance_down, to, at), between(to.transmittance_up, to, at)
+    down, up = of_both.read(to.transmittance_down), of_both.read(to.transmittance_up)
     share_r, share_a = (
-        in_bands(between(to.transmittance_up, to, a) - torch.exp(-_depth(to, a) / view[:, None])).clamp(min=0)
-        for a in (clean, hazy)
+        in_bands(place.read(to.transmittance_up) - torch.exp(-_depth(to, a) / view[:, None])).clamp(min=0)
+        for a, place in ((clean, of_clean), (hazy, of_hazy))
     )
     return AirTerms(
         path=path,
@@ -225,7 +251,7 @@ def _rows(sensor: Sensor, to: Towards, at: Rows, water_vapour_cm: Tensor, ozone_
         down_diffuse=in_bands(down - direct_down),
         up_direct=in_bands(direct_up),
         up_diffuse=in_bands(up - direct_up),
-        spherical_albedo=in_bands(between(to.spherical_albedo, to, at)),
+        spherical_albedo=in_bands(of_both.read(to.spherical_albedo)),
         gas=wet,
         rayleigh_share=share_r / (share_r + share_a).clamp(min=1e-6),
     )
@@ -258,15 +284,28 @@ def single_scattering(to: Towards, at: Rows) -> Tensor:
     return seen.sum(1) / (4 * (sun + view))[:, None]
 
 
-def between(values: Tensor, to: Towards, at: Rows) -> Tensor:
-    """(D, K, P, L) between thicknesses and pressures: (Q, L)."""
-    near_a, share_a = cubic(at.aot550, AOT550)
-    near_p, share_p = cubic(at.pressure, PRESSURE)
-    total = torch.zeros(len(at.which), values.shape[-1], dtype=values.dtype, device=values.device)
-    for i in range(4):
-        for j in range(4):
-            total = total + values[at.which, near_a[:, i], near_p[:, j]] * (share_a[:, i] * share_p[:, j])[:, None]
-    return total
+class Between(NamedTuple):
+    """Where Q conditions lie between the table's thicknesses and pressures."""
+
+    which: Tensor
+    """(Q,) direction"""
+    near_a: Tensor
+    """(Q, 4) thicknesses around"""
+    near_p: Tensor
+    """(Q, 4) pressures around"""
+    share: Tensor
+    """(Q, 4, 4) weight of each pair"""
+
+    @classmethod
+    def of(cls, at: Rows) -> Between:
+        """By cubics through the four nodes around."""
+        (near_a, share_a), (near_p, share_p) = cubic(at.aot550, AOT550), cubic(at.pressure, PRESSURE)
+        return cls(at.which, near_a, near_p, share_a[:, :, None] * share_p[:, None])
+
+    def read(self, values: Tensor) -> Tensor:
+        """Values (D, K, P, L) there, (Q, L)."""
+        around = values[self.which[:, None, None], self.near_a[:, :, None], self.near_p[:, None]]
+        return (around * self.share[..., None]).sum((1, 2))
 
 
 def _phase(table: AtmosphereTable, kind: Tensor, angle_deg: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,11 @@ ITERATIONS = 4
 """of the inversion with adjacency; each leaves about a tenth of the error"""
 HAZE_M, HAZE_SPREAD = 3000.0, 0.6
 """size of its blobs [m], and standard deviation of the logarithm of its optical thickness"""
+CLEAR_AOT550 = 0.1
+"""of the clear sky that lights land where no air is drawn: usual of clean continental air, Holben et al. 2001,
+doi:10.1029/2001JD900014"""
+CLOUD_SKYLIGHT = 0.3
+"""what a cloud takes from the beam comes down, in this part, as skylight; chosen"""
 COARSE, COARSE_M = 8, 40.0
 """the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
 such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
@@ -124,7 +130,7 @@ def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
             # products are off by about 0.05 + 0.15 aot (one sigma): ACIX-II, Doxani 2023, doi:10.1016/j.rse.2022.113412
             "aot550_guess": _within("aot550", aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
             "water_vapour_guess_cm": _within("water_vapour_cm", water * (1 + 0.1 * float(rng.normal()))),
-            "word": key.at("air", "fields").word(),
+            "word": key.at("air", "fields").field_seed(),
         }  # fmt: skip
         for name, value in drawn.items():
             rows[name].append(value)
@@ -153,13 +159,14 @@ def toa_reflectance(
     boa_reflectance : (N, B, H, W)
     elevation_m : (N, H, W) [m]
     cell_m : (N,) [m]
-    light : of the relief; None: level ground. Where there is no air there is no skylight: cast shadows are black, and
-        what land around would shine into them is left out too
+    light : of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of
+        `sky_shares`, so that shadows are dim and blue; level open ground keeps its reflectance exactly
 
     Source
     ------
-    Of light on relief: direct, diffuse by sky view with Hay's circumsolar part, and what the land that hides the sky
-    reflects, (1 - sky view) x total x mean reflectance around: Sandmeier & Itten 1997, doi:10.1109/36.581991.
+    Of light on relief: direct, diffuse by sky view but for what comes from `around_the_sun`, and what the land that
+    hides the sky reflects, (1 - sky view) x total x mean reflectance around: Sandmeier & Itten 1997,
+    doi:10.1109/36.581991.
     """
     n, _, height, width = boa_reflectance.shape
     clouds = None
@@ -192,11 +199,39 @@ def _pool_factor(height: int, width: int, sensor: Sensor) -> int:
 
 
 def _coarse(plane: Tensor, factor: int) -> Tensor:
-    return F.avg_pool2d(plane, factor) if factor > 1 else plane
+    """Means of factor x factor cells: rows first, which fill SIMD lanes, then the few columns. One cell stays one."""
+    if factor == 1 or plane.shape[-2:] == (1, 1):
+        return plane
+    rows = reduce(torch.add, plane.unflatten(-2, (-1, factor)).unbind(-2))
+    return reduce(torch.add, rows.unflatten(-1, (-1, factor)).unbind(-1)) / factor**2
 
 
 def _fine(plane: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False) if plane.shape[-2:] != size else plane
+    if plane.shape[-2:] in {size, (1, 1)}:
+        return plane
+    return F.interpolate(plane, size=size, mode="bilinear", align_corners=False)
+
+
+def _on_rows(maps: Tensor, factor: int, row: int) -> Tensor:
+    """Every `factor`-th fine row, from `row` on, of bilinear maps: (N, M, h + 2, W) to (N, M, h, W).
+
+    Maps are those of `_on_columns`. Row by row, so that nothing is formed that leaves the cache.
+    """
+    if factor == 1:
+        return maps[:, :, 1:-1]
+    place = (row + 0.5) / factor + 0.5
+    first, height = int(place), maps.shape[2] - 2
+    return torch.lerp(maps[:, :, first : first + height], maps[:, :, first + 1 : first + 1 + height], place - first)
+
+
+def _on_columns(maps: Sequence[Tensor], width: int) -> Tensor:
+    """Coarse maps (N, h, w) with fine columns, and first and last row repeated: (N, M, h + 2, W)."""
+    wide = torch.stack(list(maps), 1)
+    if wide.shape[-1] != width:
+        wide = F.interpolate(wide.flatten(1, 2), size=width, mode="linear", align_corners=False).view(
+            *wide.shape[:3], width
+        )
+    return torch.cat([wide[:, :, :1], wide, wide[:, :, -1:]], 2)
 
 
 def terms_over(aot: Tensor, elevation_km: Tensor, sun: Sun, air: Atmosphere, sensor: Sensor) -> AirTerms:
@@ -239,7 +274,7 @@ def _through_the_air(
     direct = _direct(light, clouds, boa)
     airless = air.absent
     if bool(airless.all()):
-        return _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
+        return _without_air(boa, direct, light, clouds, sun, sensor)
     factor = _pool_factor(*size, sensor)
     around = _coarse(boa, factor)
     terms = terms_over(_coarse(aot[:, None], factor)[:, 0], _coarse(elevation_m[:, None], factor)[:, 0] / 1000,
@@ -250,14 +285,13 @@ def _through_the_air(
     total = terms.down_direct + terms.down_diffuse
     beam, sky = terms.down_direct, terms.down_diffuse
     if light is not None:
-        # part of the sky's light comes from around the sun and is shaded as the sun is (Hay 1979: share T_direct)
-        circumsolar = terms.down_diffuse * terms.down_direct
+        circumsolar = around_the_sun(terms)
         beam = terms.down_direct + circumsolar
         view = _coarse(light.sky_view[:, None], factor)
         sky = (terms.down_diffuse - circumsolar) * view + (1 - view) * total * near
     if clouds is not None:
         shade = _coarse(clouds.shadow[:, None], factor)
-        sky = sky + 0.3 * shade * beam  # what a cloud takes from the beam comes down, in part, as skylight
+        sky = sky + CLOUD_SKYLIGHT * shade * beam
     up_near = terms.up_diffuse * mixes
     scale = terms.gas * (terms.up_direct + terms.up_diffuse - up_near)
     veil = terms.path
@@ -270,26 +304,68 @@ def _through_the_air(
     # a cloud shines through the gases above it: water vapour and most else lie below exp(-base / 2 km)
     above = torch.exp(-air.cloud_base_m.double() / 2000)[:, None]
     dim = dimming(sensor.centre_nm).to(boa) * (terms.gas.mean((2, 3)).double() ** above).to(boa)
+    lit, rho, out = (None if x is None else x.unflatten(-2, (-1, factor)) for x in (direct, boa, toa))
     for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
-        veil_b, sky_b, beam_b = (_fine(m[:, b : b + 1], size)[:, 0] for m in (veil, sky, beam))
-        rho = boa[:, b]
-        if mixes == 0:
-            rho = rho / (1 - _fine(terms.spherical_albedo[:, b : b + 1], size)[:, 0] * rho)
-        gain = sky_b + beam_b if direct is None else torch.addcmul(sky_b, beam_b, direct)
-        torch.addcmul(veil_b, gain, rho, out=toa[:, b])
+        maps = [m[:, b] for m in (veil, sky, beam)]
+        wide = _on_columns(maps if mixes > 0 else [*maps, terms.spherical_albedo[:, b]], size[1])
+        for row in range(factor):
+            veil_b, sky_b, beam_b, *albedo_b = _on_rows(wide, factor, row).unbind(1)
+            ground = rho[:, b, :, row]
+            if albedo_b:
+                ground = ground / (1 - albedo_b[0] * ground)
+            gain = sky_b + beam_b if lit is None else torch.addcmul(sky_b, beam_b, lit[:, :, row])
+            torch.addcmul(veil_b, gain, ground, out=out[:, b, :, row])
         if clouds is not None:
             toa[:, b].lerp_(clouds.brightness * dim[:, b, None, None], clouds.opacity)
     if bool(airless.any()):
-        bare = _under_clouds(boa if direct is None else boa * direct[:, None], clouds, sensor)
+        bare = _without_air(boa, direct, light, clouds, sun, sensor)
         toa = torch.where(airless[:, None, None, None], bare, toa)
     return toa
 
 
-def _under_clouds(toa: Tensor, clouds: Clouds | None, sensor: Sensor) -> Tensor:
-    if clouds is None:
-        return toa
-    brightness = clouds.brightness[:, None] * dimming(sensor.centre_nm).to(toa)[:, None, None]
-    return torch.lerp(toa, brightness, clouds.opacity[:, None])
+def _without_air(
+    boa: Tensor, direct: Tensor | None, light: TerrainLight | None, clouds: Clouds | None, sun: Sun, sensor: Sensor
+) -> Tensor:
+    """What is seen where no air is drawn: the ground under the light of a clear sky, and clouds over it."""
+    if direct is None:
+        return boa
+    beam, sky = sky_shares(sun, sensor)
+    toa = torch.empty_like(boa)
+    lost = 1 - direct if clouds is None else 1 - direct - CLOUD_SKYLIGHT * clouds.shadow
+    hidden = None if light is None else 1 - light.sky_view
+    white = None if clouds is None else dimming(sensor.centre_nm).to(boa)
+    for b in range(boa.shape[1]):
+        rho, dark = boa[:, b], beam[:, b, None, None] * lost
+        if hidden is not None:  # land that hides the sky shines in its place; Sandmeier & Itten 1997, as with air
+            around = rho.mean((1, 2), keepdim=True)
+            dark = torch.addcmul(dark, hidden, sky[:, b, None, None] - around)
+        torch.mul(rho, 1 - dark, out=toa[:, b])
+        if clouds is not None and white is not None:
+            toa[:, b].lerp_(clouds.brightness * white[b], clouds.opacity)
+    return toa
+
+
+def sky_shares(sun: Sun, sensor: Sensor) -> tuple[Tensor, Tensor]:
+    """Of the light on level ground under a clear sky, what comes from the sun and around it, and from the rest: (N, B).
+
+    The sky is that of molecules and CLEAR_AOT550 of continental aerosol at sea level.
+    """
+    zero = torch.zeros_like(sun.sza_deg)
+    within = (a.clamp(*RANGES[n]) for n, a in (("sza_deg", sun.sza_deg), ("vza_deg", zero), ("raa_deg", zero)))
+    terms = air_terms(sensor, *within, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
+    sky = (terms.down_diffuse - around_the_sun(terms)) / (terms.down_direct + terms.down_diffuse)
+    return 1 - sky, sky
+
+
+def around_the_sun(terms: AirTerms) -> Tensor:
+    """Part of the diffuse light that comes from around the sun, and is shaded as the sun is.
+
+    Source
+    ------
+    Hay 1979: the share T_direct of the diffuse light. Departure: of what aerosol scatters only; molecules have no
+    aureole, and their light reaches every shadow that sees the sky.
+    """
+    return terms.down_diffuse * terms.down_direct * (1 - terms.rayleigh_share)
 
 
 def _direct(light: TerrainLight | None, clouds: Clouds | None, like: Tensor) -> Tensor | None:
@@ -331,8 +407,7 @@ def boa_correction(
         elevation_m = toa.new_zeros(n, height, width)
     if recipe.correction == "imperfect":
         air = replace(air, water_vapour_cm=air.water_vapour_guess_cm)
-        aot550 = air.aot550_guess[:, None, None].expand(n, height, width)
-        elevation_m = elevation_m.mean((1, 2), keepdim=True).expand(n, height, width)
+        aot550, elevation_m = air.aot550_guess[:, None, None], elevation_m.mean((1, 2), keepdim=True)
     elif aot550 is None:
         aot550 = (air.aot550 + air.haze)[:, None, None].expand(n, height, width)
     factor = _pool_factor(height, width, sensor)

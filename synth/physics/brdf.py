@@ -74,25 +74,6 @@ def li_sparse(sza_deg: Tensor, vza_deg: Tensor, raa_deg: Tensor, height: float =
     return overlap - sec_s - sec_v + 0.5 * (1 + cosine) * sec_s * sec_v
 
 
-def rpv(
-    sza_deg: Tensor, vza_deg: Tensor, raa_deg: Tensor, rho0: Tensor, k: Tensor, theta: Tensor, rhoc: Tensor
-) -> Tensor:
-    """Rahman-Pinty-Verstraete bidirectional reflectance factor; raa 0 is backscatter.
-
-    Source
-    ------
-    Rahman 1993, eq. 1-7, doi:10.1029/93JD02072; hot-spot factor 1 + (1 - rhoc) / (1 + G).
-    """
-    sza, vza, raa = (torch.deg2rad(a) for a in (sza_deg, vza_deg, raa_deg))
-    cosine, _ = _angles(sza, vza, raa)
-    mu_s, mu_v = torch.cos(sza), torch.cos(vza)
-    bowl = (mu_s * mu_v * (mu_s + mu_v)) ** (k - 1)
-    forward = (1 - theta**2) / (1 + 2 * theta * cosine + theta**2) ** 1.5
-    tan_s, tan_v = torch.tan(sza), torch.tan(vza)
-    gap = torch.sqrt((tan_s**2 + tan_v**2 - 2 * tan_s * tan_v * torch.cos(raa)).clamp(min=0))
-    return rho0 * bowl * forward * (1 + (1 - rhoc) / (1 + gap))
-
-
 @lru_cache
 def _weights(sensor: Sensor) -> tuple[Tensor, Tensor]:
     """(K, B) volumetric and geometric weight over isotropic weight, by class."""

@@ -13,15 +13,22 @@ from terraficta.synth.physics.sun import Sun
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 
-REFLECTANCE = 0.85
-"""of a cloud too thick to see through, in the visible; Kokhanovsky 2004, doi:10.1016/j.earscirev.2003.09.001"""
 ASYMMETRY = 0.85
-"""of water droplets; ibid."""
+"""of water droplets; Kokhanovsky 2004, doi:10.1016/j.earscirev.2003.09.001"""
+AHEAD = ASYMMETRY**2
+"""share of the scattered light that goes on as if it had met nothing: delta scaling, Joseph et al. 1976,
+doi:10.1175/1520-0469(1976)033<2452:TDEAFR>2.0.CO;2"""
+DEPTH_M, DEPTH_POWER = 60.0, 0.6
+"""geometric depth of an adiabatic cloud of optical thickness 1, and how it grows (thickness goes with depth^(5/3):
+Brenguier et al. 2000, doi:10.1175/1520-0469(2000)057<0803:RPOBLC>2.0.CO;2; 100 droplets a cm3)"""
+FLANK = 0.25
+"""how much darker a flank turned away from the sun is at most, and how much brighter one that faces it; chosen"""
 OCTAVES = 7
 POOL = 4
 """clouds are drawn on cells this many times coarser and interpolated"""
-SOFTNESS = 0.35
-"""standard deviations of the field from a cloud's edge to optical thickness DENSITY / 4"""
+SOFTNESS = 0.6
+"""standard deviations of the field from a cloud's edge to optical thickness 2 / 3 DENSITY; chosen, with DENSITY, so
+that clouds have thin edges, a mean thickness of some 5 (ISCCP: 4 to 10 over land) and cores of 25"""
 DENSITY = 12.0
 
 
@@ -32,8 +39,9 @@ class Clouds:
     Parameters
     ----------
     opacity : (N, H, W) share of the light from below that a cloud keeps from the camera, 0 exactly in the clear
-    shadow : (N, H, W) share of the direct sun that a cloud keeps from the ground, 0 exactly in the clear
-    brightness : (N, H, W) of the cloud itself, as reflectance under the sun
+    shadow : (N, H, W) share of the direct sun that a cloud keeps from the ground, 0 exactly in the clear; that of the
+        cloud which stands towards the sun, by the longer way through it
+    brightness : (N, H, W) what takes the place of that share, as reflectance: 0.4 of a veil, 0.8 of a thick core
     """
 
     opacity: Tensor
@@ -65,16 +73,21 @@ def grow_clouds(
     field, shading = (fbm(w, size_m.double(), word, OCTAVES, 0.8) for w in (window, towards))
     rank = ((1 - share.double()) * (rows * columns)).round().long().clamp(1, rows * columns)
     threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
-    slope_y, slope_x = torch.gradient(optical_thickness(field - threshold), dim=(1, 2))
-    to_east, to_north = ((g(azimuth)).to(field)[:, None, None] for g in (torch.sin, torch.cos))
+    thickness = optical_thickness(field - threshold).double()
+    cell = window.cell_m.to(thickness)[:, None, None]
+    slope_y, slope_x = (g / cell for g in torch.gradient(DEPTH_M * thickness**DEPTH_POWER, dim=(1, 2)))
+    to_east, to_north = (g(azimuth)[:, None, None] for g in (torch.sin, torch.cos))
     # a flank that rises towards the sun lies behind the cloud's body
-    brightness = REFLECTANCE * (1 - 0.25 * torch.tanh((slope_x * to_east - slope_y * to_north).double()).float())
+    flank = 1 - FLANK * torch.tanh(slope_x * to_east - slope_y * to_north)
     field, shading, brightness = F.interpolate(
-        torch.stack([field - threshold, shading - threshold, brightness], 1),
+        torch.stack([field - threshold, shading - threshold, (whiteness(thickness) * flank).to(field)], 1),
         size=(height, width), mode="bilinear", align_corners=False,
     ).unbind(1)  # fmt: skip
     clear = (share <= 0)[:, None, None]
-    over, shade = (opacity(optical_thickness(x)).masked_fill(clear, 0) for x in (field, shading))
+    way = (1 / torch.cos(torch.deg2rad(sun.sza_deg.double().clamp(max=80)))).to(field)[:, None, None]
+    over, shade = (
+        opacity(t).masked_fill(clear, 0) for t in (optical_thickness(field), way * optical_thickness(shading))
+    )
     return Clouds(over, shade, brightness)
 
 
@@ -92,15 +105,22 @@ def dimming(centre_nm: Tensor) -> Tensor:
 
 def optical_thickness(excess: Tensor) -> Tensor:
     """Optical thickness where the field exceeds its threshold; grows quadratically from a thin edge."""
-    return DENSITY * (excess / SOFTNESS).clamp(min=0).square() / (1 + 3 * (excess / SOFTNESS).clamp(min=0))
+    depth = (excess / SOFTNESS).clamp(min=0)
+    return DENSITY * depth.square() / (0.5 + depth)
 
 
 def opacity(thickness: Tensor) -> Tensor:
-    """What a conservatively scattering cloud reflects back: 1 - 1 / (1 + 0.75 (1 - g) tau).
+    """Share of a beam that a cloud turns aside: 1 - exp(-(1 - g^2) tau)."""
+    return -torch.expm1(-(1 - AHEAD) * thickness)
+
+
+def whiteness(thickness: Tensor) -> Tensor:
+    """What a conservatively scattering cloud reflects, 1 - 1 / (1 + 0.75 (1 - g) tau), over its opacity.
 
     Source
     ------
     Two-stream limit, e.g. Kokhanovsky 2004, eq. 90 (there 1.07 + 0.75 (1 - g) tau).
     """
-    scaled = 0.75 * (1 - ASYMMETRY) * thickness * 2.5
-    return scaled / (1 + scaled)
+    some = thickness.clamp(min=1e-3)
+    scaled = 0.75 * (1 - ASYMMETRY) * some
+    return scaled / (1 + scaled) / opacity(some)

@@ -72,7 +72,7 @@ def sun_position(
 
     Error
     -----
-    0.1 deg against pvlib's NREL SPA algorithm, from the declination; `test_sun` repeats it.
+    0.3 deg on the sky against pvlib's NREL SPA algorithm, most of it from the declination; `test_sun` repeats it.
 
     Source
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -110,13 +111,20 @@ def _ahead(plane: Tensor, rows: float, columns: float) -> Tensor:
 
 
 def _shifted(plane: Tensor, rows: int, columns: int) -> Tensor:
-    height, width = plane.shape
+    here, ahead = _overlap(plane.shape, rows, columns)
     out = torch.full_like(plane, -1e9)
-    if abs(rows) >= height or abs(columns) >= width:
-        return out
-    y0, y1, x0, x1 = max(0, -rows), min(height, height - rows), max(0, -columns), min(width, width - columns)
-    out[y0:y1, x0:x1] = plane[y0 + rows : y1 + rows, x0 + columns : x1 + columns]
+    out[here] = plane[ahead]
     return out
+
+
+def _overlap(shape: Sequence[int], rows: int, columns: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Cells (y, x) that have another `rows` down and `columns` right of them inside the plane; and those others."""
+    height, width = shape
+    y0, y1, x0, x1 = max(0, -rows), min(height, height - rows), max(0, -columns), min(width, width - columns)
+    if y1 <= y0 or x1 <= x0:
+        return (slice(0, 0), slice(0, 0)), (slice(0, 0), slice(0, 0))
+    there = slice(y0 + rows, y1 + rows), slice(x0 + columns, x1 + columns)
+    return (slice(y0, y1), slice(x0, x1)), there
 
 
 def lit(height_m: Tensor, cell_m: Tensor, sun: Sun) -> Tensor:
@@ -190,8 +198,8 @@ def _horizon(height_m: Tensor, cell_m: Tensor, azimuth: float) -> Tensor:
         step = round(distance * row), round(distance * column)
         if step not in seen:
             seen.add(step)
-            ahead = torch.stack([_shifted(plane, *step) for plane in height_m])
-            run = cell * (step[0] ** 2 + step[1] ** 2) ** 0.5
-            tangent = torch.maximum(tangent, (ahead - height_m) / run)
+            (here, there), run = _overlap(height_m.shape[-2:], *step), cell * (step[0] ** 2 + step[1] ** 2) ** 0.5
+            seen_here = tangent[:, *here]  # beyond the border nothing stands
+            torch.maximum(seen_here, (height_m[:, *there] - height_m[:, *here]) / run, out=seen_here)
         distance *= 2**0.5
     return tangent

@@ -4,21 +4,75 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.crown import CONICAL, SPREAD_M
+from terraficta.synth.scene.cover.event import Day
 from terraficta.synth.scene.cover.landcover import LandCover
-from terraficta.synth.scene.material.palette import Palette, leaf_area_index, ndvi
-from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.ground import Ground
+from terraficta.synth.scene.material.palette import Palette, PaletteBands, leaf_area_index, material_code, ndvi
 from terraficta.synth.types.legend import TERRAFICTA
 
 TALL = tuple(name for names in SPREAD_M.values() for name in names)
 """classes whose height is that of a canopy"""
+CLOUD_OPACITY = 0.5
+"""from which on a pixel is cloud and not land: it has no valid label"""
 
 
-def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palette: Palette) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class PixelTruth:
+    """What is true of the pixels of N scenes.
+
+    Parameters
+    ----------
+    mass : Tensor
+        (N, K, H, W) area fraction of every class; 0 under cloud
+    layers : dict[str, Tensor]
+        (N, H, W) by name: those that the recipe asks for, and `change`, `changed` on later dates
+    """
+
+    mass: Tensor
+    layers: dict[str, Tensor]
+
+
+def pixel_truth(
+    names: Sequence[str], ground: Ground, day: Day, palette: Palette, bands: PaletteBands, cloud: Tensor
+) -> PixelTruth:
+    """Truth on the pixels: fractions and means of fine cells, and for codes the cell in the middle.
+
+    Parameters
+    ----------
+    names : Sequence[str]
+        layers, out of TRUTHS
+    ground : Ground
+        of N scenes
+    day : Day
+        one of its dates
+    palette : Palette
+        what the classes are made of
+    bands : PaletteBands
+        the same as the sensor sees it
+    cloud : Tensor
+        (N, H, W) opacity of the clouds, 0..1
+    """
+    frame, cover = ground.frame, day.cover
+    mass = cover.cropped(frame.core).abundance(frame.factor) * (cloud < CLOUD_OPACITY)[:, None]
+    layers = {"elevation_m": frame.on_pixels(ground.elevation_m), "cloud": cloud}
+    if "material" in names:
+        layers["material"] = frame.in_the_middle(material_code(cover, bands))
+    for name, plane in ground_truth(names, ground.slope, cover, palette).items():
+        layers[name] = frame.on_pixels(plane) if plane.is_floating_point() else numbered(frame.in_the_middle(plane))
+    layers = {name: layers[name] for name in names}
+    if day.change is not None and day.moments[0].number > 0:
+        layers["change"] = frame.in_the_middle(day.change)
+        layers["changed"] = 1 + (layers["change"] > 0).to(torch.uint8)
+    return PixelTruth(mass, layers)
+
+
+def ground_truth(names: Sequence[str], slope: Tensor, cover: LandCover, palette: Palette) -> dict[str, Tensor]:
     """Planes (N, H, W) of the ground by name: float32 amounts, to be averaged, and int64 `building` of objects.
 
     Names of other layers are passed over. The mean of a height counts ground without roofs or crowns as 0.
@@ -33,7 +87,7 @@ def ground_truth(names: Sequence[str], terrain: Terrain, cover: LandCover, palet
         return torch.where(under, cover.height_m, 0.0)
 
     makers: dict[str, Callable[[], Tensor]] = {
-        "slope": lambda: terrain.slope,
+        "slope": lambda: slope,
         "surface_m": lambda: cover.surface_m,
         "canopy_height_m": canopy,
         "agb_t_ha": lambda: above_ground_biomass(cover.cover, canopy()),

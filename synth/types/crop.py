@@ -1,7 +1,7 @@
 """Crops: which ones the farmers of a scene grow, when each is sown, green, ripe and cut, and in which rows it stands.
 
-What others read: `draw_crops(climate, key)` gives the list of a scene from its root key; `LandCover.crop` holds 0 or
-1 + the position in that list; `stage(crop, season)` says what stands on the field. `LandCover.row` is the direction
+What others read: `CoverPlan.crops` is the list of a scene, of `draw_crops`; `LandCover.crop` holds 0 or 1 + the
+position in that list; `stage(crop, season)` says what stands on the field. `LandCover.row` is the direction
 [rad] along which the rows (and tramlines) of a parcel run: a place (y, x) [m] lies `x * sin(row) - y * cos(row)` [m]
 across them, with y to the south, and rows repeat every `Crop.row_m`. Round fields have round rows.
 """

@@ -30,17 +30,6 @@ class Grid:
         """(H, W)."""
         return self.height_px, self.width_px
 
-    def finer(self, factor: int) -> Grid:
-        """The same ground in cells `factor` times smaller."""
-        transform = None if self.transform is None else self.transform * Affine.scale(1 / factor)
-        return replace(
-            self,
-            height_px=self.height_px * factor,
-            width_px=self.width_px * factor,
-            gsd_m=self.gsd_m / factor,
-            transform=transform,
-        )
-
     def window(self, y_px: int, x_px: int, height_px: int, width_px: int) -> Grid:
         """The part of the grid that starts at row `y_px`, column `x_px`."""
         transform = None if self.transform is None else self.transform * Affine.translation(x_px, y_px)

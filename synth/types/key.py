@@ -45,6 +45,6 @@ class SceneKey:
         """A generator for the few numbers that belong to this address (Philox, keyed by the digest)."""
         return np.random.Generator(np.random.Philox(key=int.from_bytes(self.digest(), "little")))
 
-    def word(self) -> int:
+    def field_seed(self) -> int:
         """A 31-bit integer for this address: the seed of a random field that is hashed on the device."""
         return int.from_bytes(self.digest()[:4], "little") & 0x7FFFFFFF

@@ -45,6 +45,15 @@ class Legend:
             raise Refusal(self.name, "class", name, f"one of {', '.join(self.classes)}", "use a class of the legend")
         return self.classes.index(name)
 
+    def among(self, cover: Tensor, names: Sequence[str]) -> Tensor:
+        """Bool: where the class, given by its position, is one of these."""
+        import torch  # not above, see `Crosswalk.matrix`
+
+        chosen = torch.zeros_like(cover, dtype=torch.bool)
+        for name in names:
+            chosen |= cover == self.index(name)
+        return chosen
+
     def rgb(self) -> list[tuple[int, int, int]]:
         """Colours as (r, g, b) in 0..255."""
         return [(int(c[1:3], 16), int(c[3:5], 16), int(c[5:7], 16)) for c in self.colours]
@@ -154,3 +163,8 @@ TERRAFICTA = Legend(
     ),
 )
 """Our own legend: what the generator draws. `road` is all paved ground, `park` all mown or planted green in towns."""
+
+UPLAND_FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
+"""classes of TERRAFICTA: forests that grow by themselves on dry ground; mangroves stand in the tide"""
+TIMBER = (*UPLAND_FORESTS, "plantation")
+"""the same and what is planted in rows: stands that are felled, burn and die back"""

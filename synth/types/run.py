@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +22,8 @@ WATTS_PER_CPU_CORE = 10.0
 """rough draw of one busy server core [W] (TDP / cores of current server parts: 5-15 W); an estimate, and named so"""
 WATTS_PER_GPU = 400.0
 """rough draw of one busy data-centre GPU [W]"""
+VERSIONS = ("torch", "timm", "lightning", "numpy", "rasterio")
+"""packages whose versions a run records, where they are installed: the generator needs not all of them"""
 
 
 @contextmanager
@@ -60,6 +62,14 @@ def _git_commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None  # installed without its repository
     return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in VERSIONS:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 class Run:
@@ -101,7 +111,7 @@ class Run:
             "wall_s": round(wall_s, 3),
             "energy_wh_estimate": round(joules / 3600, 4),
             "git_commit": _git_commit(),
-            "versions": {p: metadata.version(p) for p in ("torch", "timm", "lightning", "numpy", "rasterio")},
+            "versions": _versions(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "device": torch.cuda.get_device_name() if on_gpu else "cpu",

@@ -16,8 +16,10 @@ from collections.abc import Callable
 import torch
 
 from terraficta.synth.scene.cover.landcover import grow_landcover
+from terraficta.synth.scene.cover.plan import draw_cover_plan
+from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import grow_terrain
-from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -46,7 +48,7 @@ def fields() -> None:
         print("noise is not installed (pip install noise): no peer to compare with")
         return
     window = Window.over(SIDE, SIDE, torch.full((4,), 10.0))
-    word, spacing, side = words(range(4)), per_scene([2560.0] * 4), 128
+    word, spacing, side = seeds_of(range(4)), per_scene([2560.0] * 4), 128
     for octaves in (1, 4, 8):
 
         def theirs(count: int = octaves) -> None:
@@ -66,8 +68,9 @@ def ground(task: tuple[int, int, int]) -> tuple[float, float]:
 
     def grow(keys: list[SceneKey]) -> None:
         with torch.inference_mode():
-            terrain = grow_terrain(TerrainRecipe(), keys, side, side, torch.full((len(keys),), 10.0))
-            grow_landcover(CoverRecipe(), terrain, keys)
+            plans = [draw_terrain_plan(TerrainRecipe(), key) for key in keys]
+            terrain = grow_terrain(plans, side, side, torch.full((len(keys),), 10.0))
+            grow_landcover(CoverRecipe(), terrain, [draw_cover_plan(CoverRecipe(), key) for key in keys])
 
     grow([SceneKey(1, 0)])
     start = time.perf_counter()

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from terraficta.synth.scene.material.palette import draw_palette
+from terraficta.synth.scene.material.palette import palette_of
+from terraficta.synth.scene.material.plan import draw_material_plan
 from terraficta.synth.scene.material.vegetation import VEGETATED
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -70,7 +71,7 @@ def main(path: Path, scenes: int) -> None:
     with np.load(path, allow_pickle=False) as file:
         wavelength, reflectance = file["wavelength_nm"], file["reflectance"].astype(np.float64)
         label = np.char.add(np.char.add(file["klass"], " "), file["name"])
-    palette = draw_palette(MaterialRecipe(), [SceneKey(11, index) for index in range(scenes)])
+    palette = palette_of(MaterialRecipe(), [draw_material_plan(SceneKey(11, index)) for index in range(scenes)])
     good = usable(wavelength)
     here = usable(palette.wavelength_nm.numpy())
     model = palette.spectra[..., torch.as_tensor(here)].double().numpy()

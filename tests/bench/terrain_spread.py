@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from terraficta.synth.scene.terrain.drainage import accumulate, fill_depressions, steepest, step_length
+from terraficta.synth.scene.terrain.plan import draw_terrain_plan
 from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import STYLES, TerrainRecipe
@@ -168,9 +169,9 @@ def real_windows(path: Path, cell_m: float) -> tuple[list[Plane], float]:
 def our_windows(style: str, relief_m: tuple[float, float], cell_m: float, scenes: int) -> list[Plane]:
     """Terrains of one style and relief."""
     recipe = TerrainRecipe(styles=(style,), relief_m=relief_m)
-    keys = [SceneKey(2026, index) for index in range(scenes)]
+    plans = [draw_terrain_plan(recipe, SceneKey(2026, index)) for index in range(scenes)]
     cell = torch.full((scenes,), cell_m, dtype=torch.float64)
-    return list(grow_terrain(recipe, keys, WINDOW, WINDOW, cell).elevation_m.double().numpy())
+    return list(grow_terrain(plans, WINDOW, WINDOW, cell).elevation_m.double().numpy())
 
 
 def _row(name: str, rows: list[dict[str, float]], low: dict[str, float], high: dict[str, float]) -> str:

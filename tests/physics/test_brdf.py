@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.synth.physics.brdf import WHITE_SKY, anisotropy, directional_reflectance, li_sparse, ross_thick, rpv
+from terraficta.synth.physics.brdf import WHITE_SKY, anisotropy, directional_reflectance, li_sparse, ross_thick
 from terraficta.synth.physics.sun import Sun
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.sensor import read_sensor
@@ -33,17 +33,6 @@ def test_kernels_are_reciprocal_zero_at_nadir_and_bright_in_backscatter(kernel):
     assert float(kernel(a, b, c)) == pytest.approx(float(kernel(b, a, c)), abs=1e-6)
     assert float(kernel(0 * a, 0 * a, 0 * a)) == pytest.approx(0.0, abs=1e-6)
     assert float(kernel(a, a, 0 * c)) > float(kernel(a, a, 0 * c + 180))
-
-
-def test_rpv_without_shape_is_lambertian_and_its_parameters_do_what_they_say():
-    angles = torch.tensor(40.0), torch.tensor(10.0)
-    one, zero = torch.tensor(1.0), torch.tensor(0.0)
-    assert float(rpv(*angles, zero, 0.2 * one, one, zero, one)) == pytest.approx(0.2)
-    back, ahead = (rpv(*angles, raa, 0.2 * one, one, -0.2 * one, one) for raa in (zero, zero + 180))
-    assert float(back) > 0.2 > 0 * float(ahead)
-    assert float(back) > float(ahead)
-    hot = rpv(angles[0], angles[0], zero, 0.2 * one, one, zero, zero)
-    assert float(hot) == pytest.approx(0.4)
 
 
 def test_off_is_the_identity_and_water_stays_lambertian():

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from terraficta.synth.physics.cloud import dimming, grow_clouds, opacity
+from terraficta.synth.physics.cloud import dimming, grow_clouds, opacity, whiteness
 from terraficta.synth.physics.sun import Sun
 
 CELL = torch.tensor([20.0])
@@ -53,6 +53,19 @@ def test_thick_clouds_are_opaque_and_thin_ones_are_not():
     assert (seen[1:] > seen[:-1]).all()
     assert float(seen[1]) < 0.2
     assert float(seen[3]) > 0.9
+
+
+def test_edges_are_thin_and_cores_are_bright_but_not_white():
+    clouds = _clouds(0.3)
+    cloudy = clouds.opacity[0] > 0
+    seen = (clouds.opacity * clouds.brightness)[0][cloudy]  # what the cloud adds to the light from below
+    assert 0.1 < float((clouds.opacity[0][cloudy] < 0.5).float().mean()) < 0.7
+    assert float(seen.max()) < 0.95
+    assert float(seen.std()) > 0.1
+    steps = (clouds.opacity[0, :, 1:] - clouds.opacity[0, :, :-1]).abs()
+    assert float(steps.max()) < 0.5  # from one cell of 20 m to the next
+    depth = torch.tensor([0.1, 1.0, 10.0, 40.0], dtype=torch.float64)
+    assert torch.allclose(whiteness(depth) * opacity(depth), 0.1125 * depth / (1 + 0.1125 * depth))
 
 
 def test_alone_and_in_a_batch_to_the_last_bit():

@@ -40,12 +40,13 @@ def at_reference(sensor: Sensor, sza_deg: float, side: int) -> torch.Tensor:
 @pytest.mark.parametrize("name", sensor_names())
 def test_signal_to_noise_at_reference_radiance(name: str) -> None:
     sensor = read_sensor(name)
+    sensor = sensor.pick([b.name for b in sensor.bands[:: max(1, len(sensor) // 12)]])  # of a spectrometer some
     for sza_deg in (0.0, 55.0):
-        signal = at_reference(sensor, sza_deg, 128)
+        signal = at_reference(sensor, sza_deg, 256)
         recorded = record(signal, detector_of(sensor, KEYS[:1], noise=1.0), torch.tensor([sza_deg]))
         snr = recorded.mean((0, 2, 3)) / recorded.std((0, 2, 3))
         for band, found in zip(sensor.bands, snr.tolist(), strict=True):
-            assert found == pytest.approx(band.snr, rel=0.05), band.name
+            assert found == pytest.approx(band.snr, rel=0.01), band.name
 
 
 def test_noise_grows_with_the_root_of_light() -> None:

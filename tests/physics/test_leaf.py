@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expn
+from tables import excerpt_and_whole
 
 from terraficta.synth.scene.material.leaf import Leaf, entry_transmittance, leaf_spectra, plate_transmittance
 from terraficta.synth.types.refusal import Refusal
 
-REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "reference" / "prosail.npz"
 NM = torch.arange(400.0, 2501.0, 10.0)
 
 
@@ -28,10 +28,10 @@ def leaves(count: int = 64, **fixed: float) -> Leaf:
     )
 
 
-@pytest.mark.skipif(not REFERENCE.is_file(), reason="the reference table is not here")
 @pytest.mark.parametrize("version", ["5", "D"])
-def test_equals_the_reference(version: str) -> None:
-    table = np.load(REFERENCE)
+@pytest.mark.parametrize("path", excerpt_and_whole("prosail.npz"))
+def test_equals_the_reference(path: Path, version: str) -> None:
+    table = np.load(path)
     rows = table["prospect_version"] == version
     leaf = Leaf(*torch.as_tensor(table["params"][rows, :7]).float().T)
     r, t = leaf_spectra(leaf, torch.as_tensor(table["wavelength_nm"]).float(), version)

@@ -1,11 +1,10 @@
 """Palettes: bounded, repeatable, in keeping with their setting; and the ground they make."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from terraficta.synth.scene.glass import glass_reflectance, pane
 from torch import Tensor
 
 from terraficta.synth.scene.material.inland_water import WaterBody, water_reflectance
@@ -13,13 +12,14 @@ from terraficta.synth.scene.material.palette import (
     WAVELENGTH_NM,
     Palette,
     boa_reflectance,
-    draw_palette,
     leaf_area_index,
     material_code,
     ndvi,
+    palette_of,
 )
-from terraficta.synth.scene.material.plants import DEAD_VARIANTS, FORESTS, ROWED, VARIANTS
-from terraficta.synth.scene.material.snow import ice_reflectance, snow_reflectance
+from terraficta.synth.scene.material.plan import draw_material_plan
+from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, VARIANTS, WOODED
+from terraficta.synth.scene.material.snow import snow_reflectance
 from terraficta.synth.scene.material.solid import (
     absorber_shapes,
     absorbers,
@@ -91,6 +91,12 @@ def facts_of(kind: str, season: float, scenes: int = 6) -> list[Mapping[str, obj
          "moisture": within(biome.moisture, (5 * i + 2) % scenes)}
         for i in range(scenes)
     ]  # fmt: skip
+
+
+def draw_palette(
+    recipe: MaterialRecipe, keys: Sequence[SceneKey], facts: Sequence[Mapping[str, object]] | None = None
+) -> Palette:
+    return palette_of(recipe, [draw_material_plan(*each) for each in zip(keys, facts or [{}] * len(keys), strict=True)])
 
 
 @pytest.fixture(scope="module")
@@ -252,7 +258,7 @@ def test_burnt_ground_is_dark_and_greens_with_age() -> None:
 @pytest.mark.parametrize("parcel", [0, 6])
 def test_forest_without_vigour_is_dead_and_with_it_lush(parcel: int) -> None:
     drawn = draw_palette(MaterialRecipe(), KEYS, facts_of("temperate", 0.5))
-    for name in FORESTS:
+    for name in WOODED:
         dead, lush = (ndvi(all_of(name, size=8, vigour=v, parcel=parcel), drawn).mean((1, 2)) for v in (0.0, 1.0))
         assert dead.mean() < 0.4, name
         assert (lush > dead + 0.2).all(), name
@@ -267,12 +273,12 @@ def test_planted_trees_are_alive(palette: Palette) -> None:
         assert ((code - 1) % VARIANTS >= DEAD_VARIANTS).all()
 
 
-def test_a_scene_keeps_its_matter_at_every_season() -> None:
+def test_a_scene_keeps_its_materials_at_every_season() -> None:
     first, second = (draw_palette(MaterialRecipe(), KEYS, facts_of("temperate", season)) for season in (0.1, 0.55))
     for name in ("bare_soil", "sand", "rock", "quarry", "building", "road", "water"):
         assert torch.equal(*(p.spectra[:, TERRAFICTA.index(name)] for p in (first, second))), name
     for name in ("runs", "groups", "group_of", "spacing_m"):
-        assert torch.equal(getattr(first.matter, name), getattr(second.matter, name)), name
+        assert torch.equal(getattr(first.mixture, name), getattr(second.mixture, name)), name
     evergreen = [index_of(p, "needleleaf_forest") for p in (first, second)]
     assert torch.corrcoef(torch.stack(evergreen).flatten(1))[0, 1] > 0.95
     codes = [material_code(ground(), p.seen_by(RGBN)) for p in (first, second)]
@@ -343,7 +349,7 @@ def test_fields_of_one_crop_are_alike_and_crops_differ() -> None:
         drawn = draw_palette(MaterialRecipe(), KEYS, facts_of("temperate", season))
         seen = index_of(drawn, "cropland")
         for scene in range(len(KEYS)):
-            runs = drawn.matter.runs[scene, at, : drawn.matter.groups[scene, at]]
+            runs = drawn.mixture.runs[scene, at, : drawn.mixture.groups[scene, at]]
             groups = [seen[scene, first : last + 1] for first, last in runs.tolist()]
             within += [float(g.std(correction=0)) for g in groups]
             between.append(float(torch.stack([g.mean() for g in groups]).std()))
@@ -353,9 +359,9 @@ def test_fields_of_one_crop_are_alike_and_crops_differ() -> None:
 def test_a_field_looks_like_its_own_crop() -> None:
     drawn = draw_palette(MaterialRecipe(), KEYS[:1], facts_of("temperate", 0.5, 1))
     at = TERRAFICTA.index("cropland")
-    for crop in range(1, int(drawn.matter.groups[0, at]) + 1):
+    for crop in range(1, int(drawn.mixture.groups[0, at]) + 1):
         code = material_code(all_of("cropland", scenes=1, size=2, parcel=7, crop=crop), drawn.seen_by(RGBN))
-        first, last = drawn.matter.runs[0, at, drawn.matter.group_of[0, crop]].tolist()
+        first, last = drawn.mixture.runs[0, at, drawn.mixture.group_of[0, crop]].tolist()
         assert first <= int((code - 1).max()) % VARIANTS <= last
 
 
@@ -413,7 +419,7 @@ def test_snow_darkens_with_grain_in_the_infrared_and_with_soot_in_the_visible() 
     assert dirty[green] < fine[green] - 0.05
 
 
-# --- what no class of the legend holds yet --------------------------------------------------------------------------
+# --- what few scenes hold ---------------------------------------------------------------------------------------------
 
 NM = torch.tensor([450.0, 550.0, 650.0, 850.0, 1050.0, 1940.0, 2210.0], dtype=torch.float64)
 
@@ -435,26 +441,3 @@ def test_ash_is_bright_char_and_salt_is_bright_and_hydrated() -> None:
 @pytest.mark.parametrize(("name", "brightest"), [("red_metal", 2), ("green_metal", 1), ("blue_metal", 0)])
 def test_coloured_metal_has_its_colour(name: str, brightest: int) -> None:
     assert int(solids(name)[:3].argmax()) == brightest
-
-
-def test_a_pane_loses_nothing_without_iron_and_shows_what_lies_behind() -> None:
-    none, iron = torch.zeros(1, dtype=torch.float64), torch.full((1,), 0.1, dtype=torch.float64)
-    reflects, passes = pane(none, 4 * torch.ones(1), NM)
-    assert torch.allclose(reflects + passes, torch.ones_like(passes))
-    assert float(reflects[0, 0]) == pytest.approx(2 * 0.0426 / 1.0426, abs=1e-3)
-    assert float((pane(none, none, NM)[1] - pane(iron, none + 4, NM)[1])[0, 4]) == pytest.approx(0.1, abs=0.03)
-    dark, bright = (glass_reflectance(iron, none + 4, none, torch.full((1, 7), b).double(), NM) for b in (0.0, 0.5))
-    assert float(dark.max()) == 0
-    assert ((bright > 0.3) & (bright < 0.5)).all()
-    dusty = glass_reflectance(iron, none + 4, none + 1, torch.zeros(1, 7).double(), NM)
-    assert torch.allclose(dusty, torch.full_like(dusty, 0.3))
-
-
-def test_ice_is_darker_and_bluer_than_snow() -> None:
-    clean = torch.zeros(1, dtype=torch.float64)
-    ice = ice_reflectance(clean + 20, clean + 0.02, NM)[0]
-    snow = snow_reflectance(clean + 500, clean + 0.02, NM)[0]
-    assert (ice[:5] < snow[:5]).all()
-    assert ice[0] / ice[2] > snow[0] / snow[2]
-    assert ice[5] == pytest.approx(0.018, abs=1e-3)
-    assert ice.min() > 0.017

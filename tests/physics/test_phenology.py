@@ -1,20 +1,25 @@
 """Phenology: plants green, fade and lose their leaves when their climate says so."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material.palette import Palette, draw_palette
-from terraficta.synth.scene.material.trait import Setting, draw_kinds, nearest_climate
+from terraficta.synth.scene.material.palette import Palette, palette_of
+from terraficta.synth.scene.material.plan import draw_material_plan
+from terraficta.synth.scene.material.trait import draw_kinds, draw_setting, nearest_climate
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import MaterialRecipe
 
 KEYS = [SceneKey(8, index) for index in range(6)]
+
+
+def draw_palette(recipe: MaterialRecipe, keys: list[SceneKey], facts: Sequence[Mapping[str, object]]) -> Palette:
+    return palette_of(recipe, [draw_material_plan(*each) for each in zip(keys, facts, strict=True)])
 
 
 @cache
@@ -75,7 +80,7 @@ def test_evergreens_stay_green(kind: str) -> None:
 def test_larch_sheds_its_needles_and_spruce_does_not() -> None:
     facts = [{"kind": "boreal", "season": s, "warmth": 0.25, "moisture": 0.6} for s in (0.5, 0.02)]
     keys = [SceneKey(9, i) for i in range(16)]
-    larch = [draw_kinds("needleleaf_forest", k.at("material", "needleleaf_forest"), Setting.of(facts[0], k), 1)
+    larch = [draw_kinds("needleleaf_forest", k.at("material", "needleleaf_forest"), draw_setting(facts[0], k), 1)
              == ["larch"] for k in keys]  # fmt: skip
     summer, winter = (index(draw_palette(MaterialRecipe(), keys, [f] * 16), "needleleaf_forest") for f in facts)
     lost = (summer - winter)[:, 6:].mean(1)
@@ -115,8 +120,8 @@ def test_the_tide_comes_in_under_mangroves() -> None:
 def test_the_drought_of_a_scene_is_that_of_its_climate() -> None:
     for kind, biome in BIOMES.items():
         facts = {"kind": kind, "drought": 0.8, "season": biome.driest, "warmth": 0.5, "moisture": 0.5}
-        assert Setting.of(facts, KEYS[0]).dryness == pytest.approx(0.8)
-        away = Setting.of(facts | {"season": (biome.driest + 0.5) % 1}, KEYS[0])
+        assert draw_setting(facts, KEYS[0]).dryness == pytest.approx(0.8)
+        away = draw_setting(facts | {"season": (biome.driest + 0.5) % 1}, KEYS[0])
         assert away.dryness == 0
 
 
@@ -124,11 +129,11 @@ def test_what_facts_do_not_say_follows_from_warmth_and_moisture() -> None:
     assert nearest_climate(0.95, 0.95) == "rainforest"
     assert nearest_climate(0.05, 0.5) == "tundra"
     assert nearest_climate(0.7, 0.05) == "desert"
-    assert Setting.of({"warmth": 0.25, "moisture": 0.7}, KEYS[0]).kind == "boreal"
+    assert draw_setting({"warmth": 0.25, "moisture": 0.7}, KEYS[0]).kind == "boreal"
 
 
 @pytest.mark.parametrize("kind", BIOMES)
-def test_matter_is_sound_in_every_climate_at_every_season(kind: str) -> None:
+def test_mixture_is_sound_in_every_climate_at_every_season(kind: str) -> None:
     biome = BIOMES[kind]
     for season in (0.0, 0.3, 0.6, 0.9):
         facts = [
@@ -142,5 +147,5 @@ def test_matter_is_sound_in_every_climate_at_every_season(kind: str) -> None:
         assert drawn.spectra.max() <= 1
         assert drawn.lai.min() >= 0
         assert drawn.lai.max() < 9
-        assert ((drawn.matter.closure > 0) & (drawn.matter.closure < 1)).all()
-        assert (drawn.matter.runs[..., 0] <= drawn.matter.runs[..., 1]).all()
+        assert ((drawn.mixture.closure > 0) & (drawn.mixture.closure < 1)).all()
+        assert (drawn.mixture.runs[..., 0] <= drawn.mixture.runs[..., 1]).all()

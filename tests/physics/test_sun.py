@@ -21,7 +21,7 @@ def test_position_agrees_with_the_reference_algorithm(latitude):
     zenith, azimuth = sun_position(np.full(12, latitude), times.day_of_year.to_numpy(float), solar_hour.to_numpy())
     assert np.abs(zenith - exact["zenith"].to_numpy()).max() < 0.3
     around = np.abs((azimuth - exact["azimuth"].to_numpy() + 180) % 360 - 180)
-    assert (around * np.sin(np.deg2rad(zenith))).max() < 0.5
+    assert (around * np.sin(np.deg2rad(zenith))).max() < 0.3
 
 
 def test_zenith_is_drawn_from_the_span_and_the_azimuth_is_that_of_a_morning():

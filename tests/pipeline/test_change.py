@@ -8,7 +8,7 @@ import torch
 
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.corpus.corpus import read_corpus, verify_corpus, write_corpus
-from terraficta.synth.labels.degrade import read_label_recipe
+from terraficta.synth.labels.recipe import read_label_recipe
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 
 

@@ -1,12 +1,13 @@
 """Coasts: a level sea that hangs together, mud between the tides, heights measured from it."""
 
 import torch
+from cover_maker import draw_covers
 from scipy import ndimage
+from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import FLAT, Water, fill_water
-from terraficta.synth.scene.terrain.coast import draw_coast, worn
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.coast import worn
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
@@ -15,9 +16,9 @@ KEYS = [SceneKey(12, i) for i in range(12)]
 
 def _coast(water: float = 0.4, cell_m: float = 40.0) -> tuple[Terrain, Water]:
     recipe = TerrainRecipe(styles=("coast",), relief_m=(60.0, 600.0))
-    terrain = grow_terrain(recipe, KEYS, 96, 96, torch.full((len(KEYS),), cell_m))
-    climates = [draw_climate(CoverRecipe(water=(water, water)), key) for key in KEYS]
-    return terrain, fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+    terrain = make_terrain(recipe, KEYS, 96, 96, torch.full((len(KEYS),), cell_m))
+    plans = draw_covers(CoverRecipe(water=(water, water)), KEYS)
+    return terrain, fill_water(plans, terrain, torch.full_like(terrain.slope, 0.5))
 
 
 def test_flattening_keeps_who_stands_above_whom() -> None:
@@ -31,8 +32,8 @@ def test_flattening_keeps_who_stands_above_whom() -> None:
 def test_the_sea_is_level_and_lies_below_the_tides() -> None:
     terrain, water = _coast()
     seen = full = 0
-    for n, key in enumerate(KEYS):
-        low = float(torch.tensor(-0.5 * draw_coast(key).tide_m))
+    for n, plan in enumerate(terrain.plans):
+        low = float(torch.tensor(-0.5 * plan.coast.tide_m))
         sea = water.sea[n]
         if bool(sea.any()):
             seen += 1
@@ -50,11 +51,11 @@ def test_mud_lies_between_the_tides_and_is_flat() -> None:
     terrain, water = _coast()
     assert bool(water.tidal.any())
     height, mud = terrain.elevation_m, water.tidal
-    for n, key in enumerate(KEYS):
+    for n, plan in enumerate(terrain.plans):
         if bool(mud[n].any()) and bool(water.sea[n].any()):
             low = float(water.surface_m[n][water.sea[n]].amax())
             assert low <= float(height[n][mud[n]].amin())
-            assert float(height[n][mud[n]].amax()) < low + draw_coast(key).tide_m + 1e-4
+            assert float(height[n][mud[n]].amax()) < low + plan.coast.tide_m + 1e-4
     assert bool((terrain.slope[mud] < FLAT).all())
     assert not bool((mud & (water.open_water | water.shore)).any())
 
@@ -74,8 +75,8 @@ def test_the_sea_hangs_together() -> None:
 def test_without_water_no_sea_and_inland_no_sea() -> None:
     _, dry = _coast(0.0)
     assert not bool(dry.sea.any() | dry.tidal.any() | dry.open_water.any())
-    terrain = grow_terrain(TerrainRecipe(styles=("fluvial",)), KEYS, 48, 48, torch.full((12,), 20.0))
-    climates = [draw_climate(CoverRecipe(water=(0.3, 0.3)), key) for key in KEYS]
-    water = fill_water(climates, terrain, KEYS, torch.full_like(terrain.slope, 0.5))
+    terrain = make_terrain(TerrainRecipe(styles=("fluvial",)), KEYS, 48, 48, torch.full((12,), 20.0))
+    plans = draw_covers(CoverRecipe(water=(0.3, 0.3)), KEYS)
+    water = fill_water(plans, terrain, torch.full_like(terrain.slope, 0.5))
     assert bool(water.open_water.any())
     assert not bool(water.sea.any() | water.tidal.any())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from terraficta.synth.scene.cover.climate import draw_climate
-from terraficta.synth.scene.cover.rotation import rotate
+from terraficta.synth.scene.cover.field import rotate
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.crop import CALENDARS, LEY_YEARS, PLANTS, Crop, draw_crops, stage
 from terraficta.synth.types.key import SceneKey

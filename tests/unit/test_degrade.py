@@ -5,19 +5,9 @@ import math
 import pytest
 import torch
 
-from terraficta.synth.labels.degrade import (
-    RECIPES,
-    Confused,
-    Footprints,
-    LabelRecipe,
-    blocks,
-    confuse,
-    damage_of,
-    degrade,
-    generalise,
-    read_label_recipe,
-    shift,
-)
+from terraficta.synth.labels.degrade import damage_of, degrade
+from terraficta.synth.labels.mass import blocks, confuse, generalise, shift
+from terraficta.synth.labels.recipe import RECIPES, Confused, Footprints, LabelRecipe, read_label_recipe
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA

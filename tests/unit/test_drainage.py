@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from terrain_maker import draw_plans
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.drainage import (
@@ -14,10 +15,9 @@ from terraficta.synth.scene.terrain.drainage import (
     step_length,
 )
 from terraficta.synth.scene.terrain.ground import near_nodes
-from terraficta.synth.scene.terrain.landform import draw_landform
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2, grow_drainage, node_spacing, wander
 from terraficta.synth.scene.terrain.valleys import HALF, SIDE, gather_rivers, lay_valleys
-from terraficta.synth.scene.world.chance import per_scene, words
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -25,7 +25,7 @@ from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 
 def _rough(n: int = 2, size: int = 32) -> tuple[torch.Tensor, torch.Tensor]:
-    height = fbm(Window.over(size, size, per_scene([1.0] * n)), per_scene([9.0] * n), words(range(n)), 3, 0.5)
+    height = fbm(Window.over(size, size, per_scene([1.0] * n)), per_scene([9.0] * n), seeds_of(range(n)), 3, 0.5)
     outlet = torch.zeros_like(height, dtype=torch.bool)
     outlet[:, 0, size // 2] = True
     return height, outlet
@@ -76,12 +76,11 @@ def test_outlets_gather_all_the_water() -> None:
 
 def _rivers(index: int, middle: tuple[int, int] = (0, 0)) -> tuple[Drainage, Tensor]:
     """One scene's rivers, and the nodes among which its window lies."""
-    keys = [SceneKey(5, index)]
-    forms = [draw_landform(TerrainRecipe(), key) for key in keys]
+    plans = draw_plans(TerrainRecipe(), [SceneKey(5, index)])
     window = Window.over(256, 256, per_scene([20.0]), torch.tensor([middle]))
-    spacing = node_spacing(forms, window)
-    places = wander(window, spacing, keys)
-    drainage = grow_drainage(forms, [places], spacing, keys)[0]
+    spacing = node_spacing([plan.form for plan in plans], window)
+    places = wander(window, spacing, plans)
+    drainage = grow_drainage(plans, [places], spacing)[0]
     node, nodes = near_nodes(places, drainage).node, drainage.elevation_m.shape[1]
     within = torch.zeros(nodes, nodes, dtype=torch.bool)
     (top, bottom), (left, right) = ((int(v.min()), int(v.max())) for v in (node // nodes, node % nodes))
@@ -118,9 +117,8 @@ def test_water_comes_to_rest_in_a_lake_or_leaves_the_block() -> None:
 
 def test_lattice_rivers_only_grow() -> None:
     """Over a hundred lands: every line runs down, gains water, and ends in a lake or at the rim."""
-    keys = [SceneKey(5, i) for i in range(6)]
-    forms = [draw_landform(TerrainRecipe(), key) for key in keys]
-    valleys = lay_valleys(torch.tensor([[-5, 7]] * 6), 10, forms, torch.full((6,), 10**6), keys)
+    plans = draw_plans(TerrainRecipe(), [SceneKey(5, i) for i in range(6)])
+    valleys = lay_valleys(torch.tensor([[-5, 7]] * 6), 10, plans, torch.full((6,), 10**6))
     height = valleys.height_m.flatten(1)
     moving = valleys.receiver != torch.arange(valleys.receiver.shape[1])
     assert not bool((moving & ~valleys.line).any())
@@ -135,11 +133,10 @@ def test_lattice_rivers_only_grow() -> None:
 
 
 def test_blocks_of_the_lattice_agree() -> None:
-    keys = [SceneKey(5, i) for i in range(3)]
-    forms = [draw_landform(TerrainRecipe(), key) for key in keys]
+    plans = draw_plans(TerrainRecipe(), [SceneKey(5, i) for i in range(3)])
     inflow = torch.full((3,), 500)
-    one = lay_valleys(torch.tensor([[-3, 2]] * 3), 3, forms, inflow, keys)
-    two = lay_valleys(torch.tensor([[0, 0]] * 3), 4, forms, inflow, keys)
+    one = lay_valleys(torch.tensor([[-3, 2]] * 3), 3, plans, inflow)
+    two = lay_valleys(torch.tensor([[0, 0]] * 3), 4, plans, inflow)
     shared, other = slice(3 * HALF + 1, 3 * SIDE), slice(1, 3 * HALF)
     for name in ("height_m", "source", "most", "line", "lake"):
         first, second = (getattr(v, name).reshape(v.height_m.shape) for v in (one, two))

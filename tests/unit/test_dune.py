@@ -9,14 +9,14 @@ from terraficta.synth.scene.terrain.dune import POWER, REPOSE, TALL, Dunes, draw
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 
-WORD = torch.tensor([4711])
+SEED = torch.tensor([4711])
 
 
 def _heaped(kind: str, blows_deg: float = 30.0, cell_m: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Height, and its gradient (2, H, W), of 600 x 600 cells of full-grown dunes that are 100 m apart."""
     at = Window.over(600, 600, torch.tensor([cell_m]))
     work = heap_barchans if kind == "barchan" else heap_rows
-    height = work(at, [Dunes(kind, blows_deg, 100.0, 6.0)], WORD, torch.ones(at.shape))[0]
+    height = work(at, [Dunes(kind, blows_deg, 100.0, 6.0)], SEED, torch.ones(at.shape))[0]
     return height, torch.stack(torch.gradient(height, spacing=cell_m))
 
 
@@ -68,4 +68,4 @@ def test_height_follows_from_spacing() -> None:
 def test_without_sand_no_dunes() -> None:
     at = Window.over(64, 64, torch.tensor([2.0]))
     for work in (heap_rows, heap_barchans):
-        assert float(work(at, [Dunes("linear", 10.0, 100.0, 6.0)], WORD, torch.zeros(at.shape)).max()) < 1e-2
+        assert float(work(at, [Dunes("linear", 10.0, 100.0, 6.0)], SEED, torch.zeros(at.shape)).max()) < 1e-2

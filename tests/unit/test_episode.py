@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.pretrain.episode import deal_episode
+from terraficta.pretrain.episode import Episode, deal_episode, misread
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import EpisodeRecipe, ModelRecipe
@@ -52,25 +52,90 @@ def test_tasks_are_what_they_say(together: float) -> None:
             dealt += 1
             classes = task.mass.shape[1]
             assert 2 <= classes <= 8
-            assert len(task.scenes) == (4 if together else 1)
             assert (task.mass.sum(1) <= 1 + 1e-5).all()
             assert task.given.shape == (len(task.support), classes)
             per_class = task.given.sum(0)
             assert len(task.support) <= 11 * classes
             assert per_class.sum() == len(task.support)
-            assert int(task.support.max()) < len(task.scenes) * SIZE * SIZE
+            scene = episode.pixels // SIZE**2
+            assert len(torch.unique(scene[task.support])) <= (3 if together else 1)
+            if not together:
+                assert torch.equal(torch.unique(scene[task.query]), torch.unique(scene[task.support]))
+            assert int(task.query.max()) < int(task.support.min()), "scored pixels come first"
     assert dealt > 20
 
 
+def test_scenes_apart() -> None:
+    """Half of the tasks over several scenes are scored only where no label was given."""
+    shared, apart = 0, 0
+    for index in range(40):
+        episode = deal_episode(EpisodeRecipe(together=1.0), fabricated(index), SceneKey(4, index))
+        scene = episode.pixels // SIZE**2
+        for task in episode.tasks:
+            both = set(scene[task.query].tolist()) & set(scene[task.support].tolist())
+            shared, apart = shared + bool(both), apart + (not both)
+    assert shared > 8
+    assert apart > 8
+
+
+def test_truth_belongs_to_its_pixels() -> None:
+    """Mass of scored pixels, and labels given, against the scenes themselves: stripes of class by position."""
+    batch = fabricated(3)
+    episode = deal_episode(EpisodeRecipe(generalise=0.0), batch, SceneKey(7, 1))
+    turned = [k for k in range(8) if torch.equal(_oriented(batch.mass, k), _mass_by_brute_force(batch, episode, k))]
+    assert turned, "one of the eight orientations must explain every scored pixel"
+
+
+def _oriented(mass: torch.Tensor, number: int) -> torch.Tensor:
+    turned = torch.rot90(mass, number % 4, (-2, -1))
+    return turned.flip(-1) if number >= 4 else turned
+
+
+def _mass_by_brute_force(batch: Batch, episode: Episode, number: int) -> torch.Tensor:
+    """The oriented mass with the episode's truth written into its scored pixels."""
+    mass = _oriented(batch.mass, number).clone()
+    for pixel, truth in zip(episode.pixels.tolist(), episode.mass, strict=False):
+        mass[pixel // SIZE**2, :, pixel % SIZE**2 // SIZE, pixel % SIZE] = truth
+    return mass
+
+
 def test_most_given_labels_are_true() -> None:
+    """By the scored pixels that happen to be labelled too."""
     right, given = 0.0, 0
     for index in range(40):
-        episode = deal_episode(EpisodeRecipe(), fabricated(index), SceneKey(2, index))
+        episode = deal_episode(EpisodeRecipe(generalise=0.0), fabricated(index), SceneKey(2, index))
         for task in episode.tasks:
-            truth = task.mass.permute(0, 2, 3, 1).flatten(0, 2)[task.support]
-            right += float((truth * task.given).sum())
-            given += len(task.support)
+            row = {int(episode.pixels[q]): n for n, q in enumerate(task.query.tolist())}
+            for pixel, label in zip(episode.pixels[task.support].tolist(), task.given, strict=True):
+                if pixel in row:
+                    right, given = right + float((task.mass[row[pixel]] * label).sum()), given + 1
+    assert given > 200
     assert 0.9 < right / given < 1.0, "a few labels are wrong, and only a few"
+
+
+def test_lottery_looks_change_colours_and_keep_tasks() -> None:
+    """The same key deals the same tasks in both looks; only what the network sees differs."""
+    plain, drawn = (
+        deal_episode(EpisodeRecipe(lottery=share, relative=0.0), fabricated(), SceneKey(5, 2)) for share in (0.0, 1.0)
+    )
+    assert torch.equal(plain.pixels, drawn.pixels)
+    assert all(torch.equal(a.mass, b.mass) for a, b in zip(plain.tasks, drawn.tasks, strict=True))
+    assert plain.mass.sum() > 0
+    assert drawn.mass.sum() == 0, "colours of the lottery teach no names"
+    assert torch.isfinite(drawn.views).all()
+    assert (plain.views - drawn.views).abs().mean() > 0.1
+
+
+def test_misread_images_keep_what_is_dark_and_what_is_bright() -> None:
+    image = fabricated().image.clamp(min=0)
+    sensor = read_sensor("landsat5")
+    other = misread(image, sensor.centre_nm, 1.0, np.random.default_rng(0))
+    assert (other - image).abs().mean() > 0.005
+    for n in range(len(image)):
+        for band in range(len(sensor)):
+            pair = torch.stack([image[n, band].flatten(), other[n, band].flatten()])
+            assert torch.corrcoef(pair)[0, 1] > 0.95
+    assert torch.allclose(misread(image, sensor.centre_nm, 0.0, np.random.default_rng(0)), image, atol=1e-6)
 
 
 def test_relative_tasks_hide_calibration() -> None:

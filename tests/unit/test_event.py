@@ -1,11 +1,21 @@
 """Events: nothing at dose 0, more at a larger dose, and only where they can happen."""
 
+from dataclasses import replace
+from functools import cache
+
 import pytest
 import torch
+from cover_maker import draw_covers
+from terrain_maker import make_terrain
 
 from terraficta.synth.render import render_dates
+from terraficta.synth.scene.cover.event import STRIKES, Event, land_on, strike
+from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.plan import CoverPlan
+from terraficta.synth.scene.cover.season import Moment
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.legend import TERRAFICTA, TIMBER
 from terraficta.synth.types.scene_recipe import (
     EVENTS,
     CoverRecipe,
@@ -21,6 +31,7 @@ from terraficta.synth.types.tile import Tile
 KEYS = [SceneKey(9, i) for i in range(6)]
 SENSOR = read_sensor("sentinel2a")
 CLIMATE = {"deforestation": "rainforest"}
+WOODED = CoverRecipe(climates=("temperate",), season=(0.5, 0.5), farmland=(0.2, 0.2), settlement=(0.05, 0.05))
 
 
 def series(kind: str, dose: float, dates: int = 2, years: float = 0.2) -> list[list[Tile]]:
@@ -53,12 +64,43 @@ def test_a_larger_dose_changes_more_and_none_changes_nothing(kind: str) -> None:
         assert torch.equal(less[1].layers["elevation_m"], more[1].layers["elevation_m"])
 
 
-def test_dose_0_is_the_identity() -> None:
-    plain = [dates[1] for dates in series("burn", 0.0)]
-    for kind in ("flood", "landslide"):
-        for one, two in zip(plain, [dates[1] for dates in series(kind, 0.0)], strict=True):
-            if kind != "landslide":  # another ground
-                assert torch.equal(one.mass, two.mass)
+@cache
+def _wooded() -> tuple[Terrain, tuple[CoverPlan, ...]]:
+    """Some hills, and what was drawn for their cover: woods and some farms."""
+    recipe = TerrainRecipe(relief_m=(300.0, 900.0), styles=("fluvial",))
+    terrain = make_terrain(recipe, KEYS[:3], 48, 48, torch.full((3,), 20.0))
+    return terrain, tuple(draw_covers(WOODED, KEYS[:3]))
+
+
+def _after(kind: str, dose: float, ages: tuple[float, ...]) -> tuple[LandCover, list[LandCover]]:
+    """The land before an event, and so many years after it."""
+    terrain, plans = _wooded()
+    before = grow_landcover(WOODED, terrain, plans)
+    times = [0.5, 0.5, *(0.5 + age for age in ages)]  # before it, on its day, and later
+    dates = [[Moment(n, int(t), replace(plan.climate, season=t % 1.0)) for n, t in enumerate(times)] for plan in plans]
+    events = [[Event(kind, dose, 1, 4711 + n)] for n in range(len(plans))]
+    return before, [strike(before, terrain, [own[2 + k] for own in dates], events, dates) for k in range(len(ages))]
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_dose_0_is_the_identity(kind: str) -> None:
+    """Bit for bit, whether it is drawn with the land or strikes it."""
+    terrain, plans = _wooded()
+    dates = [[Moment(0, 0, plan.climate), Moment(1, 1, plan.climate)] for plan in plans]
+    recipe = SceneRecipe(name="events", about="a test", cover=WOODED, events=(EventRecipe(kind=kind),))  # type: ignore[arg-type]
+    without, with_it = (
+        land_on(recipe, terrain, plans, dates, [events] * len(plans), 1) for events in ([], [Event(kind, 0.0, 1, 4711)])
+    )
+    for one, two in zip(without.cover.planes(), with_it.cover.planes(), strict=True):
+        assert torch.equal(one, two)
+    assert with_it.moments == without.moments
+    assert with_it.change is not None
+    assert not bool(with_it.change.any())
+    if kind in STRIKES:
+        alone = without.cover.mapped(lambda plane: plane[:1])
+        struck = STRIKES[kind](alone, terrain, 0, Event(kind, 0.0, 1, 4711), 0.1)
+        for one, two in zip(alone.planes(), struck.planes(), strict=True):
+            assert torch.equal(one, two)
 
 
 def test_events_happen_where_they_can() -> None:
@@ -76,12 +118,22 @@ def test_events_happen_where_they_can() -> None:
         assert float(after.mass[forests].sum(0).mean()) <= float(before.mass[forests].sum(0).mean())
 
 
-def test_scars_green_again() -> None:
-    burnt, grass = TERRAFICTA.index("burnt"), TERRAFICTA.index("grassland")
-    tiles = series("burn", 0.8, dates=5, years=12.0)
-    share_of = [sum(float(dates[d].mass[burnt].mean()) for dates in tiles) for d in range(5)]
-    assert share_of[1] > 0.1
-    assert share_of[2] < 0.2 * share_of[1]
-    changed = [sum(share(tiles, d)) for d in range(1, 5)]
-    assert changed[-1] < changed[0]
-    assert grass >= 0
+def test_scars_green_again_with_age() -> None:
+    """Char, then grass, then shrubs, then young forest; in the end what grew there before, to the last bit."""
+    ages = (0.1, 1.6, 5.0, 16.0, 60.0)
+    before, after = _after("burn", 1.0, ages)
+    scar, at = after[0].cover == TERRAFICTA.index("burnt"), TERRAFICTA.index
+    forest = scar & TERRAFICTA.among(before.cover, TIMBER)
+    assert float(scar.float().mean()) > 0.2
+    assert float(forest.float().mean()) > 0.1
+    part = [[float((now.cover == at(name))[forest].float().mean()) for name in ("burnt", "grassland", "shrubland")]
+            for now in after]  # fmt: skip
+    assert [max(range(3), key=shares.__getitem__) for shares in part[:3]] == [0, 1, 2]
+    assert part[0][0] == 1.0
+    assert [shares[0] for shares in part[2:]] == [0.0, 0.0, 0.0]
+    assert torch.equal(after[3].cover, before.cover), "the forest is back"
+    height = [float(now.height_m[forest].mean()) for now in (*after, before)]
+    assert height[0] == 0.0
+    assert 0.3 * height[-1] < height[3] < 0.9 * height[-1], "but young"
+    for one, two in zip(after[4].planes(), before.planes(), strict=True):
+        assert torch.equal(one, two)

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
+from cover_maker import make_landcover
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.climate import draw_climate
-from terraficta.synth.scene.cover.field import PRACTICE, SYSTEMS, USES, draw_field_system
-from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.scene.cover.parcel import PRACTICE, SYSTEMS, USES, draw_field_system
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.biome import BIOMES
 from terraficta.synth.types.crop import draw_crops
 from terraficta.synth.types.key import SceneKey
@@ -23,8 +25,8 @@ def _grown(
     recipe: CoverRecipe, count: int, cell_m: float, size: int, relief_m: float = 900.0
 ) -> tuple[Terrain, LandCover]:
     keys = [SceneKey(17, i) for i in range(count)]
-    terrain = grow_terrain(TerrainRecipe(relief_m=(20.0, relief_m)), keys, size, size, torch.full((count,), cell_m))
-    return terrain, grow_landcover(recipe, terrain, keys)
+    terrain = make_terrain(TerrainRecipe(relief_m=(20.0, relief_m)), keys, size, size, torch.full((count,), cell_m))
+    return terrain, make_landcover(recipe, terrain, keys)
 
 
 def _among(cover: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
@@ -128,8 +130,8 @@ def test_windows_of_one_world_agree() -> None:
     keys, cell = [SceneKey(17, i) for i in range(4)], torch.full((4,), 10.0)
     grown = []
     for origin in ([0, 0], [32, -32]):
-        terrain = grow_terrain(TerrainRecipe(), keys, 64, 64, cell, origin_cell=torch.tensor([origin]).repeat(4, 1))
-        grown.append(grow_landcover(_asked(farmland=0.8), terrain, keys))
+        terrain = make_terrain(TerrainRecipe(), keys, 64, 64, cell, origin_cell=torch.tensor([origin]).repeat(4, 1))
+        grown.append(make_landcover(_asked(farmland=0.8), terrain, keys))
     for name in ("cover", "parcel", "crop", "row"):
         one, two = getattr(grown[0], name), getattr(grown[1], name)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from terraficta.synth.scene.world.cells import partition, voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import blend, fbm, gradient_noise
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.scene.world.window import Window
@@ -16,35 +16,35 @@ def _window(n: int, size: int = 64, cell_m: float = 10.0, origin: list[list[int]
 
 
 def test_gradient_noise_has_mean_0_and_variance_1() -> None:
-    noise = gradient_noise(_window(8, 512), per_scene([47.0] * 8), words(range(8)))
+    noise = gradient_noise(_window(8, 512), per_scene([47.0] * 8), seeds_of(range(8)))
     assert abs(float(noise.mean())) < 0.01
     assert abs(float(noise.std()) - 1) < 0.02
 
 
 def test_window_and_points_are_the_same_field() -> None:
-    window, spacing, word = _window(2), per_scene([173.0, 61.0]), words([3, 4])
-    torch.testing.assert_close(gradient_noise(window, spacing, word), gradient_noise(window.points(), spacing, word),
+    window, spacing, seed = _window(2), per_scene([173.0, 61.0]), seeds_of([3, 4])
+    torch.testing.assert_close(gradient_noise(window, spacing, seed), gradient_noise(window.points(), spacing, seed),
                                atol=3e-6, rtol=0)  # fmt: skip
 
 
 def test_alone_and_in_a_batch_bit_equal() -> None:
-    word = words([11, 12, 13])
-    batch = fbm(_window(3), per_scene([900.0, 300.0, 77.0]), word, 5, [0.7, 0.9, 1.0])
-    alone = fbm(_window(1), per_scene([300.0]), word[1:2], 5, [0.9])
+    seed = seeds_of([11, 12, 13])
+    batch = fbm(_window(3), per_scene([900.0, 300.0, 77.0]), seed, 5, [0.7, 0.9, 1.0])
+    alone = fbm(_window(1), per_scene([300.0]), seed[1:2], 5, [0.9])
     assert torch.equal(batch[1:2], alone)
 
 
 def test_windows_overlap_to_the_last_bit() -> None:
-    word, spacing = words([5]), per_scene([333.0])
+    seed, spacing = seeds_of([5]), per_scene([333.0])
     one, two = _window(1, origin=[[0, 0]]), _window(1, origin=[[17, -20]])
-    assert torch.equal(fbm(one, spacing, word, 4)[:, 17:, :-20], fbm(two, spacing, word, 4)[:, :-17, 20:])
-    a, b = voronoi(one.points(), spacing, word), voronoi(two.points(), spacing, word)
+    assert torch.equal(fbm(one, spacing, seed, 4)[:, 17:, :-20], fbm(two, spacing, seed, 4)[:, :-17, 20:])
+    a, b = voronoi(one.points(), spacing, seed), voronoi(two.points(), spacing, seed)
     assert torch.equal(a.identity[:, 17:, :-20], b.identity[:, :-17, 20:])
     assert torch.equal(a.edge_m[:, 17:, :-20], b.edge_m[:, :-17, 20:])
 
 
 def test_voronoi_edge_distance_is_a_distance() -> None:
-    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), words([9]))
+    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), seeds_of([9]))
     assert float(cells.edge_m.min()) >= 0
     changed = cells.identity[:, :, 1:] != cells.identity[:, :, :-1]
     assert int(changed.sum()) > 100
@@ -53,14 +53,14 @@ def test_voronoi_edge_distance_is_a_distance() -> None:
     assert float((rise[~changed] > 1.01).float().mean()) < 0.01  # 1 m a metre, but where a fourth site decides
 
 
-def test_junction_name_does_not_depend_on_the_side() -> None:
-    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), words([9]))
+def test_junction_identity_does_not_depend_on_the_side() -> None:
+    cells = voronoi(_window(1, 256, 1.0).points(), per_scene([80.0]), seeds_of([9]))
     meeting = cells.junction_m < 1.0
-    names = cells.junction[0][:-1, :-1][meeting[0, :-1, :-1]]
+    identity = cells.junction[0][:-1, :-1][meeting[0, :-1, :-1]]
     pairs = cells.junction[0][1:, 1:][meeting[0, :-1, :-1]]
     beside = cells.identity[0][:-1, :-1] != cells.identity[0][1:, 1:]
     assert int(beside[meeting[0, :-1, :-1]].sum()) > 5
-    assert float((names == pairs).float().mean()) > 0.8
+    assert float((identity == pairs).float().mean()) > 0.8
 
 
 def test_partition_counts_on_and_measures_to_the_ends() -> None:
@@ -101,11 +101,11 @@ def test_a_line_covers_its_area_at_any_cell_size() -> None:
         distance = (window.x_m[:, None, :] + 0.31 * window.y_m[:, :, None]).abs().to(torch.float32) / (
             1 + 0.31**2
         ) ** 0.5
-        dice = uniform(window.cells())
-        area = float(covered(distance, 3.0, cell, dice).sum()) * cell_m**2
+        u01 = uniform(window.cells())
+        area = float(covered(distance, 3.0, cell, u01).sum()) * cell_m**2
         true = 6.0 * 512 * cell_m * (1 + 0.31**2) ** 0.5
         assert abs(area / true - 1) < 0.12
-    assert not bool(covered(distance, 0.0, cell, dice).any())
+    assert not bool(covered(distance, 0.0, cell, u01).any())
 
 
 def test_places_go_there_and_back() -> None:

@@ -9,7 +9,7 @@ import torch
 from rasterio.transform import Affine, from_origin
 
 from terraficta.synth.render import render
-from terraficta.synth.scene.terrain.given_land import GivenLand, lay_out, read_given
+from terraficta.synth.scene.terrain.given_land import GivenLand, draw_place_tries, lay_out, read_given
 from terraficta.synth.types.crosswalk import crosswalk_to
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
@@ -61,9 +61,9 @@ def test_posts_are_met(tmp_path: Path) -> None:
 
 def test_a_scene_lies_inside_and_its_corner_on_the_map(tmp_path: Path) -> None:
     land = given(tmp_path)
-    keys = [SceneKey(3, i) for i in range(20)]
-    places = lay_out(land, keys, 128, torch.full((20,), 10.0))
-    assert torch.equal(places[5:6], lay_out(land, keys[5:6], 128, torch.full((1,), 10.0)))
+    tries = [draw_place_tries(SceneKey(3, i)) for i in range(20)]
+    places = lay_out(land, tries, 128, torch.full((20,), 10.0))
+    assert torch.equal(places[5:6], lay_out(land, tries[5:6], 128, torch.full((1,), 10.0)))
     assert int(places.min()) >= 64
     assert int(places[:, 0].max()) <= 360 - 64
     assert int(places[:, 1].max()) <= 450 - 64
@@ -78,7 +78,7 @@ def test_degrees_become_metres(tmp_path: Path) -> None:
     assert 20 < land.gsd_m < 32
     assert land.elevation_m is not None
     assert land.elevation_m.isnan().any(), "the turned corners are unknown"
-    lay_out(land, [SceneKey(1, 0)], 64, torch.full((1,), 10.0))
+    lay_out(land, [draw_place_tries(SceneKey(1, 0))], 64, torch.full((1,), 10.0))
 
 
 def test_a_class_map_in_codes_and_in_order(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_bad_models_are_refused(tmp_path: Path, values: np.ndarray, changes: dic
     def used() -> None:
         land = read_given(path, None)
         assert land is not None
-        lay_out(land, [SceneKey(1, 0)], 128, torch.full((1,), 10.0))
+        lay_out(land, [draw_place_tries(SceneKey(1, 0))], 128, torch.full((1,), 10.0))
 
     with pytest.raises(Refusal, match=message):
         used()

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.terrain.glacier import (
     NO_LEVEL_M,
@@ -12,7 +13,6 @@ from terraficta.synth.scene.terrain.glacier import (
     mould_drumlins,
     trough,
 )
-from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import TerrainRecipe
@@ -43,7 +43,7 @@ def test_troughs_are_broader_at_the_bottom_than_the_valleys_that_they_were() -> 
     low = {}
     for style in ("fluvial", "glacial"):
         recipe = TerrainRecipe(styles=(style,), relief_m=(600.0, 600.0))
-        terrain = grow_terrain(recipe, KEYS, 96, 96, torch.full((6,), 40.0))
+        terrain = make_terrain(recipe, KEYS, 96, 96, torch.full((6,), 40.0))
         floor = torch.nn.functional.max_pool2d(-terrain.elevation_m, 25, 1, 12)
         low[style] = float(((terrain.elevation_m + floor) < 30.0).float().mean())
     assert low["glacial"] > 1.15 * low["fluvial"]

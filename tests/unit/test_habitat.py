@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import torch
+from cover_maker import draw_covers, make_landcover
+from terrain_maker import make_terrain
 from torch import Tensor
 
-from terraficta.synth.scene.cover.climate import Climate, draw_climate
-from terraficta.synth.scene.cover.fire import burn, draw_burnt_share
+from terraficta.synth.scene.cover.climate import Climate
+from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat
-from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.world.chance import words
+from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world.chance import seeds_of
 from terraficta.synth.types.biome import BIOMES, TREELINE_C, can_grow
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -35,11 +37,12 @@ def _keys(count: int) -> list[SceneKey]:
 def _wild(climate: str, count: int = 8, tall: bool = True, cell_m: float = CELL_M, size: int = 48) -> tuple[
     Terrain, list[Climate], Habitat, LandCover]:  # fmt: skip
     keys = _keys(count)
-    terrain = grow_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
+    terrain = make_terrain(TALL if tall else TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
     recipe = CoverRecipe(climates=(climate,), **NOBODY)
-    climates = [draw_climate(recipe, key) for key in keys]
-    habitat = find_habitat(climates, terrain, words([k.at("cover").word() for k in keys]))
-    return terrain, climates, habitat, grow_landcover(recipe, terrain, keys)
+    plans = draw_covers(recipe, keys)
+    climates = [plan.climate for plan in plans]
+    habitat = find_habitat(climates, terrain, seeds_of([p.seeds.cover for p in plans]))
+    return terrain, climates, habitat, make_landcover(recipe, terrain, keys)
 
 
 def _shares(cover: Tensor) -> dict[str, float]:
@@ -70,10 +73,10 @@ def test_treeline_and_snowline_are_respected(climate: str) -> None:
 
 def test_snow_comes_and_goes_and_leaves_the_ground_as_it_was() -> None:
     keys = _keys(8)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((8,), CELL_M))
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((8,), CELL_M))
     recipe = CoverRecipe(climates=("tundra", "boreal"), season=(0.5, 0.5))
-    summer = grow_landcover(recipe, terrain, keys)
-    winter = grow_landcover(recipe.model_copy(update={"season": (0.0, 0.0)}), terrain, keys)
+    summer = make_landcover(recipe, terrain, keys)
+    winter = make_landcover(recipe.model_copy(update={"season": (0.0, 0.0)}), terrain, keys)
     white = _is(winter, "snow") & ~_is(summer, "snow")
     assert float(white.float().mean()) > 0.1
     kinds = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "water", "building", "road")
@@ -97,9 +100,9 @@ def test_forests_have_the_leaves_of_their_climate() -> None:
 
 def test_slopes_that_face_the_pole_are_wetter_and_cooler() -> None:
     terrain, climates, _, _ = _wild("mediterranean")
-    word = words([k.at("cover").word() for k in _keys(8)])
+    seed = seeds_of([p.seeds.cover for p in draw_covers(CoverRecipe(), _keys(8))])
     north, south = (
-        find_habitat([replace(c, latitude_deg=lat, moisture=0.4) for c in climates], terrain, word)
+        find_habitat([replace(c, latitude_deg=lat, moisture=0.4) for c in climates], terrain, seed)
         for lat in (40.0, -40.0)
     )
     faces_north = terrain.rise_y > 0.05
@@ -120,26 +123,26 @@ def test_woods_follow_rivers_through_dry_land() -> None:
 
 def test_fire_takes_fuel_and_leaves_water() -> None:
     keys = _keys(40)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((40,), CELL_M))
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((40,), CELL_M))
     recipe = CoverRecipe(climates=("savanna", "desert"), **NOBODY)
-    climates = [draw_climate(recipe, key) for key in keys]
-    cover = grow_landcover(recipe, terrain, keys)
+    plans = draw_covers(recipe, keys)
+    cover = make_landcover(recipe, terrain, keys)
     share = _is(cover, "burnt").float().mean((1, 2))
-    savanna = torch.tensor([c.kind == "savanna" for c in climates])
+    savanna = torch.tensor([p.climate.kind == "savanna" for p in plans])
     assert float(share[savanna].mean()) > 5 * float(share[~savanna].mean())
-    struck = torch.tensor([draw_burnt_share(c, k) > 0 for c, k in zip(climates, keys, strict=True)])
+    struck = torch.tensor([p.burnt > 0 for p in plans])
     assert 0.1 < float(struck.float().mean()) < 0.7
     assert float(share[~struck].max()) == 0.0
 
 
 def test_fire_is_the_same_alone_and_in_a_batch() -> None:
     keys = _keys(12)
-    terrain = grow_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
-    climates = [draw_climate(CoverRecipe(climates=("savanna",)), key) for key in keys]
-    word = words([k.at("cover").word() for k in keys])
-    batch = burn(climates, terrain, keys, word).front
-    last = grow_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
-    assert torch.equal(burn(climates[-1:], last, keys[-1:], word[-1:]).front, batch[-1:])
+    terrain = make_terrain(TerrainRecipe(), keys, 48, 48, torch.full((12,), CELL_M))
+    plans = draw_covers(CoverRecipe(climates=("savanna",)), keys)
+    shares, seed = [p.burnt for p in plans], seeds_of([p.seeds.cover for p in plans])
+    batch = burn(terrain, shares, seed).front
+    last = make_terrain(TerrainRecipe(), keys[-1:], 48, 48, torch.tensor([CELL_M]))
+    assert torch.equal(burn(last, shares[-1:], seed[-1:]).front, batch[-1:])
 
 
 def test_shares_do_not_hang_on_the_cell_size() -> None:

@@ -2,10 +2,10 @@
 
 import torch
 from scipy import ndimage
+from terrain_maker import make_terrain
 
 from terraficta.synth.scene.terrain.drainage import fill_depressions
 from terraficta.synth.scene.terrain.karst import DEEP, SIZES, Karst, raise_cones, sink_dolines
-from terraficta.synth.scene.terrain.terrain import grow_terrain
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import TerrainRecipe
@@ -57,6 +57,6 @@ def test_limestone_swallows_brooks() -> None:
     wet = {}
     for style in ("fluvial", "karst"):
         recipe = TerrainRecipe(styles=(style,), relief_m=(200.0, 200.0))
-        terrain = grow_terrain(recipe, KEYS, 64, 64, torch.full((8,), 40.0))
+        terrain = make_terrain(recipe, KEYS, 64, 64, torch.full((8,), 40.0))
         wet[style] = float((terrain.river_m < 100.0).float().mean())
     assert wet["karst"] < 0.75 * wet["fluvial"]

@@ -4,10 +4,12 @@ from functools import cache
 
 import pytest
 import torch
+from cover_maker import make_landcover
+from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
+from terraficta.synth.scene.cover.landcover import LandCover
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.biome import LAPSE_K_M, TREELINE_C, can_grow, snow_c, summer_c
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -18,8 +20,8 @@ from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe, read
 @cache
 def _grown(first: int, count: int, cell_m: float, size: int = 128) -> tuple[Terrain, LandCover]:
     keys = [SceneKey(3, first + i) for i in range(count)]
-    terrain = grow_terrain(TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
-    return terrain, grow_landcover(CoverRecipe(), terrain, keys)
+    terrain = make_terrain(TerrainRecipe(), keys, size, size, torch.full((count,), cell_m))
+    return terrain, make_landcover(CoverRecipe(), terrain, keys)
 
 
 def _counts(cover: torch.Tensor) -> torch.Tensor:
@@ -81,8 +83,8 @@ def test_windows_of_one_world_overlap_to_the_last_bit() -> None:
     key, cell = [SceneKey(3, 8)], torch.tensor([10.0])
     grown = []
     for origin in ([0, 0], [32, -32]):
-        terrain = grow_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
-        grown.append(grow_landcover(CoverRecipe(), terrain, key))
+        terrain = make_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
+        grown.append(make_landcover(CoverRecipe(), terrain, key))
     for name in ("cover", "parcel", "vigour", "height_m"):
         one, two = getattr(grown[0], name), getattr(grown[1], name)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
@@ -100,8 +102,8 @@ def test_roofs_and_crowns_have_height_and_lakes_are_level() -> None:
 
 def test_no_people_where_none_are_asked_for() -> None:
     keys = [SceneKey(1, i) for i in range(3)]
-    terrain = grow_terrain(TerrainRecipe(), keys, 64, 64, torch.full((3,), 15.0))
-    wild = grow_landcover(CoverRecipe(farmland=(0, 0), settlement=(0, 0), water=(0, 0)), terrain, keys)
+    terrain = make_terrain(TerrainRecipe(), keys, 64, 64, torch.full((3,), 15.0))
+    wild = make_landcover(CoverRecipe(farmland=(0, 0), settlement=(0, 0), water=(0, 0)), terrain, keys)
     made = torch.tensor([TERRAFICTA.index(c) for c in ("cropland", "fallow", "orchard", "building", "road", "water")])
     assert not bool(torch.isin(wild.cover.long(), made).any())
 
@@ -123,8 +125,8 @@ def test_invariants_over_many_scenes(name: str) -> None:
     for first in range(0, SCENES, 20):
         keys = [SceneKey(3, first + i) for i in range(20)]
         for cell_m in (3.0, 15.0):
-            terrain = grow_terrain(recipe.terrain, keys, 64, 64, torch.full((20,), cell_m))
-            cover = grow_landcover(recipe.cover, terrain, keys)
+            terrain = make_terrain(recipe.terrain, keys, 64, 64, torch.full((20,), cell_m))
+            cover = make_landcover(recipe.cover, terrain, keys)
             torch.testing.assert_close(cover.abundance(4).sum(1), torch.ones(20, 16, 16))
             _require_falling(terrain)
             assert int(cover.cover.max()) < len(TERRAFICTA)

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from cover_maker import draw_covers
+from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.drainage import Drainage
 from terraficta.synth.scene.terrain.ground import feeds_channel
 from terraficta.synth.scene.terrain.landform import draw_landform
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import STYLES, CoverRecipe, TerrainRecipe
@@ -21,7 +22,7 @@ KEYS = [SceneKey(31, i) for i in range(6)]
 
 def _grown(style: str, size: int = 48, cell_m: float = 15.0, keys: list[SceneKey] = KEYS, **more: object) -> Terrain:
     recipe = TerrainRecipe(styles=(style,), relief_m=(150.0, 600.0))
-    return grow_terrain(recipe, keys, size, size, torch.full((len(keys),), cell_m), **more)  # type: ignore[arg-type]
+    return make_terrain(recipe, keys, size, size, torch.full((len(keys),), cell_m), **more)  # type: ignore[arg-type]
 
 
 def _rises(drainage: Drainage) -> torch.Tensor:
@@ -55,19 +56,19 @@ def test_alone_in_a_batch_and_in_every_window_bit_equal(style: str) -> None:
         whole = getattr(batch, name)
         assert torch.equal(whole[3:4], getattr(alone, name)), name
         assert torch.equal(whole[:, 16:, :-8], getattr(moved, name)[:, :-16, 8:]), name
-    climates = [draw_climate(CoverRecipe(water=(0.1, 0.25)), key) for key in KEYS]
-    dice = torch.full_like(batch.slope, 0.5)
-    wet, shifted = (fill_water(climates, ground, KEYS, dice) for ground in (batch, moved))
+    plans = draw_covers(CoverRecipe(water=(0.1, 0.25)), KEYS)
+    u01 = torch.full_like(batch.slope, 0.5)
+    wet, shifted = (fill_water(plans, ground, u01) for ground in (batch, moved))
     for name in ("open_water", "sea", "tidal", "shore", "surface_m", "above_m"):
         assert torch.equal(getattr(wet, name)[:, 16:, :-8], getattr(shifted, name)[:, :-16, 8:]), name
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_mixed_with_other_styles_bit_equal(style: str) -> None:
-    mixed = grow_terrain(TerrainRecipe(), KEYS, 32, 32, torch.full((6,), 10.0))
+    mixed = make_terrain(TerrainRecipe(), KEYS, 32, 32, torch.full((6,), 10.0))
     for n, fact in enumerate(mixed.facts):
         if fact["style"] == style:
-            alone = grow_terrain(TerrainRecipe(), KEYS[n : n + 1], 32, 32, torch.full((1,), 10.0))
+            alone = make_terrain(TerrainRecipe(), KEYS[n : n + 1], 32, 32, torch.full((1,), 10.0))
             assert torch.equal(mixed.elevation_m[n : n + 1], alone.elevation_m)
 
 
@@ -92,4 +93,4 @@ def test_every_style_stands_on_possible_slopes(style: str) -> None:
 
 def test_no_relief_is_flat_in_every_style() -> None:
     recipe = TerrainRecipe(relief_m=(0.0, 0.0), styles=STYLES[1:])
-    assert float(grow_terrain(recipe, KEYS, 32, 32, torch.full((6,), 10.0)).elevation_m.abs().max()) == 0
+    assert float(make_terrain(recipe, KEYS, 32, 32, torch.full((6,), 10.0)).elevation_m.abs().max()) == 0

@@ -19,14 +19,14 @@ from terraficta.synth.types.tile import Tile
 def test_key_is_an_address() -> None:
     key = SceneKey(7, 42)
     assert key.at("cover", 3).rng().random() == key.at("cover").at(3).rng().random()
-    words = {SceneKey(seed, index).at(name).word() for seed in range(8) for index in range(8) for name in "ab"}
+    words = {SceneKey(seed, index).at(name).field_seed() for seed in range(8) for index in range(8) for name in "ab"}
     assert len(words) == 128
     assert SceneKey(1, 23).digest() != SceneKey(12, 3).digest()
 
 
 def test_key_is_the_same_for_ever() -> None:
     """A change of hash would silently redraw every world."""
-    assert SceneKey(7, 42).at("terrain").word() == 125257467
+    assert SceneKey(7, 42).at("terrain").field_seed() == 125257467
 
 
 def test_crosswalk_keeps_mass() -> None:

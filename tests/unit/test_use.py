@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from cover_maker import make_landcover
+from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.forestry import FORESTS
-from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.legend import TERRAFICTA, UPLAND_FORESTS
 from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
 
 DIALS = ("plantation", "clearcut", "quarry", "canal", "power_line")
@@ -17,12 +18,12 @@ KEYS = [SceneKey(29, i) for i in range(16)]
 
 @pytest.fixture(scope="module")
 def terrain() -> Terrain:
-    return grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 80, 80, torch.full((len(KEYS),), 25.0))
+    return make_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 80, 80, torch.full((len(KEYS),), 25.0))
 
 
 def _land(terrain: Terrain, farmland: float = 0.4, **dials: float) -> LandCover:
     spans = NONE | {"farmland": (farmland, farmland), "settlement": (0.02, 0.02), "water": (0.1, 0.1)}
-    return grow_landcover(CoverRecipe(**spans | {k: (v, v) for k, v in dials.items()}), terrain, KEYS)
+    return make_landcover(CoverRecipe(**spans | {k: (v, v) for k, v in dials.items()}), terrain, KEYS)
 
 
 def _is(land: LandCover, *names: str) -> torch.Tensor:
@@ -54,7 +55,7 @@ def test_a_dial_changes_its_own_ground_only_and_more_of_it_only_adds(
 
 
 def test_the_shares_asked_for_are_there(terrain: Terrain, bare: LandCover) -> None:
-    forest = _is(bare, *FORESTS)
+    forest = _is(bare, *UPLAND_FORESTS)
     felled = _land(terrain, clearcut=0.5)
     assert 0.25 < float((felled.cover != bare.cover)[forest].float().mean()) < 0.65
     planted = _land(terrain, plantation=0.6)
@@ -63,9 +64,9 @@ def test_the_shares_asked_for_are_there(terrain: Terrain, bare: LandCover) -> No
 
 def test_quarries_take_the_share_asked_for() -> None:
     asked = 0.05
-    wide = grow_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 60.0))
+    wide = make_terrain(TerrainRecipe(relief_m=(20.0, 300.0)), KEYS, 64, 64, torch.full((len(KEYS),), 60.0))
     recipe = CoverRecipe(**NONE | {"quarry": (asked, asked), "water": (0, 0), "farmland": (0, 0), "settlement": (0, 0)})
-    pit = grow_landcover(recipe, wide, KEYS).cover == TERRAFICTA.index("quarry")
+    pit = make_landcover(recipe, wide, KEYS).cover == TERRAFICTA.index("quarry")
     assert 0.5 * asked < float(pit.float().mean()) < 1.6 * asked
 
 
@@ -75,22 +76,22 @@ def test_canals_are_level_ground_and_carry_no_parcel(terrain: Terrain, bare: Lan
     assert bool(new.any())
     assert float(terrain.slope[new].max()) < 0.05
     assert bool((land.parcel[new] == 0).all())
-    dry = grow_landcover(CoverRecipe(**NONE | {"water": (0.0, 0.0), "canal": (1.0, 1.0)}), terrain, KEYS)
+    dry = make_landcover(CoverRecipe(**NONE | {"water": (0.0, 0.0), "canal": (1.0, 1.0)}), terrain, KEYS)
     assert not bool(_is(dry, "water").any())
 
 
 def test_power_lines_cross_forests_only(terrain: Terrain, bare: LandCover) -> None:
     land = _land(terrain, power_line=1.0)
     swath = land.cover != bare.cover
-    assert bool(_is(bare, *FORESTS, "plantation")[swath].all())
+    assert bool(_is(bare, *UPLAND_FORESTS, "plantation")[swath].all())
     assert bool(_is(land, "shrubland", "grassland", "snow")[swath].all())
 
 
 def test_settlers_clear_from_their_roads_and_foresters_by_the_stand(terrain: Terrain) -> None:
     half = CoverRecipe(**NONE | {"climates": ("rainforest",), "farmland": (0, 0), "clearcut": (0.5, 0.5)})
     none = half.model_copy(update={"clearcut": (0.0, 0.0)})
-    before, after = (grow_landcover(recipe, terrain, KEYS) for recipe in (none, half))
-    cleared = (before.cover != after.cover) & _is(before, *FORESTS)
+    before, after = (make_landcover(recipe, terrain, KEYS) for recipe in (none, half))
+    cleared = (before.cover != after.cover) & _is(before, *UPLAND_FORESTS)
     pasture = _is(after, "pasture") & cleared
     kinds = [bool(p.any()) for p, c in zip(pasture, cleared, strict=True) if bool(c.any())]
     assert any(kinds)
@@ -100,7 +101,7 @@ def test_settlers_clear_from_their_roads_and_foresters_by_the_stand(terrain: Ter
 def test_uses_have_the_same_bits_alone_and_in_a_batch() -> None:
     recipe = CoverRecipe(quarry=(0.08, 0.08), plantation=(0.5, 0.5), clearcut=(0.5, 0.5), canal=(1, 1))
     cell = torch.full((6,), 12.0)
-    batch = grow_landcover(recipe, grow_terrain(TerrainRecipe(), KEYS[:6], 64, 64, cell), KEYS[:6])
-    alone = grow_landcover(recipe, grow_terrain(TerrainRecipe(), KEYS[4:5], 64, 64, cell[:1]), KEYS[4:5])
+    batch = make_landcover(recipe, make_terrain(TerrainRecipe(), KEYS[:6], 64, 64, cell), KEYS[:6])
+    alone = make_landcover(recipe, make_terrain(TerrainRecipe(), KEYS[4:5], 64, 64, cell[:1]), KEYS[4:5])
     for name in ("cover", "parcel", "row"):
         assert torch.equal(getattr(batch, name)[4:5], getattr(alone, name)), name

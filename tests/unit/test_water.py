@@ -1,10 +1,11 @@
 """Water: as much as was asked for, level where it stands, nowhere where there is none."""
 
 import torch
+from cover_maker import draw_covers
+from terrain_maker import make_terrain
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.water import Water, fill_water
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
+from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import STYLES, CoverRecipe, TerrainRecipe
 
@@ -12,11 +13,11 @@ KEYS = [SceneKey(9, i) for i in range(60)]
 
 
 def _filled(water: tuple[float, float], cell_m: float = 40.0, size: int = 64) -> tuple[Terrain, Water, float]:
-    terrain = grow_terrain(TerrainRecipe(styles=STYLES), KEYS, size, size, torch.full((len(KEYS),), cell_m))
-    climates = [draw_climate(CoverRecipe(water=water), key) for key in KEYS]
-    dice = torch.rand(terrain.slope.shape, generator=torch.Generator().manual_seed(3))
-    asked = sum(c.water for c in climates) / len(climates)
-    return terrain, fill_water(climates, terrain, KEYS, dice), asked
+    terrain = make_terrain(TerrainRecipe(styles=STYLES), KEYS, size, size, torch.full((len(KEYS),), cell_m))
+    plans = draw_covers(CoverRecipe(water=water), KEYS)
+    u01 = torch.rand(terrain.slope.shape, generator=torch.Generator().manual_seed(3))
+    asked = sum(p.climate.water for p in plans) / len(plans)
+    return terrain, fill_water(plans, terrain, u01), asked
 
 
 def test_the_mean_share_is_what_was_asked_for() -> None:

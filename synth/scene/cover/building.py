@@ -10,6 +10,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform
 from terraficta.synth.scene.world.places import Places
@@ -93,7 +94,7 @@ class Quarter:
 
 
 def build(
-    terrain: Terrain, plans: Sequence[TownPlan], cells: Places, name: Tensor, away: Tensor, bend: Tensor, dice: Tensor
+    terrain: Terrain, plans: Sequence[TownPlan], cells: Places, town: Tensor, away: Tensor, bend: Tensor, u01: Tensor
 ) -> Quarter:
     """Build on the settled cells.
 
@@ -105,7 +106,7 @@ def build(
     terrain : the ground
     plans : one a scene
     cells : the M settled cells
-    name, away, bend, dice : (N, H, W) identity of the town; way to its centre over its customary radius; how far old
+    town, away, bend, u01 : (N, H, W) identity of the town; way to its centre over its customary radius; how far old
         streets stray; uniform in [0, 1)
     """
     device, scene = away.device, cells.scene
@@ -113,45 +114,47 @@ def build(
     def number(values: Sequence[float]) -> Tensor:
         return per_scene(values, device).to(torch.float32)[scene]
 
-    name, away, bend, dice = (cells.of(plane) for plane in (name, away, bend, dice))
+    town, away, bend, u01 = (cells.of(plane) for plane in (town, away, bend, u01))
     cell = terrain.cell_m.to(torch.float32)[scene]
     # cells wider than a house look anywhere within themselves, so that houses, yards and streets keep their shares
     loose = ((cell - HOUSE_CELL_M) / HOUSE_CELL_M).clamp(0.0, 1.0) * cell
-    other = uniform((dice * (1 << 24)).to(torch.int64), 9)
-    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None]) + (dice - 0.5) * loose
+    other = uniform((u01 * (1 << 24)).to(torch.int64), salt.Spot.X)
+    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None]) + (u01 - 0.5) * loose
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :]) + (other - 0.5) * loose
-    sin, cos = turn(name, 5)
-    stray = bend * number([p.winding_m for p in plans]) * (uniform(name, 6) < 0.6)
+    sin, cos = turn(town, salt.Town.DIRECTION)
+    stray = bend * number([p.winding_m for p in plans]) * (uniform(town, salt.Town.WINDING) < 0.6)
     u, v = x * cos + y * sin + stray, y * cos - x * sin - stray
     block_u, block_v = (number([p.block_m[k] for p in plans]) for k in (0, 1))
-    i, du, _ = partition(u / block_u, hashed(name, 6), 0.5)
-    j, dv, _ = partition(v / block_v, hashed(name, 7), 0.5)
+    i, du, _ = partition(u / block_u, hashed(town, salt.TownSeed.BLOCKS_U), 0.5)
+    j, dv, _ = partition(v / block_v, hashed(town, salt.TownSeed.BLOCKS_V), 0.5)
     from_street = torch.minimum(du * block_u, dv * block_v)
-    block = hashed(name, i, j)
+    block = hashed(town, i, j)
     # what a street block is used for: old rows in the middle, works at the rim, parks anywhere
-    use, ragged = uniform(block, 1), 0.3 * (uniform(block, 2) - 0.5)
+    use, ragged = uniform(block, salt.StreetBlock.USE), 0.3 * (uniform(block, salt.StreetBlock.OUTLINE) - 0.5)
     core = away + ragged < number([p.core for p in plans])
-    works = (uniform(block, 3) < number([p.industry for p in plans])) & ~core & (away > 0.35)
+    works = (uniform(block, salt.StreetBlock.WORKS) < number([p.industry for p in plans])) & ~core & (away > 0.35)
     park = (use < number([p.greenery for p in plans])) & ~works & (away > 0.08)
     lot_u = torch.where(works, 48.0, number([p.lot_m[0] for p in plans]))
     lot_v = torch.where(works, 64.0, number([p.lot_m[1] for p in plans]))
-    a, da, _ = partition(u / lot_u, hashed(block, 8), 0.4)
-    b, db, _ = partition(v / lot_v, hashed(block, 9), 0.4)
+    a, da, _ = partition(u / lot_u, hashed(block, salt.StreetBlock.LOTS_U), 0.4)
+    b, db, _ = partition(v / lot_v, hashed(block, salt.StreetBlock.LOTS_V), 0.4)
     lot = hashed(block, a, b)
     half_street = number([p.street_m for p in plans])
     wall = torch.minimum(da * lot_u, db * lot_v)
-    own = uniform(lot, 2)
+    own = uniform(lot, salt.Lot.SIZE)
     # houses stand apart in their gardens, halls fill their yards, old cores line the streets around courtyards
     setback = torch.where(works, 3.0 + 6.0 * own, 2.5 + 2.5 * own)
     apart = (wall > setback) & (from_street > half_street + torch.where(works, 6.0, 3.0))
     row = (from_street > half_street + 1.5) & (from_street < half_street + 11 + 8 * own) & (own > 0.06)
     roof = torch.where(core, row, apart)
-    dense = 0.45 + 0.5 * torch.exp(-1.2 * away) + 0.25 * (uniform(block, 4) - 0.5)  # quarters differ, lots follow
-    roof &= ((uniform(lot, 3) < dense) | core) & ~park
+    # quarters differ, lots follow
+    dense = 0.45 + 0.5 * torch.exp(-1.2 * away) + 0.25 * (uniform(block, salt.StreetBlock.DENSITY) - 0.5)
+    roof &= ((uniform(lot, salt.Lot.BUILT) < dense) | core) & ~park
     floors = torch.where(core, 2 + 6 * torch.exp(-3 * away) * own, 1 + 1.3 * own)
     eaves = torch.where(works, 6 + 6 * own, 2.5 + 3.0 * floors)
     ridge = torch.where(works | core, 0.0, PITCH * (wall - setback).clamp(0.0, 5.0))
-    garden = 0.8 * uniform(block, 5) + 0.2 * uniform(lot, 4)
+    garden = 0.8 * uniform(block, salt.StreetBlock.GARDEN) + 0.2 * uniform(lot, salt.Lot.GARDEN)
     garden = torch.where(park, 0.2 + 0.3 * garden, torch.where(works, 0.5 + 0.5 * garden, garden))
-    building = torch.where(core, hashed(block, 10, a), lot)  # a row of houses is one building along the street
+    # a row of houses is one building along the street
+    building = torch.where(core, hashed(block, salt.StreetBlock.ROW, a), lot)
     return Quarter(from_street < half_street, roof, park, garden, lot, building, eaves + ridge)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.legend import TERRAFICTA
 
@@ -56,23 +57,23 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
     part = shown[:, None, None]
     points, whole = window.points(), height_m
     for number, (spread, names) in enumerate(SPREAD_M.items()):
-        word = hashed(words([0] * len(cover), cover.device), 41, number)
+        seed = hashed(seeds_of([0] * len(cover), cover.device), salt.EveryScene.CROWNS, number)
         spacing = per_scene([spread] * len(cover), cover.device)
         for orderly in (False, True):
             mine = [n for n in names if (n in ORDERLY) == orderly]
-            among = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in mine], device=cover.device))
-            if not bool(among.any()):
+            stand = TERRAFICTA.among(cover, mine)
+            if not bool(stand.any()):
                 continue
-            trees = voronoi(points, spacing, word, 0.15 if orderly else 0.9)
+            trees = voronoi(points, spacing, seed, 0.15 if orderly else 0.9)
             inward = (trees.edge_m / (REACH * spread)).clamp(0.0, 1.0)  # 0 at the rim, 1 well inside
             dome = torch.sqrt(inward * (2 - inward))
-            cone = torch.isin(cover.long(), torch.tensor([TERRAFICTA.index(n) for n in CONICAL], device=cover.device))
+            cone = TERRAFICTA.among(cover, CONICAL)
             shape = LOWEST + (1 - LOWEST) * torch.where(cone, inward, dome)
             tall = (
                 height_m
                 * torch.where(cone, OVER_MEAN["cone"], OVER_MEAN["dome"])
-                * (0.94 + 0.12 * uniform(trees.identity, 7))
+                * (0.94 + 0.12 * uniform(trees.identity, salt.Tree.HEIGHT))
             )
-            top = tall * torch.where(uniform(trees.identity, 8) < GAP, UNDERGROWTH, shape)
-            whole = torch.where(among, height_m + part * (top - height_m), whole)
+            top = tall * torch.where(uniform(trees.identity, salt.Tree.GAP) < GAP, UNDERGROWTH, shape)
+            whole = torch.where(stand, height_m + part * (top - height_m), whole)
     return whole

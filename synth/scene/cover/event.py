@@ -10,26 +10,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.fire import SCAR_M
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
-from terraficta.synth.scene.cover.season import Moment, draw_moments
+from terraficta.synth.scene.cover.plan import CoverPlan
+from terraficta.synth.scene.cover.season import Moment
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform
+from terraficta.synth.scene.world.chance import MASK, hashed, per_scene, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.legend import TERRAFICTA, TIMBER
 from terraficta.synth.types.scene_recipe import EVENTS, EventRecipe, SceneRecipe
 
 GROWTH = {"urban_growth": ("settlement", 0.2), "deforestation": ("clearcut", 0.7), "mining": ("quarry", 0.08)}
 """what use of the land grows, and by how much at dose 1 (shares as in `CoverRecipe`)"""
 FLOOD_M = 8.0
 """rise of the rivers at dose 1 [m]: a great flood of a lowland river"""
-FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "plantation")
-FUEL = (*FORESTS, "shrubland", "grassland", "moss_lichen")
+FUEL = (*TIMBER, "shrubland", "grassland", "moss_lichen")
+"""classes that burn"""
 BURNT_YEARS, GRASS_YEARS, SHRUB_YEARS = 0.7, 2.5, 8.0
 """until when a scar is bare, under grass, under shrubs; then what grew before is back, lower. Boreal and Mediterranean
 forests green up within one to five years: B. Bright et al. 2019, doi:10.1186/s42408-018-0021-9; chosen in that order"""
@@ -49,13 +50,13 @@ class Event:
     kind : one of `EVENTS`
     dose : 0 .. 1
     since : number of the first date that shows it
-    word : seed of its pattern
+    seed : of its pattern
     """
 
     kind: str
     dose: float
     since: int
-    word: int
+    seed: int
 
 
 def draw_events(recipes: Sequence[EventRecipe], key: SceneKey) -> list[Event]:
@@ -65,7 +66,7 @@ def draw_events(recipes: Sequence[EventRecipe], key: SceneKey) -> list[Event]:
         own = key.at("event", number)
         low, high = recipe.dose
         dose = low + (high - low) * float(own.at("dose").rng().random())
-        events.append(Event(recipe.kind, dose, recipe.after + 1, own.at("pattern").word()))
+        events.append(Event(recipe.kind, dose, recipe.after + 1, own.at("pattern").field_seed()))
     return events
 
 
@@ -130,24 +131,17 @@ def _touched(now: LandCover, before: LandCover, n: int, event: Event) -> Tensor:
     """(H, W) bool: where a change can be the work of this kind of event."""
     after, first = now.cover[n], before.cover[n]
     if event.kind == "dieback":
-        return (after == first) & _among(first, FORESTS)
+        return (after == first) & TERRAFICTA.among(first, TIMBER)
     if event.kind == "harvest":
         return after == TERRAFICTA.index("fallow")
     if event.kind == "flood":
         return after == TERRAFICTA.index("water")
     if event.kind == "burn":
-        return _among(first, FUEL)
+        return TERRAFICTA.among(first, FUEL)
     return torch.ones_like(after, dtype=torch.bool)
 
 
 # --- what strikes places ---------------------------------------------------------------------------------------------
-
-
-def _among(cover: Tensor, names: Sequence[str]) -> Tensor:
-    found = torch.zeros_like(cover, dtype=torch.bool)
-    for name in names:
-        found |= cover == TERRAFICTA.index(name)
-    return found
 
 
 def _only(cover: LandCover, n: int) -> LandCover:
@@ -170,10 +164,10 @@ def _scene(terrain: Terrain, n: int) -> Window:
     return Window(at.y_m[n : n + 1], at.x_m[n : n + 1], at.cell_m[n : n + 1])
 
 
-def _field(terrain: Terrain, n: int, word: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:
+def _field(terrain: Terrain, n: int, seed: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:
     device = terrain.slope.device
-    seed = torch.tensor([word], dtype=torch.int64, device=device)
-    return fbm(_scene(terrain, n), per_scene([spacing_m], device), seed, octaves, hurst)
+    seeds = torch.tensor([seed], dtype=torch.int64, device=device)
+    return fbm(_scene(terrain, n), per_scene([spacing_m], device), seeds, octaves, hurst)
 
 
 def _above(dose: float, most: float) -> float:
@@ -183,12 +177,12 @@ def _above(dose: float, most: float) -> float:
 
 def _burn(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
     """A scar with a fractal front that runs uphill and dies in wet ground; it greens, and the forest comes back."""
-    front = _field(terrain, n, event.word, SCAR_M / 2, 8, 0.8) - _above(event.dose, 0.75)
+    front = _field(terrain, n, event.seed, SCAR_M / 2, 8, 0.8) - _above(event.dose, 0.75)
     front = front + 0.5 * (terrain.slope[n] - 0.1).clamp(0.0, 0.5) - 4 * (terrain.wetness[n] - 0.6).clamp(min=0)
-    scar = (front > 0) & _among(cover.cover, FUEL)
-    pace = age * (1 + 0.25 * _field(terrain, n, event.word + 1, 300.0, 4, 0.6).clamp(-2, 2))
+    scar = (front > 0) & TERRAFICTA.among(cover.cover, FUEL)
+    pace = age * (1 + 0.25 * _field(terrain, n, event.seed + salt.Burn.REGROWTH, 300.0, 4, 0.6).clamp(-2, 2))
     at = TERRAFICTA.index
-    forest = _among(cover.cover, FORESTS)
+    forest = TERRAFICTA.among(cover.cover, TIMBER)
     stage = torch.where(pace < GRASS_YEARS, at("grassland"), at("shrubland"))
     stage = torch.where(pace < BURNT_YEARS, at("burnt"), stage)
     back = torch.where(forest, pace >= SHRUB_YEARS, pace >= GRASS_YEARS)
@@ -205,16 +199,16 @@ def _burn(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) 
 
 def _dieback(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
     """Stands die in patches, the more the poorer they grow; what is dead stays grey for a decade."""
-    sick = _field(terrain, n, event.word, 700.0, 6, 0.6) - 2.0 * (cover.vigour - 0.5)
+    sick = _field(terrain, n, event.seed, 700.0, 6, 0.6) - 2.0 * (cover.vigour - 0.5)
     depth = ((sick - _above(event.dose, 0.8)) * 2).clamp(0.0, 1.0) * (1 - age / 10.0 if age < 10 else 0.0)
-    dying = _among(cover.cover, FORESTS)
+    dying = TERRAFICTA.among(cover.cover, TIMBER)
     return replace(cover, vigour=torch.where(dying, cover.vigour * (1 - depth), cover.vigour))
 
 
 def _harvest(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
     """Fields are cut and lie bare until the next year, each whole."""
-    word = torch.tensor(event.word, dtype=torch.int64, device=cover.cover.device)
-    cut = (cover.crop > 0) & (uniform(hashed(word, cover.parcel & 0xFFFFFFFF), 1) < event.dose)
+    seed = torch.tensor(event.seed, dtype=torch.int64, device=cover.cover.device)
+    cut = (cover.crop > 0) & (uniform(hashed(seed, cover.parcel & MASK), salt.Reaped.CUT) < event.dose)
     cut &= torch.tensor(age < 0.5, device=cut.device)
     fallow = TERRAFICTA.index("fallow")
     return replace(
@@ -229,14 +223,18 @@ def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float)
     device = cover.cover.device
     east, south = terrain.rise_x[n], terrain.rise_y[n]
     steep = terrain.slope[n].clamp(min=1e-6)
-    word = torch.tensor([event.word], dtype=torch.int64, device=device)
+    seed = torch.tensor([event.seed], dtype=torch.int64, device=device)
     points, spacing = _scene(terrain, n).points(), per_scene([SLIDE_M], device)
     slid = torch.zeros_like(cover.cover, dtype=torch.bool)
     for run_m in (0.0, 35.0, 70.0, 105.0, 140.0):  # looked for uphill: what lies below is buried
         up = Points(points.y_m + run_m * (south / steep), points.x_m + run_m * (east / steep), points.cell_m)
-        cells = voronoi(up, spacing, word)
-        slid |= (uniform(cells.identity, 3) < 0.6 * event.dose) & (cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m))
-    slid &= (terrain.slope[n] > SLIDE_SLOPE) & ~_among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
+        cells = voronoi(up, spacing, seed)
+        slid |= (uniform(cells.identity, salt.Slide.PRESENT) < 0.6 * event.dose) & (
+            cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m)
+        )
+    slid &= (
+        (terrain.slope[n] > SLIDE_SLOPE) & ~TERRAFICTA.among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
+    )
     stage = TERRAFICTA.index("bare_soil" if age < 3 else "grassland")
     return replace(
         cover,
@@ -278,20 +276,34 @@ class Day:
 
 
 def land_on(
-    recipe: SceneRecipe, terrain: Terrain, keys: Sequence[SceneKey], number: int, given: GivenLand | None = None
+    recipe: SceneRecipe,
+    terrain: Terrain,
+    plans: Sequence[CoverPlan],
+    dates: Sequence[Sequence[Moment]],
+    events: Sequence[Sequence[Event]],
+    number: int,
+    given: GivenLand | None = None,
 ) -> Day:
-    """The land on date `number`: its season, weather and use, and what has happened to it since the first."""
-    dates = [draw_moments(recipe.time, draw_climate(recipe.cover, key), key) for key in keys]
-    events = [draw_events(recipe.events, key) for key in keys]
+    """The land on date `number`: its season, weather and use, and what has happened to it since the first.
+
+    Parameters
+    ----------
+    recipe : shares that are asked for, and whether there are events
+    terrain : its ground
+    plans : of `draw_cover_plan`, one a scene
+    dates, events : of `draw_moments` and `draw_events`, all of each scene
+    number : of the date
+    given : real land, whose class map is kept to
+    """
     plain = [own[number] for own in dates]
     if not any(seen(own, number) for own in events):
-        cover = grow_landcover(recipe.cover, terrain, keys, plain, given)
+        cover = grow_landcover(recipe.cover, terrain, plans, plain, given)
         change = torch.zeros_like(cover.cover) if recipe.events else None
         moments = plain
     else:
         moments = [grown(moment, own) for moment, own in zip(plain, events, strict=True)]
-        undisturbed = grow_landcover(recipe.cover, terrain, keys, plain, given)
-        cover = undisturbed if moments == plain else grow_landcover(recipe.cover, terrain, keys, moments, given)
+        undisturbed = grow_landcover(recipe.cover, terrain, plans, plain, given)
+        cover = undisturbed if moments == plain else grow_landcover(recipe.cover, terrain, plans, moments, given)
         cover = strike(cover, terrain, moments, events, dates)
         change = changed(cover, undisturbed, moments, events)
     facts = [m.facts() | facts_of(own) for m, own in zip(moments, events, strict=True)]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Window
@@ -43,18 +44,16 @@ def draw_burnt_share(climate: Climate, key: SceneKey) -> float:
     return float(0.01 + 0.25 * size**3) if struck < BIOMES[climate.kind].fire else 0.0
 
 
-def burn(
-    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor, everywhere: bool = False
-) -> Fire:
+def burn(terrain: Terrain, shares: Sequence[float], seed: Tensor, everywhere: bool = False) -> Fire:
     """Burn N scenes; only those that have a fire cost time. Fires run uphill and die in wet ground by the water.
 
     Parameters
     ----------
-    climates, keys, word : one a scene
     terrain : the ground
+    shares : of the wild ground that burns, one a scene
+    seed : (N,) int64
     everywhere : there is a fire in every scene, however small
     """
-    shares = [draw_burnt_share(c, k) for c, k in zip(climates, keys, strict=True)]
     shares = [max(share, 1e-3) for share in shares] if everywhere else shares
     lit = [n for n, share in enumerate(shares) if share > 0]
     front = torch.full_like(terrain.slope, -9.0)
@@ -62,8 +61,8 @@ def burn(
         return Fire(front)
     at = terrain.window
     window = Window(at.y_m[lit], at.x_m[lit], at.cell_m[lit])
-    scar = fbm(window, per_scene([SCAR_M] * len(lit), word.device), hashed(word[lit], 31), 8, 0.85)
-    least = torch.tensor([NormalDist().inv_cdf(1 - shares[n]) for n in lit], dtype=torch.float32, device=word.device)
+    scar = fbm(window, per_scene([SCAR_M] * len(lit), seed.device), hashed(seed[lit], salt.Cover.FIRE), 8, 0.85)
+    least = torch.tensor([NormalDist().inv_cdf(1 - shares[n]) for n in lit], dtype=torch.float32, device=seed.device)
     damp = (terrain.wetness[lit] - 0.6).clamp(min=0) * 4.0
     front[lit] = scar - least[:, None, None] + 0.5 * (terrain.slope[lit] - 0.1).clamp(0.0, 0.5) - damp
     return Fire(front)

@@ -9,15 +9,11 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.season import LOW_TIDE, Moment
 from terraficta.synth.scene.cover.water import Water
-from terraficta.synth.scene.terrain.coast import draw_coast
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import planes
-from terraficta.synth.types.key import SceneKey
 
 
-def flood(
-    terrain: Terrain, water: Water, moments: Sequence[Moment], keys: Sequence[SceneKey]
-) -> tuple[Tensor, Tensor] | None:
+def flood(terrain: Terrain, water: Water, moments: Sequence[Moment]) -> tuple[Tensor, Tensor] | None:
     """What lies under water that is mostly dry (N, H, W) bool, and the surface of all ground and water [m].
 
     Rivers and lakes flood the ground up to `rise_m` above the nearest water level, the sea the mud that lies below
@@ -29,8 +25,7 @@ def flood(
         return None
     device, ground = terrain.slope.device, terrain.elevation_m
     rise = planes([m.rise_m for m in moments], device)
-    coasts = [f.get("style") == "coast" for f in terrain.facts]
-    half = [0.5 * draw_coast(k).tide_m if c else 0.0 for k, c in zip(keys, coasts, strict=True)]
+    half = [0.5 * plan.coast.tide_m if plan.form.style == "coast" else 0.0 for plan in terrain.plans]
     sea = planes([h * m.tide for h, m in zip(half, moments, strict=True)], device)
     low = planes([-h for h in half], device)
     inland = ~(water.sea | water.tidal)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.crosswalk import crosswalk_to
-from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 
 LOT_M = (24.0, 18.0)
@@ -48,22 +49,22 @@ class Wish:
         return cls(given, torch.cat([may, torch.ones_like(may[:1])]))
 
     def conformed(
-        self, cover: Tensor, parcel: Tensor, climates: Sequence[Climate], window: Window, keys: Sequence[SceneKey]
+        self, cover: Tensor, parcel: Tensor, plans: Sequence[CoverPlan], window: Window
     ) -> tuple[Tensor, Tensor]:
         """Cover and parcels (N, H, W) that the given map allows: drawn ones where they fit it, else what does.
 
         Trees are of the climate, built-up ground is cut into lots of roofs and paving.
         """
         fits = self.allowed[self.given, cover.long()]
-        instead = torch.stack([self._instead(c) for c in climates])  # (N, G + 1)
-        scene = torch.arange(len(climates), device=cover.device)[:, None, None]
+        instead = torch.stack([self._instead(p.climate) for p in plans])  # (N, G + 1)
+        scene = torch.arange(len(plans), device=cover.device)[:, None, None]
         filled = instead[scene, self.given]
-        lot = _lots(window, keys)
+        lot = _lots(window, [p.seeds.lot for p in plans])
         built = filled == TERRAFICTA.index("building")
-        paved = built & (uniform(lot, 1) > BUILT)
+        paved = built & (uniform(lot, salt.GivenLot.PAVED) > BUILT)
         filled = torch.where(paved, TERRAFICTA.index("road"), filled)
-        named = torch.where(built, lot | (1 << 38), 0)
-        return torch.where(fits, cover, filled).to(torch.uint8), torch.where(fits, parcel, named)
+        identity = torch.where(built, lot | (1 << 38), 0)
+        return torch.where(fits, cover, filled).to(torch.uint8), torch.where(fits, parcel, identity)
 
     def _instead(self, climate: Climate) -> Tensor:
         """(G + 1,) what each given class becomes where nothing drawn fits."""
@@ -72,11 +73,11 @@ class Wish:
         return at[self.allowed[:, at].to(torch.uint8).argmax(1)]
 
 
-def _lots(window: Window, keys: Sequence[SceneKey]) -> Tensor:
+def _lots(window: Window, seeds: Sequence[int]) -> Tensor:
     """(N, H, W) int64 hash of the lot that a cell lies in."""
-    word = words([key.at("wish").word() for key in keys], window.cell_m.device)[:, None]
-    y, x = (m / per_scene([side] * len(keys), word.device)[:, None] for m, side in
+    seed = seeds_of(seeds, window.cell_m.device)[:, None]
+    y, x = (m / per_scene([side] * len(seeds), seed.device)[:, None] for m, side in
             zip((window.y_m, window.x_m), LOT_M, strict=True))  # fmt: skip
-    row, _, _ = partition(y.to(torch.float32), hashed(word, 1), 0.5)
-    column, _, _ = partition(x.to(torch.float32), hashed(word, 2), 0.5)
-    return hashed(hashed(word, row)[:, :, None], column[:, None, :])
+    row, _, _ = partition(y.to(torch.float32), hashed(seed, salt.GivenLots.ROWS), 0.5)
+    column, _, _ = partition(x.to(torch.float32), hashed(seed, salt.GivenLots.COLUMNS), 0.5)
+    return hashed(hashed(seed, row)[:, :, None], column[:, None, :])

@@ -12,6 +12,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.fire import Fire
 from terraficta.synth.scene.cover.water import Water
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.types.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
@@ -45,19 +46,19 @@ class Habitat:
     grain: Tensor
 
 
-def find_habitat(climates: Sequence[Climate], terrain: Terrain, word: Tensor) -> Habitat:
+def find_habitat(climates: Sequence[Climate], terrain: Terrain, seed: Tensor) -> Habitat:
     """Warmth falls with height and on slopes that face the pole; moisture gathers there, in hollows and by rivers.
 
     Along a river that comes from wetter land the ground water feeds a strip of its own (riparian woods).
     """
-    device = word.device
+    device = seed.device
 
-    def texture(number: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:
-        return fbm(terrain.window, per_scene([spacing_m] * len(word), device), hashed(word, number), octaves, hurst)
+    def texture(own: salt.Cover, spacing_m: float, octaves: int, hurst: float) -> Tensor:
+        return fbm(terrain.window, per_scene([spacing_m] * len(seed), device), hashed(seed, own), octaves, hurst)
 
     low = terrain.reference_m.amin(1)[:, None, None]
     above = terrain.elevation_m - low
-    region, patch = texture(1, 3500.0, 7, 0.85), texture(2, 1100.0, 7, 0.85)
+    region, patch = texture(salt.Cover.REGION, 3500.0, 7, 0.85), texture(salt.Cover.PATCH, 1100.0, 7, 0.85)
     north = planes([1.0 if c.latitude_deg > 0 else -1.0 for c in climates], device)
     shade = (terrain.rise_y * north).clamp(-0.5, 0.5) * planes([c.seasons for c in climates], device)
     summer = planes([c.summer_c for c in climates], device) - LAPSE_K_M * above - 2.5 * shade + 0.3 * patch
@@ -68,7 +69,14 @@ def find_habitat(climates: Sequence[Climate], terrain: Terrain, word: Tensor) ->
     moisture = rain + (0.02 + 0.3 * rain) * (terrain.wetness - 0.25) + 0.35 * fed
     moisture = moisture + (0.02 + 0.1 * rain).clamp(max=0.055) * (region + patch)
     moisture = (moisture + 1e-4 * above - 0.12 * terrain.slope + 0.18 * shade).clamp(0.0, 1.0)
-    return Habitat(summer, moisture, texture(3, 700.0, 7, 0.8), patch, region, texture(4, 40.0, 5, 0.35))
+    return Habitat(
+        summer,
+        moisture,
+        texture(salt.Cover.STAND, 700.0, 7, 0.8),
+        patch,
+        region,
+        texture(salt.Cover.GRAIN, 40.0, 5, 0.35),
+    )
 
 
 def _leaves(climates: Sequence[Climate], habitat: Habitat) -> dict[str, Tensor]:
@@ -166,8 +174,7 @@ def _frozen(line_c: Tensor | float, terrain: Terrain, habitat: Habitat) -> Tenso
 def snowed_in(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, cover: Tensor) -> Tensor:
     """(N, H, W) bool: open ground, wild or farmed, that is white at this time of year; crowns and roads are not."""
     line = planes([c.snow_c for c in climates], cover.device)
-    kinds = torch.tensor([name in OPEN for name in TERRAFICTA.classes], device=cover.device)
-    return kinds[cover.long()] & (_frozen(line, terrain, habitat) > 0)
+    return TERRAFICTA.among(cover, OPEN) & (_frozen(line, terrain, habitat) > 0)
 
 
 def natural_cover(

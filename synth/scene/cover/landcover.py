@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.climate import Climate, draw_climate
 from terraficta.synth.scene.cover.corridor import clear_swaths, dig_canals
 from terraficta.synth.scene.cover.crown import crowned, seen
 from terraficta.synth.scene.cover.field import Blocks, farm, lay_blocks, sow
 from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.flood import flood
-from terraficta.synth.scene.cover.forestry import FORESTS, among, fell, plant
+from terraficta.synth.scene.cover.forestry import fell, plant
 from terraficta.synth.scene.cover.given_cover import Wish
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat, natural_cover, snowed_in
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.quarry import dig
 from terraficta.synth.scene.cover.season import Moment, first_moments
 from terraficta.synth.scene.cover.settlement import Settlement, settle
@@ -25,10 +25,9 @@ from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
 from terraficta.synth.scene.world.window import Window
-from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA, Legend
+from terraficta.synth.types.legend import TERRAFICTA, TIMBER, Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import CoverRecipe
 
@@ -55,7 +54,7 @@ class LandCover:
     height_m : (N, H, W) of roofs and crowns above the ground [m]
     surface_m : (N, H, W) height of the ground, level where water stands on it [m]
     crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
-    row : (N, H, W) direction of the rows of a field [rad] as in `synth/scene/crop.py`; 0 elsewhere
+    row : (N, H, W) direction of the rows of a field [rad] as in `synth/types/crop.py`; 0 elsewhere
     bridge : (N, H, W) bool, road over a river
     window : of the world, which it covers
     facts : what was drawn for each scene
@@ -87,8 +86,7 @@ class LandCover:
         shown = seen(self.window.cell_m)[:, None, None]
         if not bool((shown > 0).any()):
             return None
-        trees = torch.tensor([name in CROWNS for name in self.legend.classes], device=self.cover.device)
-        return shown * self.height_m, shown * trees[self.cover.long()]
+        return shown * self.height_m, shown * self.legend.among(self.cover, tuple(CROWNS))
 
     def planes(self) -> list[Tensor]:
         """Its fields (N, H, W), in order."""
@@ -124,7 +122,7 @@ class LandCover:
 def grow_landcover(
     recipe: CoverRecipe,
     terrain: Terrain,
-    keys: Sequence[SceneKey],
+    plans: Sequence[CoverPlan],
     moments: Sequence[Moment] | None = None,
     given: GivenLand | None = None,
 ) -> LandCover:
@@ -132,32 +130,33 @@ def grow_landcover(
 
     Parameters
     ----------
-    recipe : span of each number
+    recipe : shares of natural classes that are asked for
     terrain : of `grow_terrain`, with the same keys
-    keys : one a scene
-    moments : date of each scene; None: the first, with the climate that the recipe draws
+    plans : of `draw_cover_plan`, one a scene
+    moments : date of each scene; None: the first, with the climate that was drawn
     given : real land, whose class map is kept to
     """
-    if len(keys) != len(terrain.cell_m):
-        raise Refusal("cover", "keys", len(keys), f"{len(terrain.cell_m)} keys", "hand over the keys of the terrain")
+    if len(plans) != len(terrain.cell_m):
+        raise Refusal("cover", "plans", len(plans), f"{len(terrain.cell_m)} plans", "draw one a scene of the terrain")
     device = terrain.slope.device
-    moments = moments or first_moments([draw_climate(recipe, key) for key in keys])
+    moments = moments or first_moments([p.climate for p in plans])
     climates, years = [m.climate for m in moments], [m.year for m in moments]
-    word = words([k.at("cover").word() for k in keys], device)
-    dice = uniform(hashed(word[:, None, None], terrain.window.cells()))
+    plans = [p.on(climate) for p, climate in zip(plans, climates, strict=True)]
+    seed = seeds_of([p.seeds.cover for p in plans], device)
+    u01 = uniform(hashed(seed[:, None, None], terrain.window.cells()))
     points = terrain.window.points()
-    habitat = find_habitat(climates, terrain, word)
-    water = fill_water(climates, terrain, keys, dice)
-    blocks = lay_blocks(climates, points, keys)
-    town = settle(climates, terrain, points, blocks, keys, ~(water.open_water | water.shore | water.tidal), dice)
-    favour = favour_classes(recipe, climates, terrain, keys, word)
-    fire = burn(climates, terrain, keys, word, "burnt" in recipe.shares)
+    habitat = find_habitat(climates, terrain, seed)
+    water = fill_water(plans, terrain, u01)
+    blocks = lay_blocks(plans, points)
+    town = settle(plans, terrain, points, blocks, ~(water.open_water | water.shore | water.tidal), u01)
+    favour = favour_classes(recipe, plans, terrain, seed)
+    fire = burn(terrain, [p.burnt for p in plans], seed, "burnt" in recipe.shares)
     wild = natural_cover(climates, terrain, habitat, water, fire, favour)
-    cover, parcel, row = _compose(climates, terrain, habitat, water, wild, blocks, town, keys, dice, years)
+    cover, parcel, row = _compose(plans, terrain, habitat, water, wild, blocks, town, u01, years)
     wish = None if given is None else Wish.of(given, terrain.window)
     if wish is not None:
-        cover, parcel = wish.conformed(cover, parcel, climates, terrain.window, keys)
-    drowned = flood(terrain, water, moments, keys)
+        cover, parcel = wish.conformed(cover, parcel, plans, terrain.window)
+    drowned = flood(terrain, water, moments)
     surface = water.surface_m
     if drowned is not None:
         under, surface = drowned
@@ -167,7 +166,7 @@ def grow_landcover(
     white = snowed_in(climates, terrain, habitat, cover)
     cover = torch.where(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
     parcel, row = torch.where(white, 0, parcel), torch.where(white, 0.0, row)
-    crop = sow(climates, keys, cover, parcel, years)
+    crop = sow([p.crops for p in plans], cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
     vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
@@ -182,15 +181,14 @@ def grow_landcover(
 
 
 def _compose(
-    climates: Sequence[Climate],
+    plans: Sequence[CoverPlan],
     terrain: Terrain,
     habitat: Habitat,
     water: Water,
     wild: Tensor,
     blocks: Blocks,
     town: Settlement,
-    keys: Sequence[SceneKey],
-    dice: Tensor,
+    u01: Tensor,
     years: Sequence[int],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
@@ -202,23 +200,20 @@ def _compose(
         value = at(what) if isinstance(what, str) else what
         cover = torch.where(where, value, cover).to(torch.uint8)
 
-    untilled = torch.zeros_like(water.shore)
-    for name in UNTILLED:
-        untilled |= wild == at(name)
     free = ~(water.shore | water.open_water | water.tidal | town.inside)
-    taken = untilled | ~free
-    pits = dig(climates, terrain, habitat, free, keys)
+    taken = TERRAFICTA.among(wild, UNTILLED) | ~free
+    pits = dig(plans, terrain, habitat, free)
     dug = pits.pit | pits.lake | pits.heap
-    stands = plant(climates, terrain, habitat, fell(climates, terrain, wild, keys), keys, dice)
+    stands = plant(plans, terrain, habitat, fell(plans, terrain, wild), u01)
     cover = stands.cover
-    tree = torch.tensor([at(c.planted_tree) for c in climates], device=device)[:, None, None]
-    fields = farm(climates, terrain, habitat, blocks, ~(taken | dug), keys, dice, tree, years)
+    tree = torch.tensor([at(p.climate.planted_tree) for p in plans], device=device)[:, None, None]
+    fields = farm(plans, terrain, habitat, blocks, ~(taken | dug), u01, tree, years)
     lay(fields.inside, fields.cover)
-    swath = clear_swaths(climates, terrain, among(cover, (*FORESTS, "plantation")), keys, dice)
+    swath = clear_swaths(plans, terrain, TERRAFICTA.among(cover, TIMBER), u01)
     lay(swath, torch.where(habitat.stand > 0.2, at("shrubland"), at("grassland")))
     lay(pits.pit, "quarry")
     lay(pits.heap, "bare_soil")
-    canal = dig_canals(climates, terrain, free & ~dug, keys, dice)
+    canal = dig_canals(plans, terrain, free & ~dug, u01)
     lay(canal | pits.lake, "water")
 
     # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil

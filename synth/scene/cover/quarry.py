@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.habitat import Habitat
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.places import Places
-from terraficta.synth.types.key import SceneKey
 
 SITES_M = (1200.0, 7000.0)
 """distance between possible quarries, and between possible mines [m]"""
@@ -43,49 +43,47 @@ class Quarries:
     bench: Tensor
 
 
-def dig(
-    climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, free: Tensor, keys: Sequence[SceneKey]
-) -> Quarries:
+def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Tensor) -> Quarries:
     """Dig N scenes: `Climate.quarry` of the ground, half in small quarries and half in mines; more of it widens pits.
 
     Parameters
     ----------
-    climates, keys : one a scene
+    plans : one a scene
     terrain, habitat : the ground; it is not lowered
     free : (N, H, W) bool, where one can dig
 
     Error: a pit lake is as sloping as the ground; the share asked for is met up to about 0.1.
     """
     device = free.device
-    word = words([k.at("quarry").word() for k in keys], device)
+    seed = seeds_of([p.seeds.quarry for p in plans], device)
     # a share of the squares is worked, with areas spread evenly up to the largest: their mean is half of that
-    rate = [min(1.0, c.quarry / (BLUNT * WIDEST * WIDEST)) for c in climates]
+    rate = [min(1.0, p.climate.quarry / (BLUNT * WIDEST * WIDEST)) for p in plans]
     chance = per_scene(rate, device).to(torch.float32)
-    cells = Places.where(free & _worked(terrain, word, chance))
-    axes = (terrain.window.y_m, terrain.window.x_m)
+    cells = Places.where(free & _worked(terrain, seed, chance))
+    axes = ((terrain.window.y_m, salt.Squares.Y), (terrain.window.x_m, salt.Squares.X))
     scene, bench = cells.scene, torch.zeros_like(cells.at)
     deepest, lake = torch.full_like(bench, -1.0, dtype=torch.float32), torch.zeros_like(bench, dtype=torch.bool)
     heaped = lake.clone()
     ragged, moist = 1 + 0.1 * cells.of(habitat.stand).clamp(-2.0, 2.0), cells.of(habitat.moisture) > 0.3
     for tier, spacing_m in enumerate(SITES_M):
-        seed = hashed(word, tier)
-        (y, fy), (x, fx) = (_axis(m, spacing_m, seed, side) for side, m in enumerate(axes))
-        name = hashed(hashed(seed[scene], cells.of(y[:, :, None])), cells.of(x[:, None, :]))
-        dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(name, 1))
-        dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(name, 2))
-        radius = WIDEST * torch.sqrt(_area(name, chance[scene])) * ragged
+        tier_seed = hashed(seed, tier)
+        (y, fy), (x, fx) = (_axis(m, spacing_m, tier_seed, side) for m, side in axes)
+        identity = hashed(hashed(tier_seed[scene], cells.of(y[:, :, None])), cells.of(x[:, None, :]))
+        dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(identity, salt.Pit.Y))
+        dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(identity, salt.Pit.X))
+        radius = WIDEST * torch.sqrt(_area(identity, chance[scene])) * ragged
         # faces are worked straight, the longer way into the ground: a blunt rectangle; its floor lies to one side
-        sin, cos = turn(name, 6)
-        slender = 0.7 + 0.3 * uniform(name, 7)
+        sin, cos = turn(identity, salt.Pit.DIRECTION)
+        slender = 0.7 + 0.3 * uniform(identity, salt.Pit.SLENDER)
         p, q = (dx * cos + dy * sin) * slender, (dy * cos - dx * sin) / slender
         across = torch.maximum(torch.maximum(p.abs(), q.abs()) * 1.1, (p.abs() + q.abs()) * 0.82)
         inner = 1 - across / radius.clamp(min=1e-6)  # 1 in the middle, 0 at the rim
-        inner = inner * (1 + (uniform(name, 8) - 0.5) * (p / radius.clamp(min=1e-6)).clamp(-1.0, 1.0))
+        inner = inner * (1 + (uniform(identity, salt.Pit.FLOOR) - 0.5) * (p / radius.clamp(min=1e-6)).clamp(-1.0, 1.0))
         heaped |= (inner > -HEAP) & (q > 0.3 * p)
-        steps = 3.0 + 4.0 * uniform(name, 4)
-        step = hashed(name, torch.floor(inner.clamp(min=-1.0) * steps).to(torch.int64)) | (1 << 37)
+        steps = 3.0 + 4.0 * uniform(identity, salt.Pit.STEPS)
+        step = hashed(identity, torch.floor(inner.clamp(min=-1.0) * steps).to(torch.int64)) | (1 << 37)
         bench = torch.where(inner > deepest, step, bench)
-        lake |= (inner > 0.62) & (uniform(name, 5) < 0.5) & moist
+        lake |= (inner > 0.62) & (uniform(identity, salt.Pit.LAKE) < 0.5) & moist
         deepest = torch.maximum(deepest, inner)
     pit, heap = deepest > 0, (deepest <= 0) & heaped
     return Quarries(
@@ -96,30 +94,30 @@ def dig(
     )
 
 
-def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: int) -> tuple[Tensor, Tensor]:
+def _axis(m: Tensor, spacing_m: float, seed: Tensor, side: salt.Squares) -> tuple[Tensor, Tensor]:
     """Number (N, H) of the square along an axis, and the way into it (float32, 0..1)."""
     along = m / spacing_m + uniform(seed, side).to(torch.float64)[:, None]
     number = torch.floor(along)
     return number.to(torch.int64), (along - number).to(torch.float32)
 
 
-def _area(name: Tensor, chance: Tensor) -> Tensor:
+def _area(identity: Tensor, chance: Tensor) -> Tensor:
     """Area of a pit over the largest; 0: no pit. A share `chance` of the squares has one; more widens all."""
-    return (1 - uniform(name, 3) / chance.clamp(min=1e-9)).clamp(min=0.0)
+    return (1 - uniform(identity, salt.Pit.AREA) / chance.clamp(min=1e-9)).clamp(min=0.0)
 
 
-def _worked(terrain: Terrain, word: Tensor, chance: Tensor) -> Tensor:
+def _worked(terrain: Terrain, seed: Tensor, chance: Tensor) -> Tensor:
     """(N, H, W) bool: squares in which there is a pit."""
-    axes = (terrain.window.y_m, terrain.window.x_m)
+    axes = ((terrain.window.y_m, salt.Squares.Y), (terrain.window.x_m, salt.Squares.X))
     any_pit = torch.zeros_like(terrain.slope, dtype=torch.bool)
     for tier, spacing_m in enumerate(SITES_M):
-        seed = hashed(word, tier)
-        (y, _), (x, _) = (_axis(m, spacing_m, seed, side) for side, m in enumerate(axes))
+        tier_seed = hashed(seed, tier)
+        (y, _), (x, _) = (_axis(m, spacing_m, tier_seed, side) for m, side in axes)
         y, x = y - y[:, :1], x - x[:, :1]
-        rows, columns = (torch.arange(int(v.max()) + 1, device=word.device) for v in (y, x))
-        first_y, first_x = (_axis(m[:, :1], spacing_m, seed, side)[0] for side, m in enumerate(axes))
-        name = hashed(hashed(seed[:, None], first_y + rows)[:, :, None], (first_x + columns)[:, None, :])
-        worked = _area(name, chance[:, None, None]) > 0
-        scene = torch.arange(len(word), device=word.device)[:, None, None]
+        rows, columns = (torch.arange(int(v.max()) + 1, device=seed.device) for v in (y, x))
+        first_y, first_x = (_axis(m[:, :1], spacing_m, tier_seed, side)[0] for m, side in axes)
+        identity = hashed(hashed(tier_seed[:, None], first_y + rows)[:, :, None], (first_x + columns)[:, None, :])
+        worked = _area(identity, chance[:, None, None]) > 0
+        scene = torch.arange(len(seed), device=seed.device)[:, None, None]
         any_pit |= worked[scene, y[:, :, None], x[:, None, :]]
     return any_pit

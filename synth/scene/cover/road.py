@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform
 from terraficta.synth.scene.world.lattice import warp
@@ -29,31 +30,35 @@ class Roads:
     ----------
     cells : what lies between them; towns lie where three meet
     surface : (N, H, W) bool, paved, bridges included wherever a river is crossed
-    name : (N, H, W) int64, which stretch
+    identity : (N, H, W) int64, which stretch
     """
 
     cells: Cells
     surface: Tensor
-    name: Tensor
+    identity: Tensor
 
 
 def lay_roads(
-    terrain: Terrain, points: Points, spacing_m: Sequence[float], half_m: Sequence[float], word: Tensor, dice: Tensor
+    terrain: Terrain, points: Points, spacing_m: Sequence[float], half_m: Sequence[float], seed: Tensor, u01: Tensor
 ) -> Roads:
     """Lay roads `spacing_m` apart and twice `half_m` wide (0: none), one number a scene.
 
     Parameters
     ----------
     terrain, points : the ground and its cells
-    word : (N,) int64
-    dice : (N, H, W) uniform in [0, 1): a road narrower than a cell covers its share of cells
+    seed : (N,) int64
+    u01 : (N, H, W) uniform in [0, 1): a road narrower than a cell covers its share of cells
     """
     device = points.y_m.device
     spacing = per_scene(spacing_m, device)
-    bent = warp(points, spacing * 0.7, hashed(word, 1), spacing * 0.06, octaves=3)
-    cells = voronoi(bent, spacing, hashed(word, 2))
+    bent = warp(points, spacing * 0.7, hashed(seed, salt.Settlement.ROAD_BEND), spacing * 0.06, octaves=3)
+    cells = voronoi(bent, spacing, hashed(seed, salt.Settlement.ROADS))
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
-    surface = covered(cells.edge_m, planes(half_m, device), cell, dice) & (terrain.slope < STEEPEST)
-    name = hashed(cells.identity, 11)
-    narrow = (terrain.river_m > 0) | (terrain.river_width_m < WIDEST_BRIDGE_M) | (uniform(name, 1) < 0.25)
-    return Roads(cells, surface & narrow, name)
+    surface = covered(cells.edge_m, planes(half_m, device), cell, u01) & (terrain.slope < STEEPEST)
+    identity = hashed(cells.identity, salt.RoadCell.STRETCH)
+    narrow = (
+        (terrain.river_m > 0)
+        | (terrain.river_width_m < WIDEST_BRIDGE_M)
+        | (uniform(identity, salt.Stretch.LONG_BRIDGE) < 0.25)
+    )
+    return Roads(cells, surface & narrow, identity)

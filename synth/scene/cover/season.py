@@ -71,27 +71,28 @@ def draw_moments(recipe: TimeRecipe, climate: Climate, key: SceneKey) -> list[Mo
     gap = recipe.years / max(recipe.dates - 1, 1)
     for number in range(recipe.dates):
         own = key.at("date", number)
+        stray, flood, tide, rain = (float(own.at(n).rng().random()) for n in ("stray", "flood", "tide", "rain"))
         if number and recipe.seasons:
             season = recipe.seasons[(number - 1) % len(recipe.seasons)]
             elapsed = int(elapsed) + season + (season <= elapsed % 1.0)
         elif number:
-            elapsed = climate.season + gap * (number + 0.4 * (float(own.at("stray").rng().random()) - 0.5))
+            elapsed = climate.season + gap * (number + 0.4 * (stray - 0.5))
         year = int(elapsed) if number else 0
         moments.append(
             Moment(
                 number,
                 year,
                 climate if number == 0 else replace(climate, season=elapsed - year),
-                rise_m=_between(recipe.flood_m, own.at("flood")),
-                tide=2.0 * _between(recipe.tide, own.at("tide")) - 1.0,
-                rain=_between(recipe.rain, own.at("rain")),
+                rise_m=_between(recipe.flood_m, flood),
+                tide=2.0 * _between(recipe.tide, tide) - 1.0,
+                rain=_between(recipe.rain, rain),
             )
         )
     return moments
 
 
-def _between(span: tuple[float, float], key: SceneKey) -> float:
-    return span[0] + (span[1] - span[0]) * float(key.rng().random())
+def _between(span: tuple[float, float], u01: float) -> float:
+    return span[0] + (span[1] - span[0]) * u01
 
 
 def first_moments(climates: Sequence[Climate]) -> list[Moment]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.building import build, draw_town_plan
-from terraficta.synth.scene.cover.climate import Climate
+from terraficta.synth.scene.cover.building import build
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.road import lay_roads
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Points
-from terraficta.synth.types.key import SceneKey
 
 STEEPEST = 0.3
 """slope above which nobody builds"""
@@ -58,56 +58,59 @@ class Settlement:
 
 
 def settle(
-    climates: Sequence[Climate],
+    plans: Sequence[CoverPlan],
     terrain: Terrain,
     points: Points,
     blocks: Cells,
-    keys: Sequence[SceneKey],
     dry: Tensor,
-    dice: Tensor,
+    u01: Tensor,
 ) -> Settlement:
-    """Settle N scenes. With the same key, a larger `Climate.settlement` adds ground and changes none.
+    """Settle N scenes. With the same plan otherwise, a larger `Climate.settlement` adds ground and changes none.
 
     Parameters
     ----------
-    climates, keys : one a scene
+    plans : one a scene
     terrain, points : the ground and its cells
     blocks : of fields; farmsteads stand where they meet
     dry : (N, H, W) bool, where one can build
-    dice : (N, H, W) uniform in [0, 1)
+    u01 : (N, H, W) uniform in [0, 1)
 
     Source: areas of towns by rank, G. Zipf 1949; an area with the tail 1 / a comes of a radius that goes with the
     inverse square root of a uniform number, cut off at 20 times the least area.
     """
     device = points.y_m.device
-    word = words([k.at("settlement").word() for k in keys], device)
-    plans = [draw_town_plan(c, k) for c, k in zip(climates, keys, strict=True)]
-    spacing = per_scene([p.highway_m for p in plans], device)
+    seed = seeds_of([p.seeds.settlement for p in plans], device)
+    climates, towns = [p.climate for p in plans], [p.town for p in plans]
+    spacing = per_scene([t.highway_m for t in towns], device)
     wide = spacing.to(torch.float32)[:, None, None]
     people = [float(c.settlement > 0.004 or c.farmland * c.arable > 0.02) for c in climates]
-    half_m = [1.6 * p.street_m * lived for p, lived in zip(plans, people, strict=True)]
-    roads = lay_roads(terrain, points, [p.highway_m for p in plans], half_m, word, dice)
+    half_m = [1.6 * t.street_m * lived for t, lived in zip(towns, people, strict=True)]
+    roads = lay_roads(terrain, points, [t.highway_m for t in towns], half_m, seed, u01)
 
     meeting, way = roads.cells.junction, roads.cells.junction_m
-    ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(word, 3), 6, 0.7)
-    size = wide * REACH * (uniform(meeting, 1) + 0.05).rsqrt() * ragged.clamp(min=0.2)
+    ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(seed, salt.Settlement.OUTLINE), 6, 0.7)
+    size = wide * REACH * (uniform(meeting, salt.Town.SIZE) + 0.05).rsqrt() * ragged.clamp(min=0.2)
     town = 1 - way / (size * planes([math.sqrt(c.settlement) for c in climates], device)).clamp(min=1.0)
     farms = planes(
         [FARMSTEADS * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable) for c in climates], device
     )
-    yard = torch.where(uniform(blocks.junction, 2) < farms, 25.0 + 70.0 * uniform(blocks.junction, 3) ** 2, 0.0)
+    yard = torch.where(
+        uniform(blocks.junction, salt.Corner.FARMSTEAD) < farms,
+        25.0 + 70.0 * uniform(blocks.junction, salt.Corner.YARD) ** 2,
+        0.0,
+    )
     farmstead = blocks.junction_m < yard
     inside = ((town > 0) | farmstead) & (terrain.slope < STEEPEST) & dry
 
-    bend = fbm(terrain.window, per_scene([250.0] * len(keys), device), hashed(word, 4), 2)
-    name = torch.where(farmstead, blocks.junction, meeting)
+    bend = fbm(terrain.window, per_scene([250.0] * len(plans), device), hashed(seed, salt.Settlement.STREET_BEND), 2)
+    identity = torch.where(farmstead, blocks.junction, meeting)
     away = torch.where(farmstead, 0.9, way / (size * math.sqrt(CUSTOMARY)))
     cells = Places.where(inside)
-    quarter = build(terrain, plans, cells, name, away, bend, dice)
+    quarter = build(terrain, towns, cells, identity, away, bend, u01)
 
     road = cells.onto(quarter.street, False) | roads.surface
-    named = torch.where(quarter.roof, quarter.building, quarter.lot)
-    lot = torch.where(road, roads.name, cells.onto(named, 0)) | (1 << 34)
+    built = torch.where(quarter.roof, quarter.building, quarter.lot)
+    lot = torch.where(road, roads.identity, cells.onto(built, 0)) | (1 << 34)
     roof = cells.onto(quarter.roof, False) & ~road
     return Settlement(
         inside=inside,

@@ -10,11 +10,11 @@ from torch import Tensor
 from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.habitat import find_habitat, suitability
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.water import fill_water
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import hashed, planes, uniform
 from terraficta.synth.types.biome import BIOMES, can_grow, carries, chances
-from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import CoverRecipe
 
 BARRED = -99.0
@@ -30,7 +30,7 @@ ROUNDS = 3
 
 
 def favour_classes(
-    recipe: CoverRecipe, climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor
+    recipe: CoverRecipe, plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor
 ) -> dict[str, Tensor]:
     """What to add to the suitability of each class: (N, 1, 1) by name; classes not named are left alone.
 
@@ -41,24 +41,25 @@ def favour_classes(
     Error: the look sees neither fields nor towns, and no slopes finer than itself: the shares of a corpus come out
     within a quarter of what is asked, less for classes that few places allow.
     """
-    device = word.device
+    device, climates = seed.device, [p.climate for p in plans]
     barred = {
         name: planes([0.0 if can_grow(name, c.kind) else BARRED for c in climates], device)
         for name in dict.fromkeys(n for biome in BIOMES.values() for n in biome.grows)
     }
     if not any(recipe.shares.values()) or terrain.far is None:
-        nothing = {name: planes([BARRED] * len(keys), device) for name, share in recipe.shares.items() if share == 0}
+        nothing = {name: planes([BARRED] * len(plans), device) for name, share in recipe.shares.items() if share == 0}
         return barred | nothing
     far = terrain.far
-    dice = uniform(hashed(word[:, None, None], far.window.cells()))
-    water = fill_water(climates, far, keys, dice)
-    habitat, fire = find_habitat(climates, far, word), burn(climates, far, keys, word, "burnt" in recipe.shares)
+    u01 = uniform(hashed(seed[:, None, None], far.window.cells()))
+    water = fill_water(plans, far, u01)
+    habitat = find_habitat(climates, far, seed)
+    fire = burn(far, [p.burnt for p in plans], seed, "burnt" in recipe.shares)
     scores = {name: score.expand(far.slope.shape).flatten(1).clone()
               for name, score in suitability(climates, far, habitat, water, fire)}  # fmt: skip
     for name, plane in barred.items():
         scores[name] += plane[:, 0]
     dry = ~water.open_water.flatten(1)
-    favour = dict.fromkeys(recipe.shares, torch.zeros(len(keys), 1, device=device))
+    favour = dict.fromkeys(recipe.shares, torch.zeros(len(plans), 1, device=device))
     wanted = {name: _wanted(recipe, name, share, climates, device) for name, share in recipe.shares.items()}
     for _ in range(ROUNDS):
         for name, share in wanted.items():

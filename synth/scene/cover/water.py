@@ -8,18 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.climate import Climate
-from terraficta.synth.scene.terrain.coast import draw_coast
+from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.drainage import first_below
 from terraficta.synth.scene.terrain.glacier import NO_LEVEL_M, kettle_level
 from terraficta.synth.scene.terrain.ground import FAR_M
 from terraficta.synth.scene.terrain.landform import SURVEYED
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import covered
-from terraficta.synth.types.key import SceneKey
 
 RUNNING_WIDTH_M = (0.8, 2.6)
 """channels narrower than this carry no water that could be seen [m]: in mountains, and on plains, which are drained"""
@@ -62,28 +61,27 @@ class Water:
     tidal: Tensor
 
 
-def _held(
-    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor, keep: Tensor
-) -> Tensor:
+def _held(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tensor) -> Tensor:
     """(N, H, W) level of the water that a dam, a moraine or a kettle holds; `NO_LEVEL_M` where nothing does.
 
     `keep` (N, 1): share of the dams and of the kettles that are there.
     """
-    device, drainage, styles = word.device, terrain.drainage, [f["style"] for f in terrain.facts]
+    climates = [p.climate for p in plans]
+    device, drainage, styles = seed.device, terrain.drainage, [f["style"] for f in terrain.facts]
     top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
     own = torch.arange(top.shape[1], device=device)
-    dice = uniform(hashed(word[:, None], drainage.place, 7), 1)
+    u01 = uniform(hashed(seed[:, None], drainage.place, salt.Pond.DAM), salt.Dam.SHARE)
     tall = per_scene([min(25.0, 0.15 * f["relief_m"]) for f in terrain.facts], device).to(torch.float32)[:, None]
-    height = tall * (0.1 + uniform(hashed(word[:, None], drainage.place, 8), 1) ** 2)
+    height = tall * (0.1 + uniform(hashed(seed[:, None], drainage.place, salt.Pond.HEIGHT), salt.Dam.SHARE) ** 2)
     rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
     rate = per_scene(rates, device).to(torch.float32)[:, None]
-    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (dice < rate * keep) & ~drainage.valley
+    dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (u01 < rate * keep) & ~drainage.valley
     below = first_below(torch.where(drainage.valley, own, drainage.receiver), dam)
     level = torch.where(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
     if rows:
-        kettles = kettle_level(drainage, rows, [keys[n] for n in rows])
-        kept = uniform(drainage.place[rows], 23) < keep[rows]
+        kettles = kettle_level(drainage, rows, [terrain.plans[n].glacier for n in rows])
+        kept = uniform(drainage.place[rows], salt.Node.KETTLE_KEPT) < keep[rows]
         level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
     ends = [c.water > 0 and style != "coast" for c, style in zip(climates, styles, strict=True)]
     inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea
@@ -100,13 +98,13 @@ class _Channel:
     half_m: Tensor
 
 
-def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor) -> _Channel:
+def _channels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> _Channel:
     """How wide the water runs: with the rain, wider and narrower along the way, much wider where the tide comes in."""
-    device = word.device
-    breadth = fbm(terrain.window, per_scene([400.0] * len(keys), device), hashed(word, 1), 4)
+    device, climates = seed.device, [p.climate for p in plans]
+    breadth = fbm(terrain.window, per_scene([400.0] * len(plans), device), hashed(seed, salt.Water.BREADTH), 4)
     runoff = planes([1.2 * c.moisture**0.5 for c in climates], device)
     width = terrain.river_width_m * runoff * (1 + 0.2 * breadth).clamp(min=0.3)
-    high = planes([0.5 * t for t in _tides(terrain, keys)], device)
+    high = planes([0.5 * t for t in _tides(terrain)], device)
     width = width * (1 + 3 * (1 - terrain.river_level_m.abs() / (high + 1e-3)).clamp(min=0.0))
     hills, plains = RUNNING_WIDTH_M
     runs = (terrain.river_m < FAR_M) & (width > plains + (hills - plains) * terrain.uplift)
@@ -114,45 +112,44 @@ def _channels(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[Scen
     return _Channel(breadth, terrain.river_m + 0.5 * terrain.river_width_m, torch.where(runs, 0.5 * width, 0.0))
 
 
-def _tides(terrain: Terrain, keys: Sequence[SceneKey]) -> list[float]:
+def _tides(terrain: Terrain) -> list[float]:
     """From low to high tide [m], one a scene; 0 inland."""
-    return [draw_coast(k).tide_m if f["style"] == "coast" else 0.0 for f, k in zip(terrain.facts, keys, strict=True)]
+    return [plan.coast.tide_m if plan.form.style == "coast" else 0.0 for plan in terrain.plans]
 
 
-def _levels(
-    climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], word: Tensor
-) -> tuple[list[float], list[bool], Tensor]:
+def _levels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> tuple[list[float], list[bool], Tensor]:
     """Level of the low ground's lake, or of the sea at low tide; whether it is the sea; share (N, 1) of full hollows.
 
     Set on the look from afar, so that all water together, rivers included, has the share of the ground that was asked
     for. A sea reaches its coast by the chance that gives the right share in the mean; else it lies lower and is small.
     """
     far = terrain.far or terrain
-    every, weight = torch.ones(len(keys), 1, device=word.device), _weights(far)
-    asked = per_scene([c.water * (1 + MIDDLING * (1 - c.water)) for c in climates], word.device)
+    climates = [p.climate for p in plans]
+    every, weight = torch.ones(len(plans), 1, device=seed.device), _weights(far)
+    asked = per_scene([c.water * (1 + MIDDLING * (1 - c.water)) for c in climates], seed.device)
     height = far.elevation_m
 
     def share(part: Tensor) -> Tensor:
         """(N,) share of the ground that `part` (N, P) of the looks covers; summed in order, for equal bits."""
         return torch.cumsum(part * weight, 1)[:, -1]
 
-    ponds = share((height < _held(climates, far, keys, word, every)).flatten(1))
+    ponds = share((height < _held(plans, far, seed, every)).flatten(1))
     keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0).to(torch.float32)[:, None]
-    channel = _channels(climates, far, keys, word)
+    channel = _channels(plans, far, seed)
     cell = far.cell_m.to(torch.float32)[:, None, None]
     over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
     wet = ((over - torch.maximum(channel.middle_m - 0.5 * cell, -channel.half_m)) / cell).clamp(0.0, 1.0)
-    wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], word.device)
-    wet = torch.where(height < _held(climates, far, keys, word, keep), 1.0, wet).flatten(1)
+    wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], seed.device)
+    wet = torch.where(height < _held(plans, far, seed, keep), 1.0, wet).flatten(1)
     ranked, order = height.flatten(1).sort(1)
     flooded = torch.cumsum(((1 - wet) * weight).gather(1, order), 1)
     missing = asked - share(wet)
     levels, salt = [], []
-    for n, tide in enumerate(_tides(terrain, keys)):
+    for n, tide in enumerate(_tides(terrain)):
         water = climates[n].water
         under = float(share((height < -0.5 * tide).flatten(1))[n]) if tide else 0.0
         full = min(1.0, HIGH_SEAS * water / under) if under > 0 else 0.0
-        sea = float(keys[n].at("water", "sea").rng().random()) < full
+        sea = plans[n].shore.sea_rank < full
         left = missing[n] - (asked[n] * (HIGH_SEAS - full) / (1 - full) if full < 1 and tide else 0.0)
         last = int(torch.searchsorted(flooded[n], left.clamp(min=0.0)))
         known = terrain.facts[n]["style"] != SURVEYED
@@ -170,39 +167,39 @@ def _weights(far: Terrain) -> Tensor:
     return weight / torch.cumsum(weight, 1)[:, -1:]
 
 
-def fill_water(climates: Sequence[Climate], terrain: Terrain, keys: Sequence[SceneKey], dice: Tensor) -> Water:
+def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Water:
     """Fill N scenes with water.
 
     Parameters
     ----------
-    climates, keys : one a scene
+    plans : one a scene
     terrain : the ground
-    dice : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
+    u01 : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
     """
     device, ground = terrain.slope.device, terrain.elevation_m
-    word = words([k.at("water").word() for k in keys], device)
-    levels, salt, keep = _levels(climates, terrain, keys, word)
+    seed, climates = seeds_of([p.seeds.water for p in plans], device), [p.climate for p in plans]
+    levels, salt, keep = _levels(plans, terrain, seed)
     any_water, salty = (
         planes(v, device) > 0 for v in ([float(c.water > 0) for c in climates], [float(s) for s in salt])
     )
-    held = torch.where(any_water, _held(climates, terrain, keys, word, keep), NO_LEVEL_M)
+    held = torch.where(any_water, _held(plans, terrain, seed, keep), NO_LEVEL_M)
     level = torch.maximum(planes(levels, device), held)
     lake = ground < level
     sea = salty & lake & (held <= ground)
-    high = planes([low + tide for low, tide in zip(levels, _tides(terrain, keys), strict=True)], device)
+    high = planes([low + tide for low, tide in zip(levels, _tides(terrain), strict=True)], device)
     tidal = salty & ~lake & (ground < high) & (terrain.slope < FLAT)
 
-    channel = _channels(climates, terrain, keys, word)
+    channel = _channels(plans, terrain, seed)
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
-    bed = covered(channel.middle_m, channel.half_m, cell, dice)
+    bed = covered(channel.middle_m, channel.half_m, cell, u01)
     wet = planes([float(c.moisture > DRY_BED) for c in climates], device) > 0
     river = bed & wet
-    rng = [k.at("water", "river").rng().random(3) for k in keys]
-    tall = [min(4.0, 0.02 * f["relief_m"]) * (r[0] > 0.5) * r[2] for r, f in zip(rng, terrain.facts, strict=True)]
-    tall = [1.0 + 2.0 * r[2] if s else t for r, t, s in zip(rng, tall, salt, strict=True)]
+    shores = [p.shore for p in plans]
+    tall = [min(4.0, 0.02 * f["relief_m"]) * s.beaches * s.beach for s, f in zip(shores, terrain.facts, strict=True)]
+    tall = [1.0 + 2.0 * s.beach if sea else t for s, t, sea in zip(shores, tall, salt, strict=True)]
     beach = planes(tall, device) * (0.5 + channel.breadth).clamp(min=0)
     above = ground - torch.where(salty & (held <= ground), high, level)
-    sandy = channel.breadth > planes([1.2 - 1.2 * r[1] for r in rng], device)
+    sandy = channel.breadth > planes([1.2 - 1.2 * s.bars for s in shores], device)
     bar = (channel.half_m > 0) & sandy & (channel.middle_m < channel.half_m + 0.3 * terrain.river_width_m)
     strand = (above >= 0) & (above < beach) & (above < BEACH_M * terrain.slope) & (terrain.slope < 2 * FLAT)
     shore = strand | bar | (bed & ~wet)

@@ -16,12 +16,12 @@ HOT_SPOT_STEPS = 20
 
 @dataclass(frozen=True)
 class Stand:
-    """How leaves stand and how they are seen; every field but `lidf` is a tensor of one shape (S,).
+    """How leaves stand and how they are seen; every field (S,) or, where it is the same for all stands, (1,).
 
     Parameters
     ----------
     lai : leaf area index [m2 m-2]
-    lidf : (S, 18) shares of leaf area in the inclination classes of `leaf_angle`
+    lidf : (S, 18) or (1, 18) shares of leaf area in the inclination classes of `leaf_angle`
     hotspot : leaf size over canopy height [-]
     sza_deg, vza_deg, raa_deg : sun zenith, view zenith, relative azimuth (0 = hot spot side) [deg]
     """
@@ -58,7 +58,7 @@ class Sight:
     through: Tensor
     both_seen: Tensor
 
-    def rows(self, which: Tensor) -> Sight:
+    def rows(self, which: Tensor | slice) -> Sight:
         """Some of the canopies."""
         return Sight(*(part[which] for part in self.parts()))
 
@@ -151,7 +151,7 @@ def sight_of(stand: Stand, dtype: torch.dtype = torch.float32) -> Sight:
     turn = math.pi / (sun.cos() * view.cos())
     both_seen, both_lit = _hot_spot(stand, ks, ko, sun, view, psi)
     once = turn * both_lit * lai
-    parts = (
+    parts = torch.broadcast_tensors(
         lai, ks, ko, flat, (-ks * lai).exp(), (-ko * lai).exp(), -torch.expm1(-(ks + ko) * lai) / (ks + ko),
         (lidf * front).sum(1) * once, (lidf * through).sum(1) * once, both_seen,
     )  # fmt: skip

@@ -10,6 +10,8 @@ from torch import Tensor
 
 CLASS_DEG = 5.0
 """width of an inclination class [deg]"""
+NODES, WEIGHTS = (torch.as_tensor(part) for part in np.polynomial.legendre.leggauss(8))
+"""of the quadrature over a class"""
 CENTRES_DEG = torch.arange(CLASS_DEG / 2, 90.0, CLASS_DEG, dtype=torch.float64)
 """(18,) inclination classes [deg]; 0 = flat"""
 
@@ -47,7 +49,7 @@ def ellipsoidal_angles(mean_deg: Tensor) -> Tensor:
     """
     mean = mean_deg.double()[:, None, None]
     ratio = torch.exp(-1.6184e-5 * mean**3 + 2.1145e-3 * mean**2 - 1.2390e-1 * mean + 3.2491)
-    x, weight = (torch.as_tensor(v, device=mean.device) for v in np.polynomial.legendre.leggauss(8))
+    x, weight = NODES.to(mean.device), WEIGHTS.to(mean.device)
     theta = torch.deg2rad(CENTRES_DEG.to(mean.device)[:, None] + x * CLASS_DEG / 2)
     density = ratio**3 * torch.sin(theta) / (torch.cos(theta) ** 2 + (ratio * torch.sin(theta)) ** 2) ** 2
     share = (density * weight).sum(-1)

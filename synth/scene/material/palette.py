@@ -1,20 +1,22 @@
-"""The material: what every class of a scene is made of, and the reflectance of the ground that follows."""
+"""The palette: what every class of a scene is made of, and the reflectance of the ground that follows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material.mixture import Matter, draw_matter
-from terraficta.synth.scene.material.plants import DEAD_VARIANTS, FORESTS, ROWED, SOWN, VARIANTS
+from terraficta.synth.scene.material.mixture import Mixture, mix
+from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_plan
+from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, SOWN, VARIANTS, WOODED
 from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
-from terraficta.synth.scene.world.chance import hashed, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import MASK, hashed, seeds_of, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
@@ -27,6 +29,9 @@ WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
 MEAN_OF_SCENES = 48
 """a class mean is taken over so many scenes of a seed of its own"""
 MEAN_SEED = 20_170_304
+BANK_STEP = 4
+"""every fourth variant of every class of those scenes is kept as a spectrum of its own"""
+BANK_SIZE = MEAN_OF_SCENES * len(TERRAFICTA) * (VARIANTS // BANK_STEP)
 RED_NM, NEAR_INFRARED_NM = 665.0, 842.0
 """nominal bands of the NDVI: Sentinel-2's B04 and B08"""
 GRAIN = {
@@ -69,15 +74,15 @@ class PaletteBands:
     ----------
     reflectance : (N, K, V, B)
     below : (N, R, V, B) of the ground between the plants of the classes `ROWED`
-    matter : the rest of what N scenes are made of
-    word : (N,) int64, seed of each scene's texture
+    mixture : the rest of what N scenes are made of
+    seed : (N,) int64, of each scene's texture
     variability : 0..1
     """
 
     reflectance: Tensor
     below: Tensor
-    matter: Matter
-    word: Tensor
+    mixture: Mixture
+    seed: Tensor
     variability: float
 
 
@@ -89,17 +94,17 @@ class Palette:
     ----------
     spectra : (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
     lai : (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
-    matter : as it was drawn, with the full spread
+    mixture : as it was drawn, with the full spread
     wavelength_nm : (L,) [nm]
-    word : (N,) int64, seed of each scene's texture
+    seed : (N,) int64, of each scene's texture
     variability : 0..1
     """
 
     spectra: Tensor
     lai: Tensor
-    matter: Matter
+    mixture: Mixture
     wavelength_nm: Tensor
-    word: Tensor
+    seed: Tensor
     variability: float
 
     def seen_by(self, sensor: Sensor) -> PaletteBands:
@@ -114,48 +119,56 @@ class Palette:
 
     def _through(self, weights: Tensor) -> PaletteBands:
         weights = weights.to(self.spectra.device, torch.float64).T
-        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.matter.below))
-        return PaletteBands(seen, below, self.matter, self.word, self.variability)
+        seen, below = ((part.double() @ weights).float() for part in (self.spectra, self.mixture.below))
+        return PaletteBands(seen, below, self.mixture, self.seed, self.variability)
 
 
-def draw_palette(
-    recipe: MaterialRecipe,
-    keys: Sequence[SceneKey],
-    facts: Sequence[Mapping[str, Any]] | None = None,
-    device: torch.device | str = "cpu",
-) -> Palette:
+def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: torch.device | str = "cpu") -> Palette:
     """What every class is made of in N scenes: first what a scene shares, then the spread within it.
 
     Parameters
     ----------
     recipe : variability 0 gives every variant of a class its mean spectrum, exactly
-    keys : of the N scenes
-    facts : of the N scenes; `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where
-        present, drawn or inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and
-        the season move with time: soils, roofs and species stay
+    plans : of the N scenes
     device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
 
     Examples
     --------
-    >>> palette = draw_palette(MaterialRecipe(), [SceneKey(7, 0)], [{"season": 0.5}])
+    >>> palette = palette_of(MaterialRecipe(), [draw_material_plan(SceneKey(7, 0), {"season": 0.5})])
     >>> tuple(palette.spectra.shape)
     (1, 24, 16, 211)
     """
     wavelength = WAVELENGTH_NM.to(device)
-    matter = draw_matter(list(keys), list(facts if facts is not None else [{}] * len(keys)), wavelength)
-    spectra, lai = (mean.to(device)[None, :, None] for mean in _class_means())
-    spectra = spectra + recipe.variability * (matter.spectra - spectra)
-    lai = lai + recipe.variability * (matter.lai - lai)
-    word = words([key.at("material", "texture").word() for key in keys], device)
-    return Palette(spectra.float(), lai.float(), matter, wavelength.float(), word, recipe.variability)
+    mixture = mix(plans, wavelength)
+    spectra, lai = (mean.to(device)[None, :, None] for mean in (reference().spectra, reference().lai))
+    spectra = spectra + recipe.variability * (mixture.spectra - spectra)
+    lai = lai + recipe.variability * (mixture.lai - lai)
+    seed = seeds_of([plan.texture_seed for plan in plans], device)
+    return Palette(spectra.float(), lai.float(), mixture, wavelength.float(), seed, recipe.variability)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Scenes of every season, warmth and moisture, whose materials stand for all.
+
+    Parameters
+    ----------
+    spectra, lai : (K, L) reflectance and (K,) leaf area, float64: means of each class
+    bank : (S, L) float32, single spectra of all classes
+    """
+
+    spectra: Tensor
+    lai: Tensor
+    bank: Tensor
 
 
 @lru_cache
-def _class_means() -> tuple[Tensor, Tensor]:
-    """(K, L) reflectance and (K,) leaf area, float64: means over scenes of every season, warmth and moisture."""
+def reference() -> Reference:
+    """Computed once in a process."""
     keys = [SceneKey(MEAN_SEED, index) for index in range(MEAN_OF_SCENES)]
-    matter = draw_matter(keys, [{}] * len(keys), WAVELENGTH_NM)
-    return matter.spectra.mean((0, 2)), matter.lai.mean((0, 2))
+    mixture = mix([draw_material_plan(key) for key in keys], WAVELENGTH_NM)
+    bank = mixture.spectra[:, :, BANK_STEP // 2 :: BANK_STEP].flatten(0, 2).float()
+    return Reference(mixture.spectra.mean((0, 2)), mixture.lai.mean((0, 2)), bank)
 
 
 # --- what lies where ------------------------------------------------------------------------------------------------
@@ -168,18 +181,20 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
     hashes to, a field one of its crop's, and both drift a little with vigour, unless they are of one piece. Rows of
     plants and fine texture lie over that.
     """
-    place = _variant_place(cover, bands.matter, bands.word)
+    place = _variant_place(cover, bands.mixture, bands.seed)
     out = _read(bands.reflectance, cover, place)
     if bands.variability > 0:
         out = _with_rows(out, cover, bands, place)
-        roughness = torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
-        out = out.mul_(1 + bands.variability * roughness[cover.cover.long()] * grain(cover.window, bands.word))
-    return out.transpose(0, 1).contiguous()
+        roughness = bands.variability * torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
+        spread = roughness.index_select(0, cover.cover.flatten().int()).view_as(place)
+        deviation = spread.mul_(grain(cover.window, bands.seed))
+        out = out.mul_(1 + deviation[:, None])
+    return out
 
 
 def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
     """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
-    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.matter, palette.word))[0]
+    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))[:, 0]
 
 
 def ndvi(cover: Cover, palette: Palette) -> Tensor:
@@ -194,40 +209,37 @@ def material_code(cover: Cover, bands: PaletteBands) -> Tensor:
     Codes mean the same throughout a scene, and another thing in the next.
     """
     objects = Places.where(cover.parcel != 0)
-    own, _, _ = _own_variant(cover, objects, bands.matter, bands.word)
+    own, _, _ = _own_variant(cover, objects, bands.mixture, bands.seed)
     code = 1 + objects.of(cover.cover).long() * VARIANTS + own.long()
     return objects.onto(code, 0)
 
 
 def _read(table: Tensor, cover: Cover, place: Tensor) -> Tensor:
-    """(C, N, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
+    """(N, C, H', W') values of a table (N, K, V, C), between two neighbouring variants in proportion."""
     first = place.floor().clamp(0, VARIANTS - 2)
-    row = _table_row(cover.cover, len(TERRAFICTA)) * VARIANTS + first.long()
+    row = cover.cover.to(torch.int32) * VARIANTS + first.to(torch.int32)
     weight = (place - first).to(table.dtype)
-    columns = table.flatten(0, 2).T.contiguous()
-    shape = (len(columns), *place.shape)
-    low = columns.index_select(1, row.flatten()).view(shape)
-    high = columns.index_select(1, row.flatten() + 1).view(shape)
-    return low.add_((high.sub_(low)).mul_(weight))
+    out = table.new_empty(len(table), table.shape[-1], *place.shape[1:])
+    for scene, columns in enumerate(table.flatten(1, 2).transpose(1, 2).contiguous()):
+        steps = torch.cat([columns.diff(dim=1), columns[:, :1]], 1)  # nobody reads beyond the last variant
+        flat, at = out[scene].flatten(1), row[scene].flatten()
+        torch.index_select(columns, 1, at, out=flat)
+        flat.add_(steps.index_select(1, at).mul_(weight[scene].flatten()))
+    return out
 
 
-def _table_row(kind: Tensor, classes: int) -> Tensor:
-    """(N, H', W') row of scene and class in a table of N x `classes` rows."""
-    return torch.arange(len(kind), device=kind.device)[:, None, None] * classes + kind.long()
-
-
-def _variant_place(cover: Cover, matter: Matter, word: Tensor) -> Tensor:
+def _variant_place(cover: Cover, mixture: Mixture, seed: Tensor) -> Tensor:
     """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
     place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
     objects = Places.where(cover.parcel != 0)
-    own, first, last = _own_variant(cover, objects, matter, word)
+    own, first, last = _own_variant(cover, objects, mixture, seed)
     kind, vigour = objects.of(cover.cover).long(), objects.of(cover.vigour).clamp(0, 1)
     drift = torch.where(_is(OF_ONE_PIECE, kind), 0.0, DRIFT * (vigour - 0.5))
     alive = torch.minimum(torch.maximum(own + drift, first), last)
     dead = first - DEAD_VARIANTS
     dying = dead + (alive - dead) * (vigour / DYING).clamp(max=1)
     place = place.to(torch.float32).contiguous()
-    place.view(-1)[objects.at] = torch.where(_is(FORESTS, kind), dying, alive)
+    place.view(-1)[objects.at] = torch.where(_is(WOODED, kind), dying, alive)
     return place
 
 
@@ -236,21 +248,22 @@ def _is(names: Sequence[str], kind: Tensor) -> Tensor:
     return torch.tensor([name in names for name in TERRAFICTA.classes], device=kind.device)[kind]
 
 
-def _own_variant(cover: Cover, objects: Places, matter: Matter, word: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _own_variant(cover: Cover, objects: Places, mixture: Mixture, seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The variant (M,) float32 that the identity of each cell's object hashes to; first and last it may drift to.
 
     Fields take any place between two variants of their crop, all else a whole one.
     """
     scene, kind, crop = objects.scene, objects.of(cover.cover).long(), objects.of(cover.crop).long()
     parcel = objects.of(cover.parcel)
-    identity = hashed(word.index_select(0, scene), parcel & 0xFFFFFFFF, parcel >> 32)
+    low, high = parcel & MASK, parcel >> 32
+    identity = hashed(seed.index_select(0, scene), low, high)
     at = scene * len(TERRAFICTA) + kind
-    any_group = (uniform(identity) * matter.groups.flatten().index_select(0, at)).long()
-    own_group = matter.group_of.flatten().index_select(0, scene * matter.group_of.shape[1] + crop)
-    at = at * matter.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
-    first, last = (matter.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
-    dice = uniform(identity, 1)
-    own = torch.where(_is(SOWN, kind), first + dice * (last - first), first + (dice * (last - first + 1)).floor())
+    any_group = (uniform(identity, salt.Material.GROUP) * mixture.groups.flatten().index_select(0, at)).long()
+    own_group = mixture.group_of.flatten().index_select(0, scene * mixture.group_of.shape[1] + crop)
+    at = at * mixture.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
+    first, last = (mixture.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))
+    u01 = uniform(identity, salt.Material.VARIANT)
+    own = torch.where(_is(SOWN, kind), first + u01 * (last - first), first + (u01 * (last - first + 1)).floor())
     return torch.minimum(own, last), first, last
 
 
@@ -264,13 +277,14 @@ def _with_rows(out: Tensor, cover: Cover, bands: PaletteBands, place: Tensor) ->
     cells = Places.where((kind >= 0) & (cover.parcel != 0) & (cell_m <= ROWS_SEEN_M)[:, None, None])
     variant = cells.of(place).floor().clamp(max=VARIANTS - 1).long()
     at = (cells.scene * len(ROWED) + cells.of(kind)) * VARIANTS + variant
-    closure = bands.matter.closure.flatten()[at]
-    spacing = bands.matter.spacing_m.flatten(0, 2)[at]
+    closure = bands.mixture.closure.flatten()[at]
+    spacing = bands.mixture.spacing_m.flatten(0, 2)[at]
     y_m = cells.of(cover.window.y_m[:, :, None])
     x_m = cells.of(cover.window.x_m[:, None, :])
     hidden, mean = planted(y_m, x_m, cells.of(cover.row), spacing, closure, cell_m[cells.scene])
     surplus = torch.where(spacing[:, 0] > 0, bands.variability * (hidden / mean - 1), 0.0).to(out.dtype)
-    flat = out.flatten(1)
-    seen = flat[:, cells.at]
-    flat[:, cells.at] = (seen + (seen - bands.below.flatten(0, 2).T[:, at]) * surplus).clamp_(0, 1)
-    return flat.view_as(out)
+    planes, cell = out.flatten(2), cells.at % (cells.shape[1] * cells.shape[2])
+    seen = planes[cells.scene, :, cell]
+    gap = seen - bands.below.flatten(0, 2)[at]
+    planes[cells.scene, :, cell] = (seen + gap * surplus[:, None]).clamp_(0, 1)
+    return planes.view_as(out)

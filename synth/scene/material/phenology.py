@@ -59,7 +59,29 @@ RHYTHMS = {
 }
 
 
-def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, crop: Crop | None = None) -> Traits:
+@dataclass(frozen=True)
+class Timing:
+    """How the variants of a kind of plants depart from its calendar; every field (V,).
+
+    Parameters
+    ----------
+    ahead : of the others, in standard deviations
+    stubble_left : share of the stubble that stays on the ground, of a crop
+    weeds : their leaf area index in a crop
+    """
+
+    ahead: np.ndarray
+    stubble_left: np.ndarray
+    weeds: np.ndarray
+
+
+def draw_timing(key: SceneKey, count: int) -> Timing:
+    """The timing of V = `count` variants."""
+    rng = key.rng()
+    return Timing(rng.standard_normal(count), rng.uniform(0.2, 0.9, count), rng.uniform(0.0, 0.06, count))
+
+
+def at_season(head: str, traits: Traits, setting: Setting, timing: Timing, crop: Crop | None = None) -> Traits:
     """The traits of a kind of plants (V,) at their time of year.
 
     Parameters
@@ -69,8 +91,8 @@ def at_season(head: str, traits: Traits, setting: Setting, key: SceneKey, crop: 
     crop : whose calendar it keeps, if it is sown
     """
     if crop is not None:
-        return _sown(traits, crop, setting.season, key)
-    return HABITS[head](traits, setting, key.rng().standard_normal(len(traits["lai"])))
+        return _sown(traits, crop, setting.season, timing)
+    return HABITS[head](traits, setting, timing.ahead)
 
 
 def _between(season: np.ndarray, rise: float, fall: float, width: float) -> np.ndarray:
@@ -159,13 +181,10 @@ def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Trai
     return at
 
 
-def _sown(traits: Traits, crop: Crop, season: float, key: SceneKey) -> Traits:
+def _sown(traits: Traits, crop: Crop, season: float, timing: Timing) -> Traits:
     """Fields of one crop: sown, grown, ripe, stubble; some a few days early, some late."""
-    rng = key.rng()
-    count = len(traits["lai"])
-    now = stage(crop, (season + FIELD_SPREAD * rng.standard_normal(count)) % 1.0)
-    kept = rng.uniform(0.2, 0.9, count)
-    weeds = rng.uniform(0.0, 0.06, count) + LEY * crop.perennial * (now.green < 0.3)
+    now = stage(crop, (season + FIELD_SPREAD * timing.ahead) % 1.0)
+    weeds = timing.weeds + LEY * crop.perennial * (now.green < 0.3)
     return {
         **traits,
         "lai": traits["lai"] * crop.lai / LUSH * now.green + weeds,
@@ -174,7 +193,7 @@ def _sown(traits: Traits, crop: Crop, season: float, key: SceneKey) -> Traits:
         "cw": traits["cw"] * (1 - 0.75 * now.ripe),
         "cbrown": traits["cbrown"] + 0.6 * now.ripe,
         "dead": 0.9 * now.ripe**1.5,
-        "litter": traits["litter"] + (1 - traits["litter"]) * now.stubble * kept,
+        "litter": traits["litter"] + (1 - traits["litter"]) * now.stubble * timing.stubble_left,
         "flood": 0.97 * now.flooded,
     }
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from terraficta.synth.scene.material.phenology import at_season
+from terraficta.synth.scene.material.phenology import at_season, draw_timing
 from terraficta.synth.scene.material.trait import Setting, Traits, draw_kinds, draw_traits
 from terraficta.synth.types.crop import Crop, draw_crops
 from terraficta.synth.types.key import SceneKey
@@ -20,13 +20,15 @@ TRAITS = (
 )  # fmt: skip
 SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
 SOWN = ("cropland", "paddy")
+_MOST = np.array([[1.0 if name in SHARES else np.inf] for name in TRAITS])
 KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
 """how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
 EVEN = 0.4
 """spread of vigour among the fields of one crop over that among wild plants: people see to it"""
-FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
+WOODED = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
+"""classes of trees that can die where they stand"""
 DEAD_VARIANTS = 2
-"""at the barest end of each kind of forest: dead or defoliated, dying"""
+"""at the barest end of each kind of tree: dead or defoliated, dying"""
 ROWED = ("plantation", "cropland", "orchard")
 """classes that stand in rows wide enough to be seen"""
 ROWS_M = {
@@ -46,7 +48,7 @@ class Plants:
     ----------
     traits : {trait: (V,)}, its groups one after the other, each from the barest to the lushest
     runs : first and last variant of each group
-    spacing_m : (V, 2) as in `Matter`
+    spacing_m : (V, 2) as in `Mixture`
     """
 
     traits: Traits
@@ -73,17 +75,24 @@ def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tupl
         count = ends[number + 1] - ends[number]
         vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
         traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
-        traits = _whole(at_season(head, traits, setting, own.at("season"), crop))
-        parts.append(_dying(traits) if cover in FORESTS else traits)
+        traits = _whole(at_season(head, traits, setting, draw_timing(own.at("season"), count), crop))
+        parts.append(_dying(traits) if cover in WOODED else traits)
         spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
     plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
     runs = [(first, after - 1) for first, after in pairwise(ends)]
     return Plants(plants, runs, np.array(spacing))
 
 
-def sown_crops(setting: Setting, key: SceneKey) -> Sown:
-    """The crops of a scene; rice of the Mediterranean where a climate lists none."""
-    crops = draw_crops(setting, key)
+def draw_sown(setting: Setting, key: SceneKey, crops: Sequence[Crop] | None = None) -> Sown:
+    """The crops of a scene; rice of the Mediterranean where a climate lists none.
+
+    Parameters
+    ----------
+    setting : of the scene
+    key : of the scene itself, as `draw_crops` has it
+    crops : of the scene, where they have been drawn already
+    """
+    crops = draw_crops(setting, key) if crops is None else crops
     sown = {name: [(n, c) for n, c in enumerate(crops, 1) if c.cover == name] for name in SOWN}
     if not sown["paddy"]:
         foreign = draw_crops(replace(setting, kind="mediterranean"), key)
@@ -94,7 +103,8 @@ def sown_crops(setting: Setting, key: SceneKey) -> Sown:
 def _whole(traits: Traits) -> Traits:
     """Every trait, 0 where a kind of plants has none, bounded."""
     zero = np.zeros(len(traits["lai"]))
-    return {name: np.clip(traits.get(name, zero), 0, 1 if name in SHARES else None) for name in TRAITS}
+    rows = np.array([traits.get(name, zero) for name in TRAITS])
+    return dict(zip(TRAITS, np.minimum(np.maximum(rows, 0), _MOST), strict=True))
 
 
 def _ordered(traits: Traits) -> Traits:

@@ -1,4 +1,4 @@
-"""Snow and ice: what ice grains, or the bubbles in solid ice, and the soot among them reflect."""
+"""Snow: what grains of ice and the soot among them reflect."""
 
 from __future__ import annotations
 
@@ -49,23 +49,3 @@ def snow_reflectance(grain_um: Tensor, soot_ppmv: Tensor, wavelength_nm: Tensor,
     y = PATH_FACTOR * (gamma * grain_um[:, None]).sqrt()
     escape = 3 / 7 * (1 + 2 * math.cos(math.radians(sza_deg)))
     return torch.exp(-y * escape)
-
-
-ICE_SURFACE = 0.018
-"""reflectance of the smooth face of ice at normal incidence, index 1.31 (Warren & Brandt 2008)"""
-
-
-def ice_reflectance(bubble_gap_mm: Tensor, soot_ppmv: Tensor, wavelength_nm: Tensor, sza_deg: float = 50.0) -> Tensor:
-    """Plane albedo (S, L) of deep, bubbly ice under a smooth face: glaciers, frozen lakes.
-
-    Parameters
-    ----------
-    bubble_gap_mm : (S,) effective length of ice between scatterers, 3 (white ice) .. 40 (blue ice) [mm]
-    soot_ppmv : (S,) soot and dust, as soot by volume, in parts per million
-
-    Error
-    -----
-    The form of `snow_reflectance` with bubbles in place of grains: thin ice over water is not in it.
-    """
-    body = snow_reflectance(1000.0 * bubble_gap_mm, soot_ppmv, wavelength_nm, sza_deg)
-    return ICE_SURFACE + (1 - ICE_SURFACE) * body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ import yaml
 from torch import Tensor
 
 from terraficta.synth.scene.material.leaf import leaf_constants
-from terraficta.synth.scene.material.trait import kin
+from terraficta.synth.scene.material.trait import kin_rows
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 
@@ -35,7 +36,13 @@ def absorbers() -> tuple[str, ...]:
 
 def absorber_shapes(wavelength_nm: Tensor) -> Tensor:
     """(A, L) float64: K/S of one unit of each absorber."""
-    return torch.stack([_shape(features, wavelength_nm.double()) for features in _catalogue("absorbers").values()])
+    return _shapes(wavelength_nm.double().cpu().numpy().tobytes()).to(wavelength_nm.device)
+
+
+@lru_cache(maxsize=16)
+def _shapes(wavelengths: bytes) -> Tensor:
+    wavelength_nm = torch.as_tensor(np.frombuffer(wavelengths).copy())
+    return torch.stack([_shape(features, wavelength_nm) for features in _catalogue("absorbers").values()])
 
 
 def _shape(features: dict[str, Any], wavelength_nm: Tensor) -> Tensor:
@@ -99,18 +106,24 @@ def draw_abundance(material: str, key: SceneKey, count: int, lean: Mapping[str, 
     ------
     Refusal : for an unknown material or absorber
     """
-    known = _catalogue("solids")
+    columns, (median, sd, load, alone) = _mixing(material)
+    scene, within = kin_rows(key.rng(), 1 + len(columns), count)
+    each = scene + within  # the first is common to all absorbers
+    z = math.sqrt(0.5) * (load * each[0] + alone * each[1:])
+    z = z + np.array([(lean or {}).get(absorber, 0.0) for absorber in columns])[:, None]
+    abundance = np.zeros((count, len(absorbers())))
+    abundance[:, list(columns.values())] = (median * np.exp(sd * np.clip(z, -2.2, 2.2))).T
+    return abundance
+
+
+@lru_cache
+def _mixing(material: str) -> tuple[dict[str, int], np.ndarray]:
+    """{absorber of a material: its place on the axis A}; median, spread, common and own share of it (4, a, 1)."""
+    known, names = _catalogue("solids"), absorbers()
     if material not in known:
         raise Refusal("solids.yaml", "material", material, f"one of {', '.join(known)}", "use a listed material")
-    rng = key.rng()
-    names = absorbers()
-    abundance = np.zeros((count, len(names)))
-    scene, common = rng.standard_normal(), kin(rng, count)
-    for absorber, (median, sd, load) in known[material].items():
+    for absorber in known[material]:
         if absorber not in names:
             raise Refusal("solids.yaml", material, absorber, f"one of {', '.join(names)}", "use a listed absorber")
-        alone = np.sqrt(1 - load**2)
-        z = np.sqrt(0.5) * (load * (scene + common) + alone * (rng.standard_normal() + kin(rng, count)))
-        z = z + (lean or {}).get(absorber, 0.0)
-        abundance[:, names.index(absorber)] = median * np.exp(sd * np.clip(z, -2.2, 2.2))
-    return abundance
+    rows = [(median, sd, load, math.sqrt(1 - load**2)) for median, sd, load in known[material].values()]
+    return {absorber: names.index(absorber) for absorber in known[material]}, np.array(rows).T[:, :, None]

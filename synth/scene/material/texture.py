@@ -18,7 +18,7 @@ WHEELS_M = (0.45, 1.9)
 """width of a wheel track, distance of the two [m]"""
 
 
-def grain(window: Window, word: Tensor) -> Tensor:
+def grain(window: Window, seed: Tensor) -> Tensor:
     """Random deviations (N, H, W) of unit variance: half from cell to cell, half over three by three cells.
 
     The same for a cell of the world in every window.
@@ -26,10 +26,10 @@ def grain(window: Window, word: Tensor) -> Tensor:
     Parameters
     ----------
     window : of the world
-    word : (N,) int64, seed of each scene
+    seed : (N,) int64, of each scene
     """
     y, x = (_one_more(torch.floor(m / window.cell_m[:, None]).to(torch.int64)) for m in (window.y_m, window.x_m))
-    speck = uniform(hashed(hashed(word[:, None], y)[:, :, None], x[:, None, :])) - 0.5
+    speck = uniform(hashed(hashed(seed[:, None], y)[:, :, None], x[:, None, :])) - 0.5
     row = speck[:, :-2] + speck[:, 1:-1] + speck[:, 2:]
     patch = row[:, :, :-2] + row[:, :, 1:-1] + row[:, :, 2:]
     # a uniform number has the variance 1/12, the sum of nine 9/12: half of the variance each
@@ -68,7 +68,7 @@ def planted(
     Parameters
     ----------
     y_m, x_m : (M,) float64 place in the world [m]
-    row_rad : (M,) direction of the rows, as in `synth/scene/crop.py` [rad]
+    row_rad : (M,) direction of the rows, as in `synth/types/crop.py` [rad]
     spacing_m : (M, 2) between rows and along them [m]; along: 0 where plants touch
     closure : (M,) share of the ground that plants hide
     cell_m : (M,) float64 [m]

@@ -39,7 +39,7 @@ doi:10.1007/s12224-009-9049-6."""
 
 @dataclass(frozen=True)
 class Setting:
-    """What all matter of a scene shares.
+    """What all materials of a scene share.
 
     Parameters
     ----------
@@ -60,21 +60,21 @@ class Setting:
     rain: float = 0.0
     tide: float = 0.0
 
-    @classmethod
-    def of(cls, facts: Mapping[str, Any], key: SceneKey) -> Setting:
-        """From the facts of a scene; what they do not say is drawn, or follows from warmth and moisture."""
-        drawn = dict(zip(("season", "warmth", "moisture"), key.at("setting").rng().random(3), strict=True))
-        share = {name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()}
-        kind = str(facts.get("kind", nearest_climate(share["warmth"], share["moisture"])))
-        drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
-        weather = {name: float(facts.get(name, 0.0)) for name in ("rain", "tide")}
-        return cls(**share, kind=kind, drought=drought, **weather)
-
     @property
     def dryness(self) -> float:
         """0..1: how dry the ground is at this time of year because of the dry season; as `Climate.dryness`."""
         away = abs(self.season - BIOMES[self.kind].driest)
         return self.drought * max(0.0, math.cos(math.pi * min(away, 1.0 - away) / 0.6))
+
+
+def draw_setting(facts: Mapping[str, Any], key: SceneKey) -> Setting:
+    """The setting by the facts of a scene; what they do not say is drawn, or follows from warmth and moisture."""
+    drawn = dict(zip(("season", "warmth", "moisture"), key.at("setting").rng().random(3), strict=True))
+    share = {name: float(np.clip(facts.get(name, value), 0, 1)) for name, value in drawn.items()}
+    kind = str(facts["kind"]) if "kind" in facts else nearest_climate(share["warmth"], share["moisture"])
+    drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
+    weather = {name: float(facts.get(name, 0.0)) for name in ("rain", "tide")}
+    return Setting(**share, kind=kind, drought=drought, **weather)
 
 
 def nearest_climate(warmth: float, moisture: float) -> str:
@@ -88,9 +88,10 @@ def nearest_climate(warmth: float, moisture: float) -> str:
 
 
 @lru_cache
-def _rules() -> dict[str, dict[str, tuple[float, ...]]]:
+def _rules() -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """{head of vegetation.yaml: names of its T traits, and its figures as columns (8, T, 1)}."""
     content = yaml.safe_load(VEGETATION.read_text())
-    return {head: {name: tuple(row) for name, row in rows.items()} for head, rows in content.items()}
+    return {head: (tuple(rows), np.array(list(rows.values())).T[:, :, None]) for head, rows in content.items()}
 
 
 def draw_kinds(cover: str, key: SceneKey, setting: Setting, count: int) -> list[str]:
@@ -115,25 +116,29 @@ def draw_traits(head: str, key: SceneKey, vigour: np.ndarray, setting: Setting) 
     -------
     {trait: (V,)}; the scene's own deviation is common to all variants, neighbours resemble each other
     """
-    rng = key.rng()
-    return {
-        name: _draw(row, rng.standard_normal(), kin(rng, len(vigour)), vigour, setting)
-        for name, row in _rules()[head].items()
-    }
-
-
-def _draw(row: tuple[float, ...], scene: float, within: np.ndarray, vigour: np.ndarray, setting: Setting) -> np.ndarray:
-    mean, scene_sd, within_sd, by_vigour, by_moisture, by_warmth, least, most = row
+    names, (mean, scene_sd, within_sd, by_vigour, by_moisture, by_warmth, least, most) = _rules()[head]
+    scene, within = kin_rows(key.rng(), len(names), len(vigour))
     share = np.clip((mean - least) / (most - least), 0.01, 0.99)
     z = np.log(share / (1 - share)) + scene_sd * scene + within_sd * within
     z = z + by_vigour * vigour + by_moisture * (2 * setting.moisture - 1) + by_warmth * (2 * setting.warmth - 1)
-    value: np.ndarray = least + (most - least) / (1 + np.exp(-z))
-    return value
+    return dict(zip(names, least + (most - least) / (1 + np.exp(-z)), strict=True))
 
 
 def kin(rng: np.random.Generator, count: int, likeness: float = 0.6) -> np.ndarray:
     """Standard normal numbers (count,), each correlated with the one before by `likeness`."""
-    z = rng.standard_normal(count)
-    for i in range(1, count):
-        z[i] = likeness * z[i - 1] + np.sqrt(1 - likeness**2) * z[i]
+    return _chained(rng.standard_normal(count), likeness)
+
+
+def kin_rows(rng: np.random.Generator, rows: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row by row, a standard normal number (rows, 1) and the numbers of `kin` (rows, count)."""
+    z = rng.standard_normal((rows, 1 + count))
+    return z[:, :1], _chained(z[:, 1:])
+
+
+def _chained(z: np.ndarray, likeness: float = 0.6) -> np.ndarray:
+    """Independent numbers (..., count) in place to numbers each correlated with the one before."""
+    own = math.sqrt(1 - likeness**2)
+    column = z.T
+    for i in range(1, len(column)):
+        column[i] = likeness * column[i - 1] + own * column[i]
     return z

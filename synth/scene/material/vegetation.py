@@ -7,16 +7,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material.canopy import Stand, canopy_reflectance, sight_of
-from terraficta.synth.scene.material.leaf import Leaf, leaf_spectra
+from terraficta.synth.scene.material.canopy import Sight, Stand, canopy_reflectance, sight_of
+from terraficta.synth.scene.material.leaf import Leaf, leaf_constants, plate_stack
 from terraficta.synth.scene.material.leaf_angle import ellipsoidal_angles
 
 VEGETATED = (
     "needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation", "shrubland", "grassland",
     "moss_lichen", "pasture", "wetland", "cropland", "paddy", "fallow", "orchard", "park", "burnt",
 )  # fmt: skip
+LEAF = ("n", "cab", "car", "ant", "cbrown", "cw", "cm")
+"""traits that are fields of `Leaf`, in order"""
+STANDS_AT_ONCE = 128
+"""spectra that are computed together: few enough for the cache, and so many that calls cost little"""
+LANES = 16
+"""rows of a batch come in such multiples: rows x wavelengths then fill the SIMD lanes of any processor"""
 SUN_ZENITH_DEG = 35.0
-"""at which a palette is lit; what other angles do is the business of light, not of matter"""
+"""at which a palette is lit; what other angles do is the business of light, not of materials"""
 
 
 def vegetation_reflectance(
@@ -35,31 +41,62 @@ def vegetation_reflectance(
     over soil, litter and standing water; and those without the upper layer
     """
 
-    def share(name: str) -> Tensor:
-        return traits[name][:, None]
+    upper = _sight(traits["lai"], traits["slope"], traits["hotspot"])
+    one = torch.ones_like(traits["lai"][:1])
+    lower = _sight(traits["under"], 60.0 * one, 0.03 * one)
+    constants = leaf_constants("D", wavelength_nm)
+    seen, below = torch.empty_like(soil), torch.empty_like(soil)
+    for first in range(0, len(soil), STANDS_AT_ONCE):
+        rows = slice(first, first + STANDS_AT_ONCE)
+        own = {name: values[rows] for name, values in traits.items()}
+        grass, leaf_r, leaf_t = _leaves(own, constants)
+        ground = soil[rows] + own["litter"][:, None] * (litter[rows] - soil[rows])
+        ground += own["flood"][:, None] * (water[rows] - ground)
+        if grass is not None:
+            some, r, t = grass
+            ground[some] = canopy_reflectance(r, t, ground[some], lower.rows(rows).rows(some))
+        below[rows] = ground
+        wood = own["wood"][:, None]
+        plant_r, plant_t = leaf_r + wood * (bark[rows] - leaf_r), leaf_t * (1 - wood)
+        above = canopy_reflectance(plant_r, plant_t, ground, upper.rows(rows))
+        seen[rows] = ground + own["crown"][:, None] * (above - ground)
+    return seen, below
 
-    ground = soil + share("litter") * (litter - soil)
-    ground = ground + share("flood") * (water - ground)
+
+def _leaves(
+    traits: Mapping[str, Tensor], constants: tuple[Tensor, Tensor, Tensor, Tensor]
+) -> tuple[tuple[Tensor, Tensor, Tensor] | None, Tensor, Tensor]:
+    """Undergrowth where there is some (rows, reflectance, transmittance), and the leaves (S, L) of the upper layer.
+
+    All are lit in one go.
+    """
     one = torch.ones_like(traits["lai"])
-    grass = Leaf(
-        n=1.6 * one, cab=0.8 * traits["cab"], car=0.8 * traits["car"], ant=one,
-        cbrown=traits["cbrown"], cw=0.011 * one, cm=0.005 * one,
-    )  # fmt: skip
-    below = _layer(*leaf_spectra(grass, wavelength_nm), ground, traits["under"], 60.0 * one, 0.03 * one)
-    live_r, live_t = leaf_spectra(
-        Leaf(**{name: traits[name] for name in ("n", "cab", "car", "ant", "cbrown", "cw", "cm")}), wavelength_nm
+    live = torch.stack([traits[name] for name in LEAF])
+    grass = torch.stack(
+        [1.6 * one, 0.8 * traits["cab"], 0.8 * traits["car"], one, traits["cbrown"], 0.011 * one, 0.005 * one]
     )
-    dry = Leaf(
-        n=traits["n"] + 0.3, cab=1.5 * one, car=0.3 * traits["car"], ant=0.2 * traits["ant"],
-        cbrown=0.35 + 0.6 * traits["cbrown"], cw=0.0012 * one, cm=0.9 * traits["cm"],
+    dry = torch.stack(
+        [traits["n"] + 0.3, 1.5 * one, 0.3 * traits["car"], 0.2 * traits["ant"], 0.35 + 0.6 * traits["cbrown"],
+         0.0012 * one, 0.9 * traits["cm"]]
     )  # fmt: skip
-    dead_r, dead_t = leaf_spectra(dry, wavelength_nm)
-    leaf_r, leaf_t = live_r + share("dead") * (dead_r - live_r), live_t + share("dead") * (dead_t - live_t)
-    escape = clumped(leaf_r + leaf_t, share("clump"))
-    leaf_r, leaf_t = leaf_r * escape, leaf_t * escape
-    plant_r, plant_t = leaf_r + share("wood") * (bark - leaf_r), leaf_t * (1 - share("wood"))
-    above = _layer(plant_r, plant_t, below, traits["lai"], traits["slope"], traits["hotspot"])
-    return below + share("crown") * (above - below), below
+    grassy, dying = _rows_where(traits["under"] > 0), _rows_where(traits["dead"] > 0)
+    leaf = Leaf(*torch.cat([live, grass[:, grassy], dry[:, dying]], 1))
+    counts = [len(one), len(grassy), len(dying)]
+    (leaf_r, grass_r, dead_r), (leaf_t, grass_t, dead_t) = (
+        part.split(counts) for part in plate_stack(leaf, *constants)
+    )
+    if len(dying):
+        share = traits["dead"][dying][:, None]
+        leaf_r[dying] += share * (dead_r - leaf_r[dying])
+        leaf_t[dying] += share * (dead_t - leaf_t[dying])
+    escape = clumped(leaf_r + leaf_t, traits["clump"][:, None])
+    return (grassy, grass_r, grass_t) if len(grassy) else None, leaf_r * escape, leaf_t * escape
+
+
+def _rows_where(some: Tensor) -> Tensor:
+    """Rows that are asked for, the last again until they fill whole SIMD lanes: bits do not hang on how many."""
+    rows = torch.nonzero(some).flatten()
+    return torch.cat([rows, rows[-1:].expand(-len(rows) % LANES)])
 
 
 def clumped(albedo: Tensor, recollision: Tensor) -> Tensor:
@@ -88,7 +125,7 @@ def plant_cover(traits: Mapping[str, Tensor]) -> Tensor:
     return traits["crown"] * (1 - torch.exp(-0.6 * traits["lai"]))
 
 
-def _layer(leaf_r: Tensor, leaf_t: Tensor, ground: Tensor, lai: Tensor, slope: Tensor, hotspot: Tensor) -> Tensor:
-    zero = torch.zeros_like(lai)
+def _sight(lai: Tensor, slope: Tensor, hotspot: Tensor) -> Sight:
+    zero = lai.new_zeros(1)
     stand = Stand(lai, ellipsoidal_angles(slope), hotspot, zero + SUN_ZENITH_DEG, zero, zero)
-    return canopy_reflectance(leaf_r, leaf_t, ground, sight_of(stand, leaf_r.dtype))
+    return sight_of(stand, lai.dtype)

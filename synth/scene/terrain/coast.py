@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.drainage import Drainage
-from terraficta.synth.scene.terrain.ground import Ground
 from terraficta.synth.scene.terrain.landform import Landform
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, words
+from terraficta.synth.scene.terrain.relief import RaisedGround
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import turned
 from terraficta.synth.scene.world.window import Window
@@ -38,12 +39,14 @@ class Coast:
     cliff_m : height of the cliffs where mountains reach the sea [m]
     tide_m : from low to high tide [m]; 0.3 in inland seas, 2 in the open, 8 in funnels
     bars : 0 none .. 1 along most of the flat coast
+    offshore_rad : direction of the sea, from south over east [rad]
     """
 
     sea: float
     cliff_m: float
     tide_m: float
     bars: float
+    offshore_rad: float
 
 
 def draw_coast(key: SceneKey) -> Coast:
@@ -53,27 +56,28 @@ def draw_coast(key: SceneKey) -> Coast:
     Development.
     """
     sea, cliff, tide, bars = (float(v) for v in key.at("terrain", "coast").rng().random(4))
-    return Coast(0.1 + 0.5 * sea, 6.0 * 10.0**cliff, 0.3 * 25.0**tide, bars)
+    offshore_rad = 2 * math.pi * key.at("terrain", "offshore").rng().random()
+    return Coast(0.1 + 0.5 * sea, 6.0 * 10.0**cliff, 0.3 * 25.0**tide, bars, offshore_rad)
 
 
-def tilt_to_sea(at: Window, forms: Sequence[Landform], ground: Ground, keys: Sequence[SceneKey]) -> Ground:
+def tilt_to_sea(
+    at: Window, forms: Sequence[Landform], coasts: Sequence[Coast], seed: Tensor, ground: RaisedGround
+) -> RaisedGround:
     """Let the ground of coastal scenes sink on one side, from a bent line on; all others keep their bits.
 
-    Rivers sink with it: they run to the sea, whichever way they ran.
+    Rivers sink with it: they run to the sea, whichever way they ran. `seed` (N,), `TerrainSeeds.shore`.
     """
     rows = _coastal(forms)
     if not rows:
         return ground
-    device, some = ground.elevation_m.device, [forms[n] for n in rows]
+    device, some, sides = ground.elevation_m.device, [forms[n] for n in rows], [coasts[n] for n in rows]
     here = Window(at.y_m[rows], at.x_m[rows], at.cell_m[rows])
-    word = words([keys[n].at("terrain", "shore").word() for n in rows], device)
     reach = per_scene([NEAR * f.landform_m for f in some], device)
     metres = reach.to(torch.float32)[:, None, None]
-    angles = [2 * math.pi * keys[n].at("terrain", "offshore").rng().random() for n in rows]
-    sine, cosine = (per_scene([turn(a) for a in angles], device) for turn in (math.sin, math.cos))
+    sine, cosine = (per_scene([part(c.offshore_rad) for c in sides], device) for part in (math.sin, math.cos))
     along = turned(here, sine, cosine).y_m.to(torch.float32) / metres
-    line = planes([1.0 - 2.0 * draw_coast(keys[n]).sea for n in rows], device)
-    off = (along - line + 0.2 * fbm(here, reach, hashed(word, 1), 5, 0.8)).clamp(min=0.0)
+    line = planes([1.0 - 2.0 * c.sea for c in sides], device)
+    off = (along - line + 0.2 * fbm(here, reach, hashed(seed[rows], salt.Shore.LINE), 5, 0.8)).clamp(min=0.0)
     sunk = planes([0.8 * f.relief_m for f in some], device) * off * off / (off * off + 0.06)
     elevation, levels = ground.elevation_m.clone(), ground.river_level_m.clone()
     elevation[rows] -= sunk
@@ -81,13 +85,13 @@ def tilt_to_sea(at: Window, forms: Sequence[Landform], ground: Ground, keys: Seq
     return replace(ground, elevation_m=elevation, river_level_m=levels)
 
 
-def sea_level(forms: Sequence[Landform], far: Ground, keys: Sequence[SceneKey]) -> Tensor:
+def sea_level(forms: Sequence[Landform], coasts: Sequence[Coast], far: RaisedGround) -> Tensor:
     """(N,) height at which the sea covers its share of the look from afar [m]; 0 for scenes without a coast."""
     ranked = far.elevation_m.flatten(1).sort(1).values
     levels = torch.zeros_like(ranked[:, 0])
-    for n, (form, key) in enumerate(zip(forms, keys, strict=True)):
+    for n, (form, coast) in enumerate(zip(forms, coasts, strict=True)):
         if form.style == "coast":
-            levels[n] = ranked[n, int(draw_coast(key).sea * ranked.shape[1])]
+            levels[n] = ranked[n, int(coast.sea * ranked.shape[1])]
     return levels
 
 
@@ -108,30 +112,29 @@ def lower_rivers(forms: Sequence[Landform], drainage: Drainage, level: Tensor) -
 
 
 def shape_coast(
-    at: Window, forms: Sequence[Landform], ground: Ground, level: Tensor, keys: Sequence[SceneKey]
-) -> Ground:
-    """Shape the ground of coastal scenes by the sea, and measure their heights from it; all others keep their bits."""
+    at: Window, forms: Sequence[Landform], coasts: Sequence[Coast], seed: Tensor, ground: RaisedGround, level: Tensor
+) -> RaisedGround:
+    """Shape the ground of coastal scenes by the sea, and measure their heights from it; all others keep their bits.
+
+    `seed` (N,), `TerrainSeeds.coast`; `level` (N,) of the sea [m].
+    """
     rows = _coastal(forms)
     if not rows:
         return ground
-    device, some = level.device, [keys[n] for n in rows]
-    coasts = [draw_coast(key) for key in some]
+    device, seed, sides = level.device, seed[rows], [coasts[n] for n in rows]
     here = Window(at.y_m[rows], at.x_m[rows], at.cell_m[rows])
-    word = words([key.at("terrain", "coast").word() for key in some], device)
     river = worn(ground.river_level_m[rows] - level[rows, None, None])
     raw = ground.elevation_m[rows] - level[rows, None, None]
     wild = (ground.river_m[rows] / QUIET_M).clamp(max=1.0)
-    stretch = fbm(here, per_scene([3000.0] * len(rows), device), hashed(word, 1), 3)
+    stretch = fbm(here, per_scene([3000.0] * len(rows), device), hashed(seed, salt.Coast.CLIFFS), 3)
     steep = (2.5 * ground.uplift[rows] - 0.7 + 0.5 * stretch).clamp(0.0, 1.0) * wild
-    cliff = steep * planes(
-        [min(c.cliff_m, 0.15 * forms[n].relief_m) for n, c in zip(rows, coasts, strict=True)], device
-    )
+    cliff = steep * planes([min(c.cliff_m, 0.15 * forms[n].relief_m) for n, c in zip(rows, sides, strict=True)], device)
     height = worn(raw) + cliff * raw / (raw.abs() + cliff / 6.0 + 0.1) * torch.where(raw > 0, 1.0, 0.3)
 
     depth, span, tall = BAR_M
     ridge = (1 - ((height - depth) / span) ** 2).clamp(min=0.0)
-    along = fbm(here, per_scene([1800.0] * len(rows), device), hashed(word, 2), 3)
-    enough = (along + planes([3.0 * c.bars - 1.8 for c in coasts], device)).clamp(0.0, 1.0)
+    along = fbm(here, per_scene([1800.0] * len(rows), device), hashed(seed, salt.Coast.BARS), 3)
+    enough = (along + planes([3.0 * c.bars - 1.8 for c in sides], device)).clamp(0.0, 1.0)
     height = height + tall * ridge * enough * (1 - 2 * steep).clamp(min=0.0) * wild
     elevation, levels = ground.elevation_m.clone(), ground.river_level_m.clone()
     elevation[rows], levels[rows] = torch.where(ground.river_m[rows] <= 0, river, height), river

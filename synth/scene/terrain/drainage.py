@@ -98,7 +98,7 @@ def fill_depressions(height: Tensor, outlet: Tensor, step: float = FILL_STEP) ->
 def steepest(height: Tensor, outlet: Tensor, bias: Tensor | None = None) -> Tensor:
     """(N, R*R) int64: the receiver of each node, its steepest neighbour below; itself where it is an outlet.
 
-    `bias` (N, R, R) int64 random words: slopes are weighed by 0.5..1.5, so that rivers do not run along the grid.
+    `bias` (N, R, R) int64 hashes: slopes are weighed by 0.5..1.5, so that rivers do not run along the grid.
     """
     n, rows, columns = height.shape
     own = torch.arange(rows * columns, device=height.device).reshape(1, rows, columns).expand(n, -1, -1)
@@ -180,7 +180,7 @@ def wear_down(
     uplift : (N, R, R) > 0
     inflow : (N, R*R) int64 nodes' worth of water that enters from outside
     base : (N, R*R) height of the outlets
-    bias : (N, R, R) int64 random words
+    bias : (N, R, R) int64 hashes, see `steepest`
     rounds : how often; rivers settle within three to six
 
     Returns

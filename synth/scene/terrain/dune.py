@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.terrain.landform import Relief
+from terraficta.synth.scene.terrain.relief import Relief
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import scatter, turned
@@ -57,7 +58,7 @@ def _direction(dunes: Sequence[Dunes], device: torch.device, across: bool) -> tu
     return per_scene([math.sin(a) for a in angles], device), per_scene([math.cos(a) for a in angles], device)
 
 
-def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) -> Tensor:
+def heap_rows(at: Window, dunes: Sequence[Dunes], seed: Tensor, sand: Tensor) -> Tensor:
     """(N, H, W) height of transverse and linear dunes [m].
 
     Each row rises over its windward side and falls at the angle of repose; rows swing, and each ends where sand is
@@ -67,17 +68,17 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) ->
     ----------
     at : where
     dunes : one a scene
-    word : (N,) int64
+    seed : (N,) int64
     sand : (N, H, W) 0 none .. 1 enough for full-grown dunes
     """
-    device, linear = word.device, [d.kind == "linear" for d in dunes]
+    device, linear = seed.device, [d.kind == "linear" for d in dunes]
     ways = [_direction([d], device, across) for d, across in zip(dunes, linear, strict=True)]
     sine, cosine = (torch.cat([w[k] for w in ways]) for k in (0, 1))
     spacing = per_scene([d.spacing_m for d in dunes], device)
     length = spacing.to(torch.float32)[:, None, None]
     step = 0.05 * spacing
     swing = [
-        0.35 * fbm(seen, 6.0 * spacing, hashed(word, 1), 2)
+        0.35 * fbm(seen, 6.0 * spacing, hashed(seed, salt.Dunes.SWING), 2)
         for seen in (
             at,
             Window(at.y_m + step[:, None], at.x_m, at.cell_m),
@@ -87,16 +88,16 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) ->
     lean_y, lean_x = ((s - swing[0]) * 20.0 for s in swing[1:])
     s, c = (v.to(torch.float32)[:, None, None] for v in (sine, cosine))
     dense = torch.sqrt((c + lean_y) * (c + lean_y) + (s + lean_x) * (s + lean_x))  # rows lie closer where they swing
-    turn = turned(at, sine, cosine)
-    phase = turn.y_m / spacing[:, None, None] + swing[0].to(torch.float64)
+    axes = turned(at, sine, cosine)
+    phase = axes.y_m / spacing[:, None, None] + swing[0].to(torch.float64)
     row = torch.floor(phase)
     way = (phase - row).to(torch.float32)
 
     last = per_scene([18.0 if v else 5.0 for v in linear], device)[:, None, None]
-    along = turn.x_m / (last * spacing[:, None, None])
+    along = axes.x_m / (last * spacing[:, None, None])
     node = torch.floor(along)
     part = (along - node).to(torch.float32)
-    own = hashed(hashed(word, 2)[:, None, None], row.to(torch.int64))
+    own = hashed(hashed(seed, salt.Dunes.ROW)[:, None, None], row.to(torch.int64))
     here, there = (uniform(hashed(own, node.to(torch.int64) + k)) for k in (0, 1))
     supply = here + (there - here) * part * part * (3 - 2 * part)
     height = planes([d.height_m for d in dunes], device) * sand * ((supply - 0.22) * 2.5).clamp(0.0, 1.0)
@@ -110,16 +111,16 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) ->
     return height * torch.minimum(up * up * (3 - 2 * up), down)
 
 
-def heap_barchans(at: Window | Points, dunes: Sequence[Dunes], word: Tensor, sand: Tensor) -> Tensor:
+def heap_barchans(at: Window | Points, dunes: Sequence[Dunes], seed: Tensor, sand: Tensor) -> Tensor:
     """(N, H, W) height of crescent dunes [m]: a shield to windward, a slip face between two horns to leeward.
 
     Width about 14 and length 11 heights. Source: P. Hesp, K. Hastings 1998, doi:10.1016/S0169-555X(97)00070-1.
     """
-    device = word.device
+    device = seed.device
     spacing = per_scene([d.spacing_m for d in dunes], device)
-    sites = scatter(turned(at, *_direction(dunes, device, False)), spacing, word)
+    sites = scatter(turned(at, *_direction(dunes, device, False)), spacing, seed)
     full = per_scene([d.height_m for d in dunes], device).to(torch.float32)[:, None]
-    size = full * (0.25 + 0.75 * sites.draw(2)) * (sites.draw(3) < 0.8)
+    size = full * (0.25 + 0.75 * sites.draw(salt.Barchan.SIZE)) * (sites.draw(salt.Barchan.PRESENT) < 0.8)
     enough = sand.flatten(1)
     total = torch.zeros_like(enough)
     for site in sites.around():
@@ -132,11 +133,10 @@ def heap_barchans(at: Window | Points, dunes: Sequence[Dunes], word: Tensor, san
     return total.reshape(sand.shape)
 
 
-def heap_dunes(relief: Relief) -> Tensor:
+def heap_dunes(relief: Relief, dunes: Sequence[Dunes]) -> Tensor:
     """(N, H, W) ground with dunes where it is flat; the wind has smoothed what lies under them."""
-    dunes = [draw_dunes(key) for key in relief.keys]
-    word, device = relief.word(), relief.height_m.device
-    field = fbm(relief.at, per_scene([5000.0] * len(dunes), device), hashed(word, 9), 4, 0.8)
+    seed, device = relief.seed, relief.height_m.device
+    field = fbm(relief.at, per_scene([5000.0] * len(dunes), device), hashed(seed, salt.Dunes.SAND), 4, 0.8)
     flat = (1.6 - relief.steep / STEEPEST_BED).clamp(0.0, 1.0)
     sand = flat * (1.4 + field).clamp(0.0, 1.0) * relief.seen([d.spacing_m for d in dunes])
     heaped = torch.zeros_like(sand)
@@ -144,5 +144,5 @@ def heap_dunes(relief: Relief) -> Tensor:
         rows = [n for n, d in enumerate(dunes) if d.kind in kinds]
         if rows:
             at = Window(*(v[rows] for v in (relief.at.y_m, relief.at.x_m, relief.at.cell_m)))
-            heaped[rows] = work(at, [dunes[n] for n in rows], word[rows], sand[rows])
+            heaped[rows] = work(at, [dunes[n] for n in rows], seed[rows], sand[rows])
     return relief.height_m - 0.85 * sand * relief.rough_m + heaped

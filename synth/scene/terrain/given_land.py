@@ -95,8 +95,10 @@ class GivenLand:
         row, column = row.clamp(0, classes.shape[0] - 1), column.clamp(0, classes.shape[1] - 1)
         return torch.where(inside, classes.index_select(0, row).index_select(1, column), -1)
 
-    def place(self, key: SceneKey, side_m: float, cell_m: float) -> tuple[int, int]:
-        """Where a scene lies: its middle in whole cells (y, x) from the corner, by chance, where data is whole.
+    def place(self, tries: Sequence[tuple[float, float]], side_m: float, cell_m: float) -> tuple[int, int]:
+        """Where a scene lies: its middle in whole cells (y, x) from the corner, at the first try with whole data.
+
+        `tries` of `draw_place_tries`.
 
         Raises
         ------
@@ -108,12 +110,13 @@ class GivenLand:
             raise Refusal(
                 self.name, "extent", found, f"at least the {side_m:.0f} m of a tile", "make --size or gsd_m smaller"
             )
-        rng = key.at("given", "place").rng()
-        for _ in range(TRIES):
-            y, x = (round(float(rng.uniform(0.5 * side_m, span - 0.5 * side_m)) / cell_m) for span in (high, wide))
+        first, room = 0.5 * side_m, (high - 0.5 * side_m - 0.5 * side_m, wide - 0.5 * side_m - 0.5 * side_m)
+        for one in tries:
+            y, x = (round((first + span * part) / cell_m) for part, span in zip(one, room, strict=True))
             if self._whole(y * cell_m, x * cell_m, side_m):
                 return y, x
-        raise Refusal(self.name, "nodata", f"holes at all of {TRIES} places", "land without holes", "fill or crop it")
+        found = f"holes at all of {len(tries)} places"
+        raise Refusal(self.name, "nodata", found, "land without holes", "fill or crop it")
 
     def _whole(self, y_m: float, x_m: float, side_m: float) -> bool:
         rows, columns = (
@@ -136,6 +139,14 @@ def _cubic(at: Tensor, count: int) -> tuple[list[Tensor], list[Tensor]]:
         t * t * (-0.5 + 0.5 * t),
     ]
     return [(first.to(torch.int64) + k).clamp(0, count - 1) for k in (-1, 0, 1, 2)], weights
+
+
+def draw_place_tries(key: SceneKey) -> tuple[tuple[float, float], ...]:
+    """Draw the places (y, x) at which one scene tries to lie on given land.
+
+    Each is a share 0 .. 1 of the way along which the middle of its window may lie.
+    """
+    return tuple((float(y), float(x)) for y, x in key.at("given", "place").rng().random((TRIES, 2)))
 
 
 def read_given(dem: Path | None, cover: Path | None, legend: str = "worldcover") -> GivenLand | None:
@@ -247,7 +258,12 @@ def _positions(path: Path, values: np.ndarray, known: np.ndarray, legend: str) -
     )
 
 
-def lay_out(given: GivenLand, keys: Sequence[SceneKey], side_cells: int, cell_m: Tensor) -> Tensor:
-    """(N, 2) int64: the middle of each scene in whole cells (y, x) from the corner of the given land."""
-    places = [given.place(key, side_cells * float(cell), float(cell)) for key, cell in zip(keys, cell_m, strict=True)]
+def lay_out(
+    given: GivenLand, tries: Sequence[Sequence[tuple[float, float]]], side_cells: int, cell_m: Tensor
+) -> Tensor:
+    """(N, 2) int64: the middle of each scene in whole cells (y, x) from the corner of the given land.
+
+    `tries` one set a scene, of `draw_place_tries`.
+    """
+    places = [given.place(own, side_cells * float(cell), float(cell)) for own, cell in zip(tries, cell_m, strict=True)]
     return torch.tensor(places, dtype=torch.int64)

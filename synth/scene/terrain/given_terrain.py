@@ -11,14 +11,14 @@ from torch import Tensor
 from terraficta.synth.scene.terrain.drainage import Drainage, accumulate, climb, fill_depressions, steepest
 from terraficta.synth.scene.terrain.given_land import GivenLand, lay_out
 from terraficta.synth.scene.terrain.glacier import NO_LEVEL_M
-from terraficta.synth.scene.terrain.ground import Ground, cut_channels, near_nodes, smoothed
+from terraficta.synth.scene.terrain.ground import cut_channels, near_nodes, smoothed
 from terraficta.synth.scene.terrain.landform import SURVEYED
+from terraficta.synth.scene.terrain.plan import TerrainPlan
+from terraficta.synth.scene.terrain.relief import RaisedGround
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain, terrain_of
 from terraficta.synth.scene.world.chance import hashed
 from terraficta.synth.scene.world.window import Window
-from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 NODES = 129
 """nodes along a side of the routing grid"""
@@ -31,9 +31,13 @@ LOOK = 64
 
 
 def survey_terrain(
-    given: GivenLand, recipe: TerrainRecipe, keys: Sequence[SceneKey], height: int, width: int, cell_m: Tensor,
+    given: GivenLand,
+    plans: Sequence[TerrainPlan],
+    height: int,
+    width: int,
+    cell_m: Tensor,
     device: torch.device | str = "cpu",
-) -> Terrain:  # fmt: skip
+) -> Terrain:
     """Terrain of N scenes that lie somewhere on given land; window coordinates count from its north-western corner.
 
     The ground is the given one, but that rivers lie at their level; rivers, wetness and heights above them are routed
@@ -42,15 +46,15 @@ def survey_terrain(
     Parameters
     ----------
     given : elevation model, class map, or both
-    recipe : for grown ground
-    keys, height, width, cell_m, device : as for `grow_terrain`
+    plans : where each scene lies; and what is grown where no heights are given
+    height, width, cell_m, device : as for `grow_terrain`
     """
-    middle = lay_out(given, keys, max(height, width), cell_m).to(device)
+    middle = lay_out(given, [plan.place_tries for plan in plans], max(height, width), cell_m).to(device)
     cell = cell_m.to(device)
     window = Window.over(height, width, cell, middle)
     if given.elevation_m is None:
-        return grow_terrain(recipe, keys, height, width, cell_m, device, middle)
-    padded, look = Window.over(height, width, cell, middle, pad=1), _overlook(given, len(keys), device)
+        return grow_terrain(plans, height, width, cell_m, device, middle)
+    padded, look = Window.over(height, width, cell, middle, pad=1), _overlook(given, len(plans), device)
     drainage, far_drainage = _route(given, padded, AROUND), _route(given, look, 1.1)
     ground, seen = _raise(given, padded, drainage), _raise(given, look, far_drainage)
     raised, twice = ground.elevation_m, (2 * cell).to(torch.float32)[:, None, None]
@@ -60,10 +64,11 @@ def survey_terrain(
     far_y, far_x = torch.gradient(seen.elevation_m, spacing=steps, dim=(1, 2))
     reference_m = seen.elevation_m.flatten(1)
     relief_m = float(reference_m[0].max() - reference_m[0].min())
-    facts = [{"relief_m": relief_m, "style": SURVEYED, "given": given.name} for _ in keys]
-    inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
-    far = terrain_of(seen, far_y, far_x, look, far_drainage, reference_m, facts)
-    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
+    facts = [{"relief_m": relief_m, "style": SURVEYED, "given": given.name} for _ in plans]
+    plans = [replace(plan, form=replace(plan.form, relief_m=relief_m, style=SURVEYED)) for plan in plans]
+    inner = RaisedGround(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
+    far = terrain_of(seen, far_y, far_x, look, far_drainage, reference_m, plans, facts)
+    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, plans, facts), far=far)
 
 
 def _overlook(given: GivenLand, scenes: int, device: torch.device | str) -> Window:
@@ -97,7 +102,7 @@ def _route(given: GivenLand, window: Window, around: float) -> Drainage:
     return Drainage(filled, receiver, area_km2, uplift, step, first, nothing, nothing, level, place)
 
 
-def _raise(given: GivenLand, at: Window, drainage: Drainage) -> Ground:
+def _raise(given: GivenLand, at: Window, drainage: Drainage) -> RaisedGround:
     """The given ground at any places: its own heights, but that rivers lie at their level."""
     nodes = drainage.elevation_m.shape[1]
     height = torch.stack([given.elevation_at(y, x) for y, x in zip(at.y_m, at.x_m, strict=True)]).nan_to_num(0.0)
@@ -112,4 +117,4 @@ def _raise(given: GivenLand, at: Window, drainage: Drainage) -> Ground:
     within = bank <= 0
     ground = torch.where(within, torch.minimum(flat, level), flat)
     above = torch.where(within, 0.0, above).clamp(min=0.0)
-    return Ground(*(v.reshape(at.shape) for v in (ground, above, uplift, bank, width, level, near.node)))
+    return RaisedGround(*(v.reshape(at.shape) for v in (ground, above, uplift, bank, width, level, near.node)))

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.terrain.drainage import Drainage, climb
-from terraficta.synth.scene.terrain.landform import Landform, Relief
+from terraficta.synth.scene.terrain.landform import Landform
+from terraficta.synth.scene.terrain.relief import Relief
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, uniform
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.scatter import scatter, turned
@@ -68,12 +70,12 @@ def trough(above_m: Tensor, depth_m: Tensor, exponent: Tensor) -> Tensor:
     return torch.where(above_m < depth_m, depth_m * torch.pow(share, exponent), above_m)
 
 
-def carve_troughs(forms: Sequence[Landform], drainage: Drainage, keys: Sequence[SceneKey]) -> Drainage:
+def carve_troughs(forms: Sequence[Landform], glaciers: Sequence[Glacier], drainage: Drainage) -> Drainage:
     """Carve troughs into the valleys of the glacial scenes; all others keep their bits."""
     rows = [n for n, form in enumerate(forms) if form.style == "glacial" and form.relief_m > 0]
     if not rows:
         return drainage
-    ice = [draw_glacier(keys[n]) for n in rows]
+    ice = [glaciers[n] for n in rows]
     device, receiver = drainage.elevation_m.device, drainage.receiver[rows]
     top = drainage.elevation_m[rows].flatten(1)
     own = torch.arange(top.shape[1], device=device)
@@ -90,16 +92,16 @@ def carve_troughs(forms: Sequence[Landform], drainage: Drainage, keys: Sequence[
     return replace(drainage, elevation_m=elevation)
 
 
-def kettle_level(drainage: Drainage, rows: list[int], keys: Sequence[SceneKey]) -> Tensor:
+def kettle_level(drainage: Drainage, rows: list[int], ice: Sequence[Glacier]) -> Tensor:
     """(M, R*R) level of the kettle lake at a node of some scenes [m]; `NO_LEVEL_M` where there is none.
 
-    On flat ground, off rivers. `keys` of these scenes.
+    On flat ground, off rivers. `ice` of these scenes.
     """
     top, receiver = drainage.elevation_m[rows].flatten(1), drainage.receiver[rows]
     fall = (top - top.gather(1, receiver)) / drainage.spacing_m[rows].to(torch.float32)[:, None]
     flat = (fall < 0.03) & (drainage.uplift[rows].flatten(1) < 0.5) & (drainage.area_km2[rows].flatten(1) < 0.25)
-    share = per_scene([draw_glacier(k).kettles for k in keys], top.device).to(torch.float32)[:, None]
-    return torch.where(flat & (uniform(drainage.place[rows], 21) < share), top - 0.5, NO_LEVEL_M)
+    share = per_scene([g.kettles for g in ice], top.device).to(torch.float32)[:, None]
+    return torch.where(flat & (uniform(drainage.place[rows], salt.Node.KETTLE) < share), top - 0.5, NO_LEVEL_M)
 
 
 def dig_kettles(height: Tensor, level: Tensor, ty: Tensor, tx: Tensor, size: Tensor, step: Tensor) -> Tensor:
@@ -121,11 +123,11 @@ def dig_kettles(height: Tensor, level: Tensor, ty: Tensor, tx: Tensor, size: Ten
     return torch.where(level > NO_LEVEL_M, bowl + (height - bowl) * ring * ring * (3 - 2 * ring), height)
 
 
-def gouge_cirques(at: Window, word: Tensor) -> Tensor:
+def gouge_cirques(at: Window, seed: Tensor) -> Tensor:
     """(N, H, W) depth of cirques [m]: flat floors under steep headwalls, which meet in sharp crests."""
-    sites = scatter(at.points(), per_scene([CIRQUE_M] * len(word), word.device), hashed(word, 1))
-    radius = 140.0 + 320.0 * sites.draw(2)
-    depth = torch.zeros(at.shape, device=word.device).flatten(1)
+    sites = scatter(at.points(), per_scene([CIRQUE_M] * len(seed), seed.device), hashed(seed, salt.Glacier.CIRQUES))
+    radius = 140.0 + 320.0 * sites.draw(salt.Cirque.RADIUS)
+    depth = torch.zeros(at.shape, device=seed.device).flatten(1)
     for site in sites.around():
         wide = radius.gather(1, site.which)
         far = (site.dy * site.dy + site.dx * site.dx) / (wide * wide)
@@ -133,15 +135,15 @@ def gouge_cirques(at: Window, word: Tensor) -> Tensor:
     return depth.reshape(at.shape)
 
 
-def mould_drumlins(at: Window, ice: Sequence[Glacier], word: Tensor) -> Tensor:
+def mould_drumlins(at: Window, ice: Sequence[Glacier], seed: Tensor) -> Tensor:
     """(N, H, W) 0 .. 1: height of drumlins, blunt upstream and drawn out downstream."""
-    angles = per_scene([math.radians(g.flow_deg) for g in ice], word.device)
-    turn = turned(at, torch.sin(angles), torch.cos(angles))
-    lattice = per_scene([1.1 * DRUMLIN_M] * len(ice), word.device)
-    sites = scatter(Points(turn.y_m, ELONGATION * turn.x_m, turn.cell_m), lattice, hashed(word, 2))
-    length = 0.5 * DRUMLIN_M * (0.5 + 0.9 * sites.draw(2))
-    tall = (0.35 + 0.65 * sites.draw(3)) * (sites.draw(4) < 0.8)
-    total = torch.zeros(at.shape, device=word.device).flatten(1)
+    angles = per_scene([math.radians(g.flow_deg) for g in ice], seed.device)
+    axes = turned(at, torch.sin(angles), torch.cos(angles))
+    lattice = per_scene([1.1 * DRUMLIN_M] * len(ice), seed.device)
+    sites = scatter(Points(axes.y_m, ELONGATION * axes.x_m, axes.cell_m), lattice, hashed(seed, salt.Glacier.DRUMLINS))
+    length = 0.5 * DRUMLIN_M * (0.5 + 0.9 * sites.draw(salt.Drumlin.LENGTH))
+    tall = (0.35 + 0.65 * sites.draw(salt.Drumlin.HEIGHT)) * (sites.draw(salt.Drumlin.PRESENT) < 0.8)
+    total = torch.zeros(at.shape, device=seed.device).flatten(1)
     for site in sites.around():
         half = length.gather(1, site.which)
         along, across = site.dy / half, site.dx / half
@@ -151,15 +153,18 @@ def mould_drumlins(at: Window, ice: Sequence[Glacier], word: Tensor) -> Tensor:
     return total.reshape(at.shape)
 
 
-def scour(relief: Relief) -> Tensor:
+def scour(relief: Relief, ice: Sequence[Glacier]) -> Tensor:
     """(N, H, W) ground with cirques where it is high and steep, and drumlins where it is low and flat."""
-    ice = [draw_glacier(key) for key in relief.keys]
-    word, device = relief.word(), relief.height_m.device
+    seed, device = relief.seed, relief.height_m.device
     reach = per_scene([max(0.15 * f.relief_m, 40.0) for f in relief.forms], device).to(torch.float32)[:, None, None]
     high = (relief.steep * 4.0 - 0.8).clamp(0.0, 1.0) * (relief.above_m / reach - 0.5).clamp(0.0, 1.0)
     low = (1.3 - relief.steep * 25.0).clamp(0.0, 1.0) * (1.6 - 2 * relief.uplift).clamp(0.0, 1.0)
-    field = fbm(relief.at, per_scene([4000.0] * len(ice), device), hashed(word, 3), 3).add(0.8).clamp(0.0, 1.0)
+    field = (
+        fbm(relief.at, per_scene([4000.0] * len(ice), device), hashed(seed, salt.Glacier.DRUMLIN_FIELD), 3)
+        .add(0.8)
+        .clamp(0.0, 1.0)
+    )
     tall = per_scene([g.drumlin_m for g in ice], device).to(torch.float32)[:, None, None]
     seen = relief.seen([DRUMLIN_M / ELONGATION] * len(ice))
-    bowls = high * relief.seen([CIRQUE_M] * len(ice)) * gouge_cirques(relief.at, word)
-    return relief.height_m - bowls + low * seen * field * tall * mould_drumlins(relief.at, ice, word)
+    bowls = high * relief.seen([CIRQUE_M] * len(ice)) * gouge_cirques(relief.at, seed)
+    return relief.height_m - bowls + low * seen * field * tall * mould_drumlins(relief.at, ice, seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,19 +12,24 @@ from terraficta.synth.scene.terrain.drainage import Drainage, climb
 from terraficta.synth.scene.terrain.dune import heap_dunes
 from terraficta.synth.scene.terrain.glacier import dig_kettles, kettle_level, scour
 from terraficta.synth.scene.terrain.karst import dissolve
-from terraficta.synth.scene.terrain.landform import Landform, Relief
+from terraficta.synth.scene.terrain.plan import TerrainPlan
+from terraficta.synth.scene.terrain.relief import RaisedGround, Relief
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm, gradient_noise
 from terraficta.synth.scene.world.window import Points, Window
-from terraficta.synth.types.key import SceneKey
 
 FAR_M = 1e6
 """distance that stands for: no channel near [m]"""
 WIDTH_M = 2.5
 """bankfull width of a river with a catchment of 1 km2 [m]; it grows with the square root of the catchment.
 Source: L. Leopold, T. Maddock 1953, USGS Professional Paper 252 (exponent 0.5 of discharge)."""
-SHAPERS = {"dunes": heap_dunes, "glacial": scour, "karst": dissolve}
+SHAPERS: dict[str, Callable[[Relief, Sequence[TerrainPlan]], Tensor]] = {
+    "dunes": lambda relief, plans: heap_dunes(relief, [plan.dunes for plan in plans]),
+    "glacial": lambda relief, plans: scour(relief, [plan.glacier for plan in plans]),
+    "karst": lambda relief, plans: dissolve(relief, [plan.karst for plan in plans]),
+}
 """what works on the ground beside rivers, by style"""
 
 
@@ -35,19 +40,6 @@ class Near:
     node: Tensor
     ty: Tensor
     tx: Tensor
-
-
-@dataclass(frozen=True)
-class Ground:
-    """The ground seen from any place. All (N, H, W); see `Terrain`."""
-
-    elevation_m: Tensor
-    above_river_m: Tensor
-    uplift: Tensor
-    river_m: Tensor
-    river_width_m: Tensor
-    river_level_m: Tensor
-    node: Tensor
 
 
 def near_nodes(points: Points, drainage: Drainage) -> Near:
@@ -130,43 +122,43 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
     return torch.where(inside, level, cut), nearest, width, level
 
 
-def raise_ground(
-    at: Window, bent: Points, forms: Sequence[Landform], drainage: Drainage, keys: Sequence[SceneKey]
-) -> Ground:
+def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainage: Drainage) -> RaisedGround:
     """Raise the ground around the rivers.
 
     Rivers and divides wander (`bent`: the places among the nodes); hillsides get detail in proportion to how steep
     they are; beside a channel the ground sinks to the river's level.
     """
     device = at.cell_m.device
-    word = words([k.at("terrain", "ground").word() for k in keys], device)
+    seed = seeds_of([plan.seeds.ground for plan in plans], device)
     step, nodes = drainage.spacing_m, drainage.elevation_m.shape[1]
     near = near_nodes(bent, drainage)
     height, receiver = drainage.elevation_m.flatten(1), drainage.receiver
     drop = (height - height.gather(1, receiver)).clamp(min=0.0)
-    channel = feeds_channel(drainage, [f.thirst for f in forms])
+    channel = feeds_channel(drainage, [plan.form.thirst for plan in plans])
     own = torch.arange(height.shape[1], device=device)
     hand = climb(torch.where(channel, own, receiver), torch.where(channel, 0.0, drop))
     smooth, above, steep, uplift = smoothed(near, nodes, height, hand, drop, drainage.uplift.flatten(1))
 
-    hurst = [f.hurst for f in forms]
-    first, second = (gradient_noise(bent, step * k, hashed(word, 2, n)).abs() for n, k in enumerate((1.5, 0.75)))
+    hurst = [plan.form.hurst for plan in plans]
+    first, second = (
+        gradient_noise(bent, step * k, hashed(seed, salt.RaisedGround.GULLY, n)).abs()
+        for n, k in enumerate((1.5, 0.75))
+    )
     gully = first * (0.8 + 0.5 * second) - 0.9  # creases that join: V-shaped side valleys between round spurs
-    fine = fbm(at, 0.5 * step, hashed(word, 3), 8, hurst)
-    broad = fbm(at, 6.0 * step, hashed(word, 4), 3, hurst)
+    fine = fbm(at, 0.5 * step, hashed(seed, salt.RaisedGround.FINE), 8, hurst)
+    broad = fbm(at, 6.0 * step, hashed(seed, salt.RaisedGround.BROAD), 3, hurst)
     rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
-    shaped = _shape(at, near, forms, drainage, keys, smooth + rough, rough, steep, uplift, above)
+    shaped = _shape(at, near, plans, drainage, smooth + rough, rough, steep, uplift, above)
     cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
     above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
-    return Ground(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, near.node)))
+    return RaisedGround(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, near.node)))
 
 
 def _shape(
     at: Window,
     near: Near,
-    forms: Sequence[Landform],
+    plans: Sequence[TerrainPlan],
     drainage: Drainage,
-    keys: Sequence[SceneKey],
     height: Tensor,
     rough: Tensor,
     drop: Tensor,
@@ -176,16 +168,17 @@ def _shape(
     """Ground (N, P) after wind, ice and solution have worked on the scenes that have their style."""
     metres = drainage.spacing_m.to(torch.float32)[:, None]
     fields = (v.reshape(at.shape) for v in (height, rough, drop / metres, uplift, above))
-    whole = Relief(at, list(forms), list(keys), *fields)
+    seed = seeds_of([plan.seeds.style for plan in plans], metres.device)
+    whole = Relief(at, [plan.form for plan in plans], seed, *fields)
     shaped = height.clone()
     for style, work in SHAPERS.items():
         rows, part = whole.part(style)
         if rows:
-            shaped[rows] = work(part).flatten(1)
-    rows, part = whole.part("glacial")
+            shaped[rows] = work(part, [plans[n] for n in rows]).flatten(1)
+    rows = [n for n, plan in enumerate(plans) if plan.form.style == "glacial"]
     if rows:
         node = near.node[rows]
-        level = kettle_level(drainage, rows, part.keys).gather(1, node)
-        size = uniform(drainage.place[rows].gather(1, node), 22)
+        level = kettle_level(drainage, rows, [plans[n].glacier for n in rows]).gather(1, node)
+        size = uniform(drainage.place[rows].gather(1, node), salt.Node.KETTLE_SIZE)
         shaped[rows] = dig_kettles(shaped[rows], level, near.ty[rows], near.tx[rows], size, metres[rows])
     return shaped

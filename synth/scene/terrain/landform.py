@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from terraficta.synth.scene.world.chance import planes, words
-from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import TerrainRecipe
 
@@ -31,7 +25,7 @@ class Landform:
     side : of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
     inflow_km2 : catchment that the greatest rivers bring from afar [km2]
     tableland : share of the relief above which the ground is a plateau; 9 where it has none
-    style : what shaped it beside rivers, one of `terraficta.synth.types.recipe.STYLES`
+    style : what shaped it beside rivers, one of `terraficta.synth.types.scene_recipe.STYLES`, or `SURVEYED`
     """
 
     relief_m: float
@@ -47,47 +41,6 @@ class Landform:
     def thirst(self) -> float:
         """How many times larger a catchment must be to feed a channel: limestone and sand swallow brooks."""
         return {"karst": 60.0, "dunes": 60.0}.get(self.style, 1.0)
-
-
-@dataclass(frozen=True)
-class Relief:
-    """The ground of some scenes as rivers have left it, for other forces to work on.
-
-    Parameters
-    ----------
-    at : where
-    forms, keys : one a scene
-    height_m : (N, H, W) [m]
-    rough_m : (N, H, W) the part of it that is detail [m]
-    steep : (N, H, W) slope of the land between drainage nodes
-    uplift : (N, H, W) 0 plain .. 1 mountain
-    above_m : (N, H, W) height above the stream that the ground drains to [m]
-    """
-
-    at: Window
-    forms: list[Landform]
-    keys: list[SceneKey]
-    height_m: Tensor
-    rough_m: Tensor
-    steep: Tensor
-    uplift: Tensor
-    above_m: Tensor
-
-    def part(self, style: str) -> tuple[list[int], Relief]:
-        """Which scenes have this style, and the relief of those alone."""
-        rows = [n for n, form in enumerate(self.forms) if form.style == style]
-        at = Window(self.at.y_m[rows], self.at.x_m[rows], self.at.cell_m[rows])
-        fields = (v[rows] for v in (self.height_m, self.rough_m, self.steep, self.uplift, self.above_m))
-        return rows, Relief(at, [self.forms[n] for n in rows], [self.keys[n] for n in rows], *fields)
-
-    def word(self) -> Tensor:
-        """(N,) seed words of what shapes it."""
-        return words([key.at("terrain", "style").word() for key in self.keys], self.height_m.device)
-
-    def seen(self, size_m: Sequence[float]) -> Tensor:
-        """(N, 1, 1) 0 .. 1: whether cells are small enough for forms of this size, one a scene [m]."""
-        size = planes(size_m, self.height_m.device)
-        return (size / self.at.cell_m.to(torch.float32)[:, None, None] * 0.5 - 1.0).clamp(0.0, 1.0)
 
 
 def draw_landform(recipe: TerrainRecipe, key: SceneKey) -> Landform:

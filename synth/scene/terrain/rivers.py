@@ -1,6 +1,6 @@
 """The river system: which way the water of an endless world runs, on a grid of nodes.
 
-Every land between the great valleys (`valley.py`) is worn down alone. What a window sees is put together from the
+Every land between the great valleys (`valleys.py`) is worn down alone. What a window sees is put together from the
 lands that it touches, so windows of one world agree on every node.
 """
 
@@ -14,11 +14,12 @@ from torch import Tensor
 
 from terraficta.synth.scene.terrain.drainage import Drainage, climb, round_hills, step_length, wear_down
 from terraficta.synth.scene.terrain.landform import Landform
+from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.terrain.valleys import HALF, SIDE, Valleys, gather_rivers, lay_valleys
-from terraficta.synth.scene.world.chance import hashed, per_scene, planes, words
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.window import Points, Window
-from terraficta.synth.types.key import SceneKey
 
 LEVELS = ((16, 4), (32, 3), (64, 3))
 """sides of a land in nodes, from coarse to fine, and rounds of erosion on each"""
@@ -52,23 +53,22 @@ def node_spacing(forms: Sequence[Landform], window: Window) -> Tensor:
     return per_scene(spacing, window.y_m.device)
 
 
-def wander(at: Window, spacing: Tensor, keys: Sequence[SceneKey]) -> Points:
+def wander(at: Window, spacing: Tensor, plans: Sequence[TerrainPlan]) -> Points:
     """Where the places of a window lie in the frame of the nodes: turned, and bent on all scales down to a node.
 
     The turn, 45 degrees at most to either side, and the bend, of many nodes, hide the lattice of the great valleys.
     The bend is smooth, so that it shears no landform, with a wiggle as wide as a reach.
     """
-    word = words([k.at("terrain", "wander").word() for k in keys], at.y_m.device)
-    turn = [0.5 * torch.pi * (k.at("terrain", "turn").rng().random() - 0.5) for k in keys]
-    angle = per_scene(turn, at.y_m.device)[:, None, None]
+    seed = seeds_of([plan.seeds.wander for plan in plans], at.y_m.device)
+    angle = per_scene([plan.turn_rad for plan in plans], at.y_m.device)[:, None, None]
     reach = (WANDER_NODES * spacing).to(torch.float32)[:, None, None]
     dy, dx = (
         reach
         * (
-            fbm(at, 128.0 * spacing, hashed(word, side), 3, 1.3)
-            + 0.035 * fbm(at, 5.0 * spacing, hashed(word, 2, side), 3)
+            fbm(at, 128.0 * spacing, hashed(seed, bend), 3, 1.3)
+            + 0.035 * fbm(at, 5.0 * spacing, hashed(seed, salt.Wander.WIGGLE, side), 3)
         )
-        for side in (0, 1)
+        for side, bend in enumerate((salt.Wander.BEND_Y, salt.Wander.BEND_X))
     )
     places = at.points().moved(dy, dx)
     sine, cosine = torch.sin(angle), torch.cos(angle)
@@ -158,7 +158,7 @@ def _levelled(height: Tensor, forms: Sequence[Landform]) -> Tensor:
 
 
 def _wear_lands(
-    land: Tensor, base_m: Tensor, forms: Sequence[Landform], spacing: Tensor, phase: Tensor, word: Tensor
+    land: Tensor, base_m: Tensor, forms: Sequence[Landform], spacing: Tensor, phase: Tensor, seed: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Wear down M lands, each alone.
 
@@ -166,7 +166,7 @@ def _wear_lands(
     ----------
     land : (M, 3) int64 scene and place (y, x) of each
     base_m : (M, SIDE+1, SIDE+1) height of the lines around each [m]
-    forms, spacing, phase, word : of the N scenes
+    forms, spacing, phase, seed : of the N scenes
 
     Returns
     -------
@@ -174,17 +174,17 @@ def _wear_lands(
     """
     device, scene = land.device, land[:, 0]
     landforms = [forms[n] for n in scene.tolist()]
-    step, seed = spacing[scene], word[scene]
+    step, seed = spacing[scene], seed[scene]
     landform = per_scene([f.landform_m for f in landforms], device)
     number = _first_node(land[:, 1:]) - phase[scene]
     along = torch.arange(SIDE + 1, device=device)
     rows, columns = number[:, :1] + along, number[:, 1:] + along
     at = Window(rows.to(torch.float64) * step[:, None], columns.to(torch.float64) * step[:, None], 0.25 * step)
-    rough = fbm(at, landform, hashed(seed, 1), 7, [f.hurst for f in landforms])
-    high = (0.5 + 0.5 * fbm(at, landform * 1.4, hashed(seed, 2), 5, 0.9)).clamp(0.0, 1.0)
+    rough = fbm(at, landform, hashed(seed, salt.Drainage.FIRST_GUESS), 7, [f.hurst for f in landforms])
+    high = (0.5 + 0.5 * fbm(at, landform * 1.4, hashed(seed, salt.Drainage.UPLIFT), 5, 0.9)).clamp(0.0, 1.0)
     share = planes([f.contrast for f in landforms], device)
     uplift = 0.02 + high * high * share + 0.35 * (1 - share)
-    dice = hashed(hashed(seed[:, None], 4, rows)[:, :, None], columns[:, None, :])
+    bias = hashed(hashed(seed[:, None], salt.Drainage.FLOW_BIAS, rows)[:, :, None], columns[:, None, :])
     relief = planes([f.relief_m for f in landforms], device)
     unit = relief / (TALL * (0.02 + 0.8 * share + 0.35 * (1 - share)))
     base = torch.where(relief > 0, base_m / unit.clamp(min=1e-9), 0.0)
@@ -198,13 +198,13 @@ def _wear_lands(
             dome = 1 - (2 * along[::every].to(torch.float32) / SIDE - 1) ** 2
             height = rough[coarse] + 0.5 * dome[:, None] * dome
         else:
-            bumps = fbm(at, 4 * every * step, hashed(seed, 3, side), 2, 0.8)[coarse]
+            bumps = fbm(at, 4 * every * step, hashed(seed, salt.Drainage.BUMPS, side), 2, 0.8)[coarse]
             height = _finer(height) + (uplift[coarse] + 0.12) * bumps
         outlet = rim.expand_as(height)
         height = torch.where(outlet, base[coarse], height)
         inflow = torch.zeros_like(height, dtype=torch.int64).flatten(1)
         level = torch.where(outlet, base[coarse], 0.0).flatten(1)
-        height, receiver, area = wear_down(height, outlet, uplift[coarse], inflow, level, dice[coarse], rounds)
+        height, receiver, area = wear_down(height, outlet, uplift[coarse], inflow, level, bias[coarse], rounds)
     # metres: the slope of every reach in the units of the relief, none steeper than a hillside can stand
     metres = step.to(torch.float32)[:, None]
     slope = uplift.flatten(1) / torch.sqrt(area.to(torch.float32)) * unit.flatten(1)
@@ -265,14 +265,12 @@ def _assembled(
     )
 
 
-def grow_drainage(
-    forms: Sequence[Landform], looks: Sequence[Points], spacing: Tensor, keys: Sequence[SceneKey]
-) -> list[Drainage]:
+def grow_drainage(plans: Sequence[TerrainPlan], looks: Sequence[Points], spacing: Tensor) -> list[Drainage]:
     """Grow the river system of N scenes, as far as some looks at their worlds reach.
 
     Parameters
     ----------
-    forms, keys : one a scene
+    plans : one a scene
     looks : places, as `wander` puts them among the nodes
     spacing : (N,) distance of nodes [m]
 
@@ -280,12 +278,12 @@ def grow_drainage(
     -------
     one block of lands a look
     """
-    device = spacing.device
-    word = words([k.at("terrain", "drainage").word() for k in keys], device)
-    phase = hashed(word[:, None], 9, torch.arange(2, device=device)) % SIDE
+    device, forms = spacing.device, [plan.form for plan in plans]
+    seed = seeds_of([plan.seeds.drainage for plan in plans], device)
+    phase = hashed(seed[:, None], salt.Drainage.LATTICE_PHASE, torch.arange(2, device=device)) % SIDE
     inflow = (per_scene([f.inflow_km2 * 1e6 for f in forms], device) / spacing**2).to(torch.int64)
     blocks = [_Block.around(places, spacing, phase) for places in looks]
-    laid = [lay_valleys(block.first, block.lands, forms, inflow, keys) for block in blocks]
+    laid = [lay_valleys(block.first, block.lands, plans, inflow) for block in blocks]
     ring = torch.arange(SIDE + 1, device=device)
     wanted, bases = [], []
     for block, valleys in zip(blocks, laid, strict=True):
@@ -296,7 +294,7 @@ def grow_drainage(
     land, number = torch.unique(torch.cat(wanted), dim=0, return_inverse=True)
     some = torch.zeros(len(land), dtype=torch.int64, device=device)
     some = some.scatter_reduce(0, number, torch.arange(len(number), device=device), "amax")
-    worn = _wear_lands(land, torch.cat(bases)[some], forms, spacing, phase, word)
+    worn = _wear_lands(land, torch.cat(bases)[some], forms, spacing, phase, seed)
     grown = []
     for block, valleys, mine in zip(blocks, laid, number.split([len(w) for w in wanted]), strict=True):
         which = torch.zeros_like(block.touched, dtype=torch.int64)

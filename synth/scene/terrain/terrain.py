@@ -13,14 +13,14 @@ from torch import Tensor
 from terraficta.synth.scene.terrain.coast import lower_rivers, sea_level, shape_coast, tilt_to_sea
 from terraficta.synth.scene.terrain.drainage import Drainage
 from terraficta.synth.scene.terrain.glacier import carve_troughs
-from terraficta.synth.scene.terrain.ground import Ground, raise_ground
-from terraficta.synth.scene.terrain.landform import Landform, draw_landform
+from terraficta.synth.scene.terrain.ground import raise_ground
+from terraficta.synth.scene.terrain.landform import Landform
+from terraficta.synth.scene.terrain.plan import TerrainPlan
+from terraficta.synth.scene.terrain.relief import RaisedGround
 from terraficta.synth.scene.terrain.rivers import grow_drainage, node_spacing, wander
-from terraficta.synth.scene.world.chance import per_scene
+from terraficta.synth.scene.world.chance import per_scene, seeds_of
 from terraficta.synth.scene.world.window import Window
-from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.scene_recipe import TerrainRecipe
 
 FOVEA_LANDFORMS = 0.6
 """how far the look by which shares are taken reaches, in units of the largest landforms"""
@@ -48,7 +48,8 @@ class Terrain:
     window : where in the world
     drainage : the river system
     reference_m : (N, P) heights of the world around the origin, by which ranks are taken [m]
-    facts : what was drawn for each scene
+    plans : all that was drawn for each scene
+    facts : what is told of each scene
     far : the same world as `fovea` sees it, by which shares are taken; None in that look itself
     """
 
@@ -67,6 +68,7 @@ class Terrain:
     window: Window
     drainage: Drainage
     reference_m: Tensor
+    plans: Sequence[TerrainPlan]
     facts: list[dict[str, Any]] = field(default_factory=list)
     far: Terrain | None = None
 
@@ -88,8 +90,7 @@ def _reach_m(forms: Sequence[Landform], device: torch.device | str) -> Tensor:
 
 
 def grow_terrain(
-    recipe: TerrainRecipe,
-    keys: Sequence[SceneKey],
+    plans: Sequence[TerrainPlan],
     height: int,
     width: int,
     cell_m: Tensor,
@@ -100,8 +101,7 @@ def grow_terrain(
 
     Parameters
     ----------
-    recipe : span of each number
-    keys : one a scene
+    plans : what was drawn, one a scene
     height, width : [fine cells]
     cell_m : (N,) cell size [m]
     device : where to compute
@@ -111,24 +111,26 @@ def grow_terrain(
     ------
     Refusal : a window without cells, or a cell size that is not positive
     """
-    if len(keys) == 0 or cell_m.shape != (len(keys),):
-        raise Refusal("terrain", "cell_m", tuple(cell_m.shape), f"({len(keys)},), one a key", "give one a scene")
+    if len(plans) == 0 or cell_m.shape != (len(plans),):
+        raise Refusal("terrain", "cell_m", tuple(cell_m.shape), f"({len(plans)},), one a plan", "give one a scene")
     if not bool((cell_m > 0).all()):
         raise Refusal("terrain", "cell_m", cell_m.tolist(), "positive sizes in metres", "correct the cell size")
-    forms = [draw_landform(recipe, key) for key in keys]
+    forms, coasts = [plan.form for plan in plans], [plan.coast for plan in plans]
     cell = cell_m.to(device)
     window = Window.over(height, width, cell, origin_cell)
     padded = Window.over(height, width, cell, origin_cell, pad=1)
     look = fovea(forms, device)
     spacing = node_spacing(forms, padded)
-    places, far_places = (wander(at, spacing, keys) for at in (padded, look))
-    grown = grow_drainage(forms, (places, far_places), spacing, keys)
-    drainage, far_drainage = (carve_troughs(forms, part, keys) for part in grown)
-    seen = tilt_to_sea(look, forms, raise_ground(look, far_places, forms, far_drainage, keys), keys)
-    sea = sea_level(forms, seen, keys)
-    seen = shape_coast(look, forms, seen, sea, keys)
-    ground = tilt_to_sea(padded, forms, raise_ground(padded, places, forms, drainage, keys), keys)
-    ground = shape_coast(padded, forms, ground, sea, keys)
+    places, far_places = (wander(at, spacing, plans) for at in (padded, look))
+    grown = grow_drainage(plans, (places, far_places), spacing)
+    drainage, far_drainage = (carve_troughs(forms, [plan.glacier for plan in plans], part) for part in grown)
+    shore = seeds_of([plan.seeds.shore for plan in plans], device)
+    coast = seeds_of([plan.seeds.coast for plan in plans], device)
+    seen = tilt_to_sea(look, forms, coasts, shore, raise_ground(look, far_places, plans, far_drainage))
+    sea = sea_level(forms, coasts, seen)
+    seen = shape_coast(look, forms, coasts, coast, seen, sea)
+    ground = tilt_to_sea(padded, forms, coasts, shore, raise_ground(padded, places, plans, drainage))
+    ground = shape_coast(padded, forms, coasts, coast, ground, sea)
     drainage, far_drainage = (lower_rivers(forms, part, sea) for part in (drainage, far_drainage))
     raised = ground.elevation_m
     twice = (2 * cell).to(torch.float32)[:, None, None]
@@ -138,18 +140,19 @@ def grow_terrain(
     axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
     rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
     reference_m = seen.elevation_m.flatten(1)
-    far = terrain_of(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, facts)
-    inner = Ground(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
-    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, facts), far=far)
+    far = terrain_of(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, plans, facts)
+    inner = RaisedGround(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
+    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, plans, facts), far=far)
 
 
 def terrain_of(
-    ground: Ground,
+    ground: RaisedGround,
     rise_y: Tensor,
     rise_x: Tensor,
     window: Window,
     drainage: Drainage,
     reference_m: Tensor,
+    plans: Sequence[TerrainPlan],
     facts: list[dict[str, Any]],
 ) -> Terrain:
     """The terrain of a ground (N, H, W) and its rise towards the south and the east, over run."""
@@ -164,5 +167,6 @@ def terrain_of(
         window=window,
         drainage=drainage,
         reference_m=reference_m,
+        plans=plans,
         facts=facts,
     )

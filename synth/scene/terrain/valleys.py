@@ -3,7 +3,7 @@
 The world is cut into square lands of `SIDE` nodes, laid like bricks: every other column is half a land further down,
 so that valleys meet in threes. Along the lines between lands lie great valleys, whose heights and rivers follow from
 the seed and from whole-numbered places alone. A land drains to the lines around it, so it can be solved without its
-neighbours, and still meets them to the last bit. (`river_system.wander` bends the lattice out of sight.)
+neighbours, and still meets them to the last bit. (`rivers.wander` bends the lattice out of sight.)
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from torch.nn import functional
 
 from terraficta.synth.scene.terrain.drainage import accumulate, shifted
 from terraficta.synth.scene.terrain.landform import Landform
-from terraficta.synth.scene.world.chance import hashed, per_scene, uniform, words
-from terraficta.synth.types.key import SceneKey
+from terraficta.synth.scene.terrain.plan import TerrainPlan
+from terraficta.synth.scene.world import salt
+from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 
 SIDE = 64
 """nodes along a land's side"""
@@ -69,16 +70,16 @@ class Valleys:
     lake_m: Tensor
 
 
-def _corners(first: Tensor, lands: int, forms: Sequence[Landform], word: Tensor) -> tuple[Tensor, ...]:
+def _corners(first: Tensor, lands: int, forms: Sequence[Landform], seed: Tensor) -> tuple[Tensor, ...]:
     """Potential, way down (0..3 in `FOUR`, -1 at a lake), corners upstream, line to the east, lowest neighbour.
 
     All (N, 2L+1, L+1), from corner `first` (N, 2) of the lattice on.
     """
-    device, around = word.device, UPSTREAM + 1
+    device, around = seed.device, UPSTREAM + 1
     rows, columns = 2 * lands + 1 + 2 * around, lands + 1 + 2 * around
     row, column = (first[:, k : k + 1] - around + torch.arange(v, device=device) for k, v in enumerate((rows, columns)))
     wide_row, wide_column = (torch.cat([v[:, :1] - 1, v, v[:, -1:] + 1], 1) for v in (row, column))
-    hills = hashed(hashed(word[:, None], wide_row)[:, :, None], wide_column[:, None, :]) & 255
+    hills = hashed(hashed(seed[:, None], wide_row)[:, :, None], wide_column[:, None, :]) & 255
     potential = torch.zeros(len(forms), rows, columns, dtype=torch.int64, device=device)
     for k in range(9):
         potential += hills[:, k // 3 : k // 3 + rows, k % 3 : k % 3 + columns]
@@ -108,16 +109,17 @@ def _corners(first: Tensor, lands: int, forms: Sequence[Landform], word: Tensor)
     return tuple(v[:, around:-around, around:-around] for v in (potential, way, upstream, eastward, around_it))
 
 
-def _profile(start: Tensor, end: Tensor, flow: Tensor, relief: Tensor, dice: Tensor, length: int) -> tuple[
+def _profile(start: Tensor, end: Tensor, flow: Tensor, relief: Tensor, identity: Tensor, length: int) -> tuple[
     Tensor, Tensor]:  # fmt: skip
     """Heights (..., length+1) float64 along a line, and whether its nodes flow to its end.
 
-    start, end (...) heights of its corners [m]; flow (...) +1 or -1 along a trunk river, 0 over a pass; dice (...).
+    start, end (...) heights of its corners [m]; flow (...) +1 or -1 along a trunk river, 0 over a pass; identity
+    (...) of the line.
     """
     k = torch.arange(length + 1, device=start.device)
-    start, end, flow, relief, dice = (v[..., None] for v in (start, end, flow, relief, dice))
-    top = torch.where(flow == 0, length // 3 + (dice >> 8) % (length // 3), torch.where(flow > 0, 0, length))
-    share = PASS[0] + (PASS[1] - PASS[0]) * uniform(dice, 1).to(torch.float64) ** 2
+    start, end, flow, relief, identity = (v[..., None] for v in (start, end, flow, relief, identity))
+    top = torch.where(flow == 0, length // 3 + (identity >> 8) % (length // 3), torch.where(flow > 0, 0, length))
+    share = PASS[0] + (PASS[1] - PASS[0]) * uniform(identity, salt.Line.PASS_HEIGHT).to(torch.float64) ** 2
     high = torch.maximum(start, end) + torch.where(flow == 0, share * relief, 0.0)
     rising = k <= top
     away = torch.where(rising, k / top.clamp(min=1), (length - k) / (length - top).clamp(min=1))  # 0 corner .. 1 top
@@ -125,28 +127,27 @@ def _profile(start: Tensor, end: Tensor, flow: Tensor, relief: Tensor, dice: Ten
     return foot + (high - foot) * away * (0.5 + 0.5 * away), ~rising | (top == 0)
 
 
-def lay_valleys(first: Tensor, lands: int, forms: Sequence[Landform], inflow: Tensor, keys: Sequence[SceneKey]
-                ) -> Valleys:  # fmt: skip
+def lay_valleys(first: Tensor, lands: int, plans: Sequence[TerrainPlan], inflow: Tensor) -> Valleys:
     """Lay the great valleys of N blocks that are `lands` lands high and wide.
 
     Parameters
     ----------
     first : (N, 2) int64 the block's first corner of the lattice (y, x); corners lie (`HALF`, `SIDE`) nodes apart
-    forms, keys : one a scene
+    plans : one a scene
     inflow : (N,) int64 catchment that rivers from afar bring [nodes]
     """
-    device = first.device
-    word = words([k.at("terrain", "valleys").word() for k in keys], device)
+    device, forms = first.device, [plan.form for plan in plans]
+    seed = seeds_of([plan.seeds.valleys for plan in plans], device)
     relief = per_scene([f.relief_m for f in forms], device)[:, None, None]
-    potential, way, upstream, eastward, lowest = _corners(first, lands, forms, word)
+    potential, way, upstream, eastward, lowest = _corners(first, lands, forms, seed)
     corner_m = (potential - MIDDLE).to(torch.float64) * FLOOR * relief
     # a corner has half a land; one more half, so that no brook brings more than its river has
     catchment = SIDE * HALF * (upstream + 1) + inflow[:, None, None] * ((upstream - 1) ** 2) // UPSTREAM**2
     rows, columns = (
         first[:, k : k + 1] + torch.arange(v, device=device) for k, v in ((0, 2 * lands + 1), (1, lands + 1))
     )
-    place = hashed(hashed(word[:, None], 5, rows)[:, :, None], columns[:, None, :])
-    n, nodes = len(keys), SIDE * lands + 1
+    place = hashed(hashed(seed[:, None], salt.Valleys.CORNER, rows)[:, :, None], columns[:, None, :])
+    n, nodes = len(plans), SIDE * lands + 1
     height = torch.zeros(n, nodes, nodes, dtype=torch.float64, device=device)
     own = torch.arange(nodes * nodes, device=device).reshape(1, nodes, nodes).expand(n, -1, -1)
     receiver, source, most = own.clone(), torch.zeros_like(own), torch.zeros_like(own)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import fraction, hashed, mix, uniform
-from terraficta.synth.scene.world.lattice import lattice_nodes
+from terraficta.synth.scene.world.lattice import lattice_nodes, lattice_phase
 from terraficta.synth.scene.world.window import Points
 
 
@@ -30,14 +31,14 @@ class Cells:
     junction: Tensor
 
 
-def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Tensor = 0.9) -> Cells:
+def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Tensor = 0.9) -> Cells:
     """Voronoi cells with one site in every lattice square.
 
     Parameters
     ----------
     points : N scenes; rotate or stretch them first for cells with a grain
     spacing_m : (N,) typical cell size [m]
-    word : (N,) int64
+    seed : (N,) int64
     jitter : 0: squares; 1: as random as a lattice allows; one, or (N, 1)
 
     Error: sites further than one square away are not looked at, which for jitter 0.9 misplaces an edge in fewer than
@@ -45,9 +46,8 @@ def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Ten
 
     Source: S. Worley 1996, doi:10.1145/237170.237267.
     """
-    phase = (uniform(word, 1).to(torch.float64), uniform(word, 2).to(torch.float64))
-    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 1, word)
-    site_y, site_x = (0.5 + jitter * (uniform(lattice, d) - 0.5) for d in (0, 1))
+    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, lattice_phase(seed), 1, seed)
+    site_y, site_x = (0.5 + jitter * (uniform(lattice, d) - 0.5) for d in (salt.Site.Y, salt.Site.X))
     far = torch.full_like(at, 2**31 - 1, dtype=torch.int32)
     near = [far, far, far]
     for which in range(9):
@@ -59,7 +59,7 @@ def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Ten
         near[0], code = torch.minimum(near[0], code), torch.maximum(near[0], code)
         near[1], code = torch.minimum(near[1], code), torch.maximum(near[1], code)
         near[2] = torch.minimum(near[2], code)
-    d2, sy, sx, name = [], [], [], []
+    d2, sy, sx, identity = [], [], [], []
     for code in near:
         k = (code & 15).to(torch.int64)
         down, right = k // 3 - 1, k % 3 - 1
@@ -67,7 +67,7 @@ def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Ten
         d2.append((code >> 4).to(torch.float32) * (1.0 / (1 << 23)))
         sy.append(site_y.gather(1, node) + down)
         sx.append(site_x.gather(1, node) + right)
-        name.append(lattice.gather(1, node))
+        identity.append(lattice.gather(1, node))
     scale = spacing_m.to(torch.float32)[:, None]
     edges = []
     for other in (1, 2):
@@ -75,17 +75,17 @@ def voronoi(points: Points, spacing_m: Tensor, word: Tensor, jitter: float | Ten
         edges.append((d2[other] - d2[0]) / (2 * torch.sqrt(gap_y * gap_y + gap_x * gap_x).clamp(min=1e-3)))
     edge = torch.minimum(*edges) * scale
     junction = (torch.sqrt(d2[2]) - torch.sqrt(d2[0])) * 0.5 * scale
-    meeting = mix(name[0] + name[1] + name[2])
-    return Cells(*(v.reshape(points.shape) for v in (name[0], edge, junction, meeting)))
+    meeting = mix(identity[0] + identity[1] + identity[2])
+    return Cells(*(v.reshape(points.shape) for v in (identity[0], edge, junction, meeting)))
 
 
-def partition(along: Tensor, word: Tensor, jitter: float = 0.6) -> tuple[Tensor, Tensor, Tensor]:
+def partition(along: Tensor, seed: Tensor, jitter: float = 0.6) -> tuple[Tensor, Tensor, Tensor]:
     """Cut a line into pieces of unit mean length with uneven ends.
 
     Parameters
     ----------
     along : (...) float32 position
-    word : (...) int64; every word cuts differently
+    seed : (...) int64; every seed cuts differently
     jitter : 0: even pieces; towards 1: uneven
 
     Returns
@@ -96,7 +96,7 @@ def partition(along: Tensor, word: Tensor, jitter: float = 0.6) -> tuple[Tensor,
     number = node.to(torch.int64)
 
     def cut(n: Tensor) -> Tensor:
-        return n.to(torch.float32) + jitter * (fraction(hashed(word, n)) - 0.5)
+        return n.to(torch.float32) + jitter * (fraction(hashed(seed, n)) - 0.5)
 
     here = cut(number)
     after = along >= here

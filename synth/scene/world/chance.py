@@ -30,9 +30,9 @@ def mix(h: Tensor) -> Tensor:
     return h
 
 
-def hashed(word: Tensor, *counters: Tensor | int) -> Tensor:
-    """32-bit hash (int64) of a seed word and integer counters, broadcast together."""
-    h: Tensor = word
+def hashed(seed: Tensor, *counters: Tensor | int) -> Tensor:
+    """32-bit hash (int64) of a seed, salts (`salt.py`) and integer counters, broadcast together."""
+    h: Tensor = seed
     for number, counter in enumerate(counters):
         h = mix(h * 0x9E3779B1 + counter + (0x51ED270B * (number + 1)))
     return h
@@ -44,7 +44,7 @@ def fraction(h: Tensor) -> Tensor:
 
 
 def uniform(h: Tensor, draw: int = 0) -> Tensor:
-    """Numbers in [0, 1), float32, from hashes; `draw` counts independent numbers of one hash."""
+    """Numbers in [0, 1), float32, from hashes; `draw` names independent numbers of one hash."""
     return fraction(mix(h + 0x632BE5AB * (draw + 1)))
 
 
@@ -71,6 +71,6 @@ def planes(values: Sequence[float], device: torch.device | str = "cpu") -> Tenso
     return torch.tensor(list(values), dtype=torch.float64, device=device).to(torch.float32)[:, None, None]
 
 
-def words(keys: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
-    """(N,) int64 from one seed word a scene."""
-    return torch.tensor(list(keys), dtype=torch.int64, device=device)
+def seeds_of(values: Sequence[int], device: torch.device | str = "cpu") -> Tensor:
+    """(N,) int64 from one seed a scene."""
+    return torch.tensor(list(values), dtype=torch.int64, device=device)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import TURN, hashed, per_scene, uniform
 from terraficta.synth.scene.world.window import Points, Window
 
@@ -30,11 +31,11 @@ def _split(m: Tensor, spacing_m: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]
     return node.to(torch.int64), (along - node).to(torch.float32)
 
 
-def _lattice(word: Tensor, first_y: Tensor, first_x: Tensor, rows: int, columns: int) -> Tensor:
+def _lattice(seed: Tensor, first_y: Tensor, first_x: Tensor, rows: int, columns: int) -> Tensor:
     """(N, rows, columns) hashes of the lattice nodes from (first_y, first_x) on."""
-    y = first_y[:, None] + torch.arange(rows, device=word.device)
-    x = first_x[:, None] + torch.arange(columns, device=word.device)
-    return hashed(hashed(word[:, None], y)[:, :, None], x[:, None, :])
+    y = first_y[:, None] + torch.arange(rows, device=seed.device)
+    x = first_x[:, None] + torch.arange(columns, device=seed.device)
+    return hashed(hashed(seed[:, None], y)[:, :, None], x[:, None, :])
 
 
 def blend(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx: Tensor) -> Tensor:
@@ -96,18 +97,18 @@ def _summed(layers: Sequence[_Layer]) -> Tensor:
 
 
 def _layer_of_window(
-    window: Window, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor], amplitude: Tensor
+    window: Window, spacing_m: Tensor, seed: Tensor, phase: tuple[Tensor, Tensor], amplitude: Tensor
 ) -> _Layer:
     node_y, fy = _split(window.y_m, spacing_m, phase[0])
     node_x, fx = _split(window.x_m, spacing_m, phase[1])
     first_y, first_x = node_y[:, 0], node_x[:, 0]
     node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
-    lattice = _lattice(word, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
-    table = TURN.to(word.device)
+    lattice = _lattice(seed, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
+    table = TURN.to(seed.device)
     return _layer(table[:, 0][lattice], table[:, 1][lattice], node_y, node_x, fy, fx, amplitude)
 
 
-def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, word: Tensor) -> tuple[
+def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, seed: Tensor) -> tuple[
     Tensor, Tensor, Tensor, Tensor, int]:  # fmt: skip
     """Flat position of each point's node in a lattice with `around` extra nodes; ways fy, fx; hashes; stride."""
     node_y, fy = _split(points.y_m, spacing_m, phase[0])
@@ -115,13 +116,13 @@ def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor
     first_y, first_x = node_y.amin((1, 2)) - around, node_x.amin((1, 2)) - around
     node_y, node_x = node_y - first_y[:, None, None], node_x - first_x[:, None, None]
     rows, columns = int(node_y.max()) + 2 + around, int(node_x.max()) + 2 + around
-    lattice = _lattice(word, first_y, first_x, rows, columns).flatten(1)
+    lattice = _lattice(seed, first_y, first_x, rows, columns).flatten(1)
     return (node_y * columns + node_x).flatten(1), fy.flatten(1), fx.flatten(1), lattice, columns
 
 
-def _noise_of_points(points: Points, spacing_m: Tensor, word: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
-    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 0, word)
-    table = TURN.to(word.device)
+def _noise_of_points(points: Points, spacing_m: Tensor, seed: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
+    at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 0, seed)
+    table = TURN.to(seed.device)
     lattice = lattice & 255
     gy, gx = table[:, 0][lattice], table[:, 1][lattice]
     sx, sy = _fade(fx), _fade(fy)
@@ -134,19 +135,20 @@ def _noise_of_points(points: Points, spacing_m: Tensor, word: Tensor, phase: tup
     return (rows[0] + sy * (rows[1] - rows[0])).reshape(points.shape)
 
 
-def _phase(word: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the lattice of each word begins, as a share of its spacing."""
-    return uniform(word, 1).to(torch.float64), uniform(word, 2).to(torch.float64)
+def lattice_phase(seed: Tensor) -> tuple[Tensor, Tensor]:
+    """(y, x), each (N,) float64: where the lattice of each seed begins, as a share of its spacing."""
+    phase_y, phase_x = (uniform(seed, axis) for axis in (salt.Lattice.PHASE_Y, salt.Lattice.PHASE_X))
+    return phase_y.to(torch.float64), phase_x.to(torch.float64)
 
 
-def gradient_noise(at: Window | Points, spacing_m: Tensor, word: Tensor) -> Tensor:
+def gradient_noise(at: Window | Points, spacing_m: Tensor, seed: Tensor) -> Tensor:
     """Gradient noise of mean 0 and variance 1 on a lattice with random phase.
 
     Parameters
     ----------
     at : N scenes
     spacing_m : (N,) distance of lattice nodes [m]
-    word : (N,) int64 seed words
+    seed : (N,) int64
 
     Returns
     -------
@@ -155,12 +157,12 @@ def gradient_noise(at: Window | Points, spacing_m: Tensor, word: Tensor) -> Tens
     Source: K. Perlin 2002, doi:10.1145/566654.566636; departs in 256 gradient directions, hash and random phase.
     """
     if isinstance(at, Window):
-        unit = torch.full((len(word),), 1.0 / GRADIENT_STD, device=word.device)
-        return _summed([_layer_of_window(at, spacing_m, word, _phase(word), unit)])
-    return _noise_of_points(at, spacing_m, word, _phase(word)) * (1.0 / GRADIENT_STD)
+        unit = torch.full((len(seed),), 1.0 / GRADIENT_STD, device=seed.device)
+        return _summed([_layer_of_window(at, spacing_m, seed, lattice_phase(seed), unit)])
+    return _noise_of_points(at, spacing_m, seed, lattice_phase(seed)) * (1.0 / GRADIENT_STD)
 
 
-def fbm(at: Window | Points, spacing_m: Tensor, word: Tensor, octaves: int, hurst: float | Sequence[float] = 1.0
+def fbm(at: Window | Points, spacing_m: Tensor, seed: Tensor, octaves: int, hurst: float | Sequence[float] = 1.0
         ) -> Tensor:  # fmt: skip
     """Fractional Brownian surface of variance about 1: octaves of gradient noise, each half as wide.
 
@@ -168,12 +170,12 @@ def fbm(at: Window | Points, spacing_m: Tensor, word: Tensor, octaves: int, hurs
 
     Parameters
     ----------
-    at, spacing_m, word : as in `gradient_noise`; spacing of the widest octave
+    at, spacing_m, seed : as in `gradient_noise`; spacing of the widest octave
     octaves : how many
     hurst : roughness exponent (an octave has 2^-hurst the amplitude of the one before), one or one a scene
     """
-    device = word.device
-    gain = [2.0**-h for h in ([hurst] * len(word) if isinstance(hurst, float | int) else hurst)]
+    device = seed.device
+    gain = [2.0**-h for h in ([hurst] * len(seed) if isinstance(hurst, float | int) else hurst)]
     norm = [math.sqrt(sum(g ** (2 * k) for k in range(octaves))) for g in gain]
     layers: list[_Layer] = []
     total = torch.zeros(() if isinstance(at, Window) else at.shape, device=device)
@@ -182,9 +184,9 @@ def fbm(at: Window | Points, spacing_m: Tensor, word: Tensor, octaves: int, hurs
         if not bool((seen > 0).any()):
             break
         amplitude = (seen * per_scene([g**k / n for g, n in zip(gain, norm, strict=True)], device)).to(torch.float32)
-        spacing, own = torch.maximum(spacing_m / 2**k, 2.0 * at.cell_m), hashed(word, k)
+        spacing, own = torch.maximum(spacing_m / 2**k, 2.0 * at.cell_m), hashed(seed, k)
         if isinstance(at, Window):
-            layers.append(_layer_of_window(at, spacing, own, _phase(own), amplitude / GRADIENT_STD))
+            layers.append(_layer_of_window(at, spacing, own, lattice_phase(own), amplitude / GRADIENT_STD))
         else:
             total += gradient_noise(at, spacing, own) * amplitude[:, None, None]
     if isinstance(at, Window):
@@ -192,8 +194,8 @@ def fbm(at: Window | Points, spacing_m: Tensor, word: Tensor, octaves: int, hurs
     return total
 
 
-def warp(at: Window | Points, spacing_m: Tensor, word: Tensor, reach_m: Tensor, octaves: int = 2) -> Points:
+def warp(at: Window | Points, spacing_m: Tensor, seed: Tensor, reach_m: Tensor, octaves: int = 2) -> Points:
     """The places of `at` moved by a smooth random displacement with standard deviation `reach_m` (N,) [m]."""
     reach = reach_m.to(torch.float32)[:, None, None]
-    dy, dx = (fbm(at, spacing_m, hashed(word, 77, side), octaves) * reach for side in (0, 1))
+    dy, dx = (fbm(at, spacing_m, hashed(seed, salt.Lattice.WARP, side), octaves) * reach for side in (0, 1))
     return (at.points() if isinstance(at, Window) else at).moved(dy, dx)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, dice: Tensor) -> Tensor:
+def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, u01: Tensor) -> Tensor:
     """(N, H, W) bool: cells that a line covers, each by the chance of its covered share.
 
     A line narrower than a cell thus covers its true area in the mean, and one much wider has an edge one cell soft.
@@ -19,11 +19,11 @@ def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, dice: Te
     distance_m : (N, H, W) from the cell's middle to the line's middle [m]
     half_m : half the line's width [m]; 0: no line
     cell_m : (N, 1, 1) [m]
-    dice : (N, H, W) uniform in [0, 1)
+    u01 : (N, H, W) uniform in [0, 1)
     """
     far, near = distance_m + 0.5 * cell_m, distance_m - 0.5 * cell_m
     share = torch.minimum(far, torch.as_tensor(half_m)) - torch.maximum(near, -torch.as_tensor(half_m))
-    return share > dice * cell_m
+    return share > u01 * cell_m
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, uniform
 from terraficta.synth.scene.world.window import Points, Window
 
@@ -28,14 +29,14 @@ class Sites:
     Parameters
     ----------
     at : (N, R, C) the sites in the frame of the points
-    name : (N, R*C) int64 a hash for each
+    identity : (N, R*C) int64 a hash for each
     spacing_m : (N,) float64 side of the squares [m]
     square : (N, P) int64 flat square of each point
     way_y, way_x : (N, P) float32 from the corner of that square, in squares
     """
 
     at: Points
-    name: Tensor
+    identity: Tensor
     spacing_m: Tensor
     square: Tensor
     way_y: Tensor
@@ -46,14 +47,14 @@ class Sites:
         """Squares in a row of the tables."""
         return self.at.shape[2]
 
-    def draw(self, number: int) -> Tensor:
+    def draw(self, number: salt.Salt) -> Tensor:
         """(N, R*C) float32 uniform in [0, 1), one a site."""
-        return uniform(self.name, number)
+        return uniform(self.identity, number)
 
     def around(self) -> Iterator[Site]:
         """The sites of the 3 x 3 squares around each place, one by one; offsets in metres."""
         metres = self.spacing_m.to(torch.float32)[:, None]
-        site_y, site_x = self.draw(0), self.draw(1)
+        site_y, site_x = self.draw(salt.Site.Y), self.draw(salt.Site.X)
         for k in range(9):
             j, i = k // 3 - 1, k % 3 - 1
             which = self.square + (j * self.columns + i)
@@ -69,7 +70,7 @@ def turned(at: Window | Points, sine: Tensor, cosine: Tensor) -> Points:
     return Points(s * places.x_m + c * places.y_m, c * places.x_m - s * places.y_m, places.cell_m)
 
 
-def scatter(points: Points, spacing_m: Tensor, word: Tensor) -> Sites:
+def scatter(points: Points, spacing_m: Tensor, seed: Tensor) -> Sites:
     """Strew sites over the world around these points, one in every square of `spacing_m` (N,).
 
     A thing may reach one spacing from its site at most: sites further than one square away are not looked at.
@@ -82,13 +83,13 @@ def scatter(points: Points, spacing_m: Tensor, word: Tensor) -> Sites:
     first_row, first_column = row.amin((1, 2)) - 1, column.amin((1, 2)) - 1
     row, column = row - first_row[:, None, None], column - first_column[:, None, None]
     rows, columns = int(row.max()) + 2, int(column.max()) + 2
-    down = first_row[:, None] + torch.arange(rows, device=word.device)
-    right = first_column[:, None] + torch.arange(columns, device=word.device)
-    name = hashed(hashed(word[:, None], down)[:, :, None], right[:, None, :])
+    down = first_row[:, None] + torch.arange(rows, device=seed.device)
+    right = first_column[:, None] + torch.arange(columns, device=seed.device)
+    identity = hashed(hashed(seed[:, None], down)[:, :, None], right[:, None, :])
     at = Points(
-        (down[:, :, None] + uniform(name, 0).to(torch.float64)) * lines,
-        (right[:, None, :] + uniform(name, 1).to(torch.float64)) * lines,
+        (down[:, :, None] + uniform(identity, salt.Site.Y).to(torch.float64)) * lines,
+        (right[:, None, :] + uniform(identity, salt.Site.X).to(torch.float64)) * lines,
         spacing_m,
     )
     square = (row * columns + column).flatten(1)
-    return Sites(at, name.flatten(1), spacing_m, square, way_y.flatten(1), way_x.flatten(1))
+    return Sites(at, identity.flatten(1), spacing_m, square, way_y.flatten(1), way_x.flatten(1))

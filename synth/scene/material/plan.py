@@ -1,0 +1,164 @@
+"""The material plan: all that chance decides of what a scene is made of, at one time of year."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from terraficta.synth.scene.material.plants import VARIANTS, Plants, Sown, draw_plants, draw_sown
+from terraficta.synth.scene.material.solid import draw_abundance
+from terraficta.synth.scene.material.trait import Setting, draw_setting, kin
+from terraficta.synth.scene.material.vegetation import VEGETATED
+from terraficta.synth.types.crop import Crop
+from terraficta.synth.types.key import SceneKey
+
+NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
+ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
+ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
+"""of roofs by material; chosen"""
+ROADS = ("asphalt", "concrete", "gravel", "soil")
+ROAD_SHARES = np.array([0.62, 0.12, 0.13, 0.13])
+"""of roads by surface; chosen"""
+PITS = ("crushed", "gravel", "soil", "coal")
+PIT_SHARES = np.array([0.62, 0.2, 0.1, 0.08])
+"""what quarries and mines lay open; chosen"""
+
+
+@dataclass(frozen=True)
+class MaterialPlan:
+    """What chance decides of the materials of one scene; V variants of each, A absorbers.
+
+    Parameters
+    ----------
+    solids : {natural solid, quarry, building or road: (V, A) abundances of the absorbers}
+    film_cm, wet_share : (V,) water film on soil, and the share of the soil that has one [cm, -]
+    plants : {class of `VEGETATED`: what grows there}
+    crops : those that are sown
+    ash_share : 0..1, how much of burnt ground lies under ash
+    water : {field of `WaterBody`: (V,)}
+    snow : (V,) each: grain_um, soot_ppmv, and the cover of the rock below
+    texture_seed : 31 bits
+    """
+
+    solids: Mapping[str, np.ndarray]
+    film_cm: np.ndarray
+    wet_share: np.ndarray
+    plants: Mapping[str, Plants]
+    crops: Sown
+    ash_share: float
+    water: Mapping[str, np.ndarray]
+    snow: Mapping[str, np.ndarray]
+    texture_seed: int
+
+
+def draw_material_plan(
+    key: SceneKey, facts: Mapping[str, Any] | None = None, crops: Sequence[Crop] | None = None
+) -> MaterialPlan:
+    """Draw what a scene is made of; all chance is the same at every season.
+
+    Parameters
+    ----------
+    key : of the scene
+    facts : `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where present, drawn or
+        inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and the season move
+        with time: soils, roofs and species stay
+    crops : of the scene, where they have been drawn already by `draw_crops`
+
+    Examples
+    --------
+    >>> draw_material_plan(SceneKey(7, 0), {"season": 0.5}).solids["soil"].shape[0]
+    16
+    """
+    own = key.at("material")
+    setting = draw_setting(facts or {}, own)
+    sown = draw_sown(setting, key, crops)
+    film_cm, wet_share = _draw_damp(own.at("damp"), setting)
+    return MaterialPlan(
+        solids=_draw_solids(own, setting),
+        film_cm=film_cm,
+        wet_share=wet_share,
+        plants={name: draw_plants(name, own.at(name), setting, sown.get(name, [])) for name in VEGETATED},
+        crops=sown,
+        ash_share=float(np.float32(own.at("fire").rng().random())),
+        water=_draw_water(own.at("water"), setting),
+        snow=_draw_snow(own.at("snow"), setting),
+        texture_seed=own.at("texture").field_seed(),
+    )
+
+
+# --- solids ---------------------------------------------------------------------------------------------------------
+
+
+def _soil_lean(setting: Setting) -> dict[str, float]:
+    """Warm soils are red and poor in humus, dry ones bright and chalky."""
+    warm, moist = 2 * setting.warmth - 1, 2 * setting.moisture - 1
+    return {
+        "hematite": 0.8 * warm, "humus": 0.6 * moist - 0.3 * warm, "tail": 0.3 * moist, "carbonate": -0.6 * moist,
+        "grey": 0.2 * moist,
+    }  # fmt: skip
+
+
+def _draw_solids(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
+    lean = _soil_lean(setting)
+    drawn = {
+        name: draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None) for name in NATURAL_SOLIDS
+    }
+    return drawn | {
+        "quarry": _draw_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.15, lean),
+        "building": _draw_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean),
+        "road": _draw_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean),
+    }
+
+
+def _draw_assorted(
+    key: SceneKey, materials: tuple[str, ...], shares: np.ndarray, evenness: float, lean: Mapping[str, float]
+) -> np.ndarray:
+    """Abundances (V, A) of variants shared out among materials; a scene has its own fashion."""
+    rng = key.rng()
+    fashion = np.cumsum(rng.dirichlet(evenness * len(shares) * shares))
+    number = np.searchsorted(fashion, (np.arange(VARIANTS) + rng.random()) / VARIANTS).clip(max=len(shares) - 1)
+    abundance = {
+        n: draw_abundance(materials[n], key.at(materials[n]), VARIANTS, lean if materials[n] == "soil" else None)
+        for n in set(number.tolist())
+    }
+    return np.stack([abundance[n][variant] for variant, n in enumerate(number.tolist())])
+
+
+def _draw_damp(key: SceneKey, setting: Setting) -> tuple[np.ndarray, np.ndarray]:
+    """Water film on soil (V,) [cm] and the share of it (V,) that is wet."""
+    rng = key.rng()
+    z = 3.2 * setting.moisture - 2.4 + 4.0 * setting.rain + 0.9 * rng.standard_normal() + 0.7 * kin(rng, VARIANTS)
+    return 0.03 * np.exp(0.6 * rng.standard_normal(VARIANTS)), 1 / (1 + np.exp(-z))
+
+
+# --- water and snow -------------------------------------------------------------------------------------------------
+
+
+def _draw_water(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
+    rng = key.rng()
+
+    def around(median: float, scene: float, within: float) -> np.ndarray:
+        z = scene * rng.standard_normal() + within * kin(rng, VARIANTS, 0.85)
+        spread: np.ndarray = median * np.exp(z)
+        return spread
+
+    return {
+        "chl": around(1.5 * np.exp(1.8 * setting.warmth), 1.0, 0.4),
+        "sediment": around(5.0 - 3.0 * setting.moisture, 1.2, 0.6),
+        "cdom": around(0.2 + 0.9 * setting.moisture * (1.3 - setting.warmth), 0.8, 0.3),
+        "depth_m": np.sort(around(5.0, 0.6, 0.9)),
+        "glint": around(0.006, 0.8, 0.2),
+    }
+
+
+def _draw_snow(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
+    rng = key.rng()
+    age = rng.standard_normal() + 0.8 * (2 * setting.season - 1)
+    return {
+        "grain_um": np.exp(np.log(350.0) + 0.6 * age + 0.35 * kin(rng, VARIANTS)),
+        "soot_ppmv": np.exp(np.log(0.05) + 0.9 * age + 0.8 * kin(rng, VARIANTS)),
+        "cover": np.clip(1.08 - 0.15 * np.exp(0.8 * kin(rng, VARIANTS)), 0.3, 1.0),
+    }
