@@ -147,7 +147,7 @@ def informed_mapper() -> Mapper:
         mass[label == value, TERRAFICTA.index(ours)] = 1.0
     head = fit_ridge(features, mass, torch.tensor(1e-3), torch.tensor(20.0))
     with torch.no_grad():
-        mapper.dense.weight.copy_(20 * head.weight.T[:, :, None, None])
+        mapper.dense.weight.copy_(20 * head.weight.T)
         mapper.dense.bias.copy_(20 * head.bias)
     return mapper
 
