@@ -52,13 +52,11 @@ def read_evidence(
 ) -> Evidence:
     """Evidence of every pixel of images (N, T*B, H, W), in the order (N, H, W)."""
     encoder.mapper.eval()
-    features = encoder.features(image, valid, scenes)
-    fiction = None
-    if encoder.dates == 1:
-        fiction = _rows(torch.log_softmax(encoder.mapper.dense(features).float(), 1))
+    reading = encoder.read(image, valid, scenes)
+    fiction = _rows(torch.log_softmax(reading.logits, 1)) if encoder.dates == 1 else None
     seen = valid if valid is None else valid.to(image.device)
     context = context_features(image, seen, pairs_of(encoder))
-    return Evidence(_rows(features), fiction, _rows(context).numpy())
+    return Evidence(_rows(reading.features), fiction, _rows(context).numpy())
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:

@@ -188,7 +188,7 @@ def read_lexicon() -> _Lexicon:
             if phrases.setdefault(key, weights) != weights:
                 raise Refusal(LEXICON, "words", f"{phrase.strip()} twice", "one meaning a phrase", "drop one of them")
     endings = {
-        _plain(end): _key(_tokens(goal, spelling), joining, relating) for end, goal in content["endings"].items()
+        _stem(_plain(end)): _key(_tokens(goal, spelling), joining, relating) for end, goal in content["endings"].items()
     }
     return _Lexicon(phrases, words("not_understood"), joining, relating, words("filling"), endings, spelling)
 
@@ -263,21 +263,22 @@ def _compound(token: str, lexicon: _Lexicon) -> Weights | None:
 
 
 def _plain(text: str) -> str:
-    """Without case and accents; German umlauts alike in both spellings."""
+    """Without case and accents."""
     text = unicodedata.normalize("NFKD", text.casefold().replace("ß", "ss").replace("œ", "oe"))
-    text = "".join(letter for letter in text if not unicodedata.combining(letter))
-    return text.replace("ae", "a").replace("oe", "o").replace("ue", "u")
+    return "".join(letter for letter in text if not unicodedata.combining(letter))
 
 
 def _stem(word: str) -> str:
-    """Without the plural."""
+    """Without the plural, and German umlauts alike in both spellings: Waelder is Wälder."""
     if len(word) < 4 or word.endswith(("ss", "us", "is")):
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") else word
+        pass
+    elif word.endswith("ies") and len(word) > 4:
+        word = word[:-3] + "y"
+    elif word.endswith(("ches", "shes", "sses", "xes")):
+        word = word[:-2]
+    elif word.endswith("s"):
+        word = word[:-1]
+    return word.replace("ae", "a").replace("oe", "o").replace("ue", "u")
 
 
 def _tokens(name: str, spelling: Mapping[str, str]) -> list[str]:

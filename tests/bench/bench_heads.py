@@ -52,7 +52,7 @@ def compute(folder: Path, weights: Path) -> Case:
     tileset = read_tileset(folder)
     tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
     train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())]
-    encoder = Encoder.fit(mapper, train)
+    encoder = Encoder.fit(mapper, train).with_tiles(tiles)
     pixels = fold_pixels(tiles, TEST, TEST_PIXELS, tileset.name)
     where = Labels(
         torch.cat([torch.full((len(p),), n) for n, p in enumerate(pixels)]),
@@ -89,4 +89,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for option in ("weights", "tilesets", "cache"):
         parser.add_argument(f"--{option}", type=Path, required=True)
+    parser.add_argument("--names", nargs="*")
     cases(**vars(parser.parse_args()))

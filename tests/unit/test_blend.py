@@ -1,0 +1,126 @@
+"""The experts of the default head: trees as arrays, names by Bayes' rule, and their product."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.ensemble import RandomForestClassifier
+
+from terraficta.finetune.blend import FLOOR, Blend, NamesHead, fit_blend, prior_of
+from terraficta.finetune.context import MOST_PAIRS, band_pairs, context_features, normalised_differences
+from terraficta.finetune.evidence import Evidence
+from terraficta.finetune.forest import Forest, fit_forest
+from terraficta.finetune.recipe import BlendRecipe, FinetuneRecipe
+from terraficta.finetune.tileset.meanings import propose_meanings
+from terraficta.pretrain.head import fit_ridge
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import read_sensor
+
+
+def clusters(seed: int, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """(P, 6) features and (P,) classes 0, 1, 3 of four."""
+    rng = np.random.default_rng(seed)
+    classes = np.array([0, 1, 3])[np.arange(count) % 3]
+    middle = np.random.default_rng(99).normal(size=(4, 6)) * 2
+    return (middle[classes] + rng.normal(size=(count, 6))).astype(np.float32), classes
+
+
+def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
+    x, classes = clusters(0)
+    weight = np.linspace(0.5, 1, len(x))
+    forest = fit_forest(x, classes, weight, 4, seed=3, trees=20)
+    model = RandomForestClassifier(20, class_weight="balanced", random_state=3).fit(x, classes, sample_weight=weight)
+    y = np.concatenate([clusters(1, 20_000)[0], x])  # more than one chunk, and the labels themselves
+    found = forest.probabilities(y)
+    assert found[:, [0, 1, 3]] == pytest.approx(model.predict_proba(y), abs=1e-6)
+    assert (found[:, 2] == 0).all()
+    again = Forest.of_arrays(forest.arrays())
+    assert np.array_equal(again.probabilities(y), found)
+
+
+def test_a_tree_whose_walk_would_not_end_is_refused() -> None:
+    x, classes = clusters(0)
+    arrays = fit_forest(x, classes, np.ones(len(x)), 4, seed=0, trees=2).arrays()
+    arrays["left"] = arrays["left"].clone()
+    arrays["left"][1] = 0
+    with pytest.raises(Refusal, match="children"):
+        Forest.of_arrays(arrays)
+
+
+@pytest.mark.parametrize("dates", [1, 2])
+@pytest.mark.parametrize("sensor", ["sentinel2a", "landsat5"])
+def test_band_pairs_are_few_and_spread(sensor: str, dates: int) -> None:
+    known = read_sensor(sensor)
+    pairs = band_pairs(known, dates)
+    assert len(set(pairs)) == len(pairs) <= MOST_PAIRS
+    assert max(map(max, pairs)) < dates * len(known)
+    shortest = int(known.centre_nm.argmin())
+    assert any(shortest in pair for pair in pairs)
+    if dates == 1 and sensor == "landsat5":
+        assert len(pairs) == len(known) * (len(known) - 1) // 2
+
+
+def test_context_leaves_missing_pixels_out() -> None:
+    image = torch.rand(1, 2, 9, 9) * 5000 + 3000
+    valid = torch.ones(1, 9, 9, dtype=torch.bool)
+    valid[0, 4, 5] = False
+    found = context_features(torch.where(valid[:, None], image, 0), valid, ((0, 1),))[0, :, 4, 4]
+    around = image[0, :, 2:7, 2:7].double()[:, valid[0, 2:7, 2:7]]
+    assert found[2:4].numpy() == pytest.approx(around.mean(1).numpy(), rel=1e-5)
+    assert found[4:6].numpy() == pytest.approx(around.std(1, correction=0).numpy(), rel=1e-3)
+    assert float(found[6]) == pytest.approx(float(normalised_differences(image, ((0, 1),))[0, 0, 4, 4]))
+
+
+def said(*names: str) -> Evidence:
+    """Pixels that fiction is sure of."""
+    fiction = torch.full((len(names), len(TERRAFICTA)), -20.0)
+    for row, name in enumerate(names):
+        fiction[row, TERRAFICTA.index(name)] = 0.0
+    return Evidence(torch.zeros(len(names), 3), torch.log_softmax(fiction, 1), np.zeros((len(names), 2), np.float32))
+
+
+def test_names_follow_bayes_rule() -> None:
+    head = NamesHead.of(propose_meanings(["a", "b", "c"], {
+        "a": {"pasture": 0.75, "grassland": 0.25}, "b": {"grassland": 0.75, "building": 0.25}, "c": "water",
+    }))  # fmt: skip
+    found = head.log_probabilities(said("pasture", "grassland", "building", "snow")).exp()
+    total = 1 + 3 * FLOOR
+    assert found[0].tolist() == pytest.approx([(1 + FLOOR) / total, FLOOR / total, FLOOR / total], abs=1e-4)
+    assert found[1].tolist() == pytest.approx([(0.25 + FLOOR) / total, (0.75 + FLOOR) / total, FLOOR / total], abs=1e-4)
+    assert float(found[2, 1]) == pytest.approx((1 + FLOOR) / total, abs=1e-4)
+    assert found[3].tolist() == pytest.approx([1 / 3] * 3, abs=1e-4)
+
+
+def test_the_blend_is_the_product_of_its_experts() -> None:
+    meanings = propose_meanings(["forest", "water"], shares={"forest": 0.8})
+    evidence = said("water", "deciduous_forest")
+    names = NamesHead.of(meanings)
+    head = fit_ridge(torch.randn(6, 3), torch.eye(2).repeat(3, 1), torch.tensor(0.1), torch.tensor(2.0))
+    blend = Blend(head, None, names, (0.5, 1.0, 2.0), prior_of(meanings))
+    wanted = 0.5 * head.log_probabilities(evidence.features) + 2 * names.log_probabilities(evidence)
+    wanted = wanted + 0.5 * torch.tensor([0.8, 0.2]).log()
+    assert torch.allclose(blend.log_probabilities(evidence), torch.log_softmax(wanted, 1), atol=1e-6)
+    again = Blend.of_content(blend.content())
+    assert torch.equal(again.log_probabilities(evidence), blend.log_probabilities(evidence))
+
+
+def test_exponents_follow_the_number_of_labels() -> None:
+    recipe = BlendRecipe(names=((5, 1.0), (100, 0.2)))
+    assert recipe.exponents(1, True)[2] == pytest.approx(1.0)
+    assert recipe.exponents(1000, True)[2] == pytest.approx(0.2)
+    assert recipe.exponents(500**0.5, True)[2] == pytest.approx(0.6)
+    assert recipe.exponents(5, False)[2] == 0
+
+
+def test_the_temperature_is_that_of_labels_not_seen() -> None:
+    rng = torch.Generator().manual_seed(0)
+    mass = torch.eye(2).repeat(60, 1)
+    features = torch.randn(120, 40, generator=rng)  # nothing to learn: whoever is sure is wrong
+    evidence = Evidence(features, None, features.numpy())
+    recipe = FinetuneRecipe(name="t", about="t", temperature_doubt=3.0)
+
+    def fit(x: torch.Tensor, y: torch.Tensor):  # noqa: ANN202
+        return fit_ridge(x, y, torch.tensor(0.01), torch.tensor(20.0))
+
+    fitted = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, recipe, 0)
+    assert fitted.temperature > 4
