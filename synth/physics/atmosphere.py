@@ -304,7 +304,8 @@ def _through_the_air(
     # a cloud shines through the gases above it: water vapour and most else lie below exp(-base / 2 km)
     above = torch.exp(-air.cloud_base_m.double() / 2000)[:, None]
     dim = dimming(sensor.centre_nm).to(boa) * (terms.gas.mean((2, 3)).double() ** above).to(boa)
-    lit, rho, out = (None if x is None else x.unflatten(-2, (-1, factor)) for x in (direct, boa, toa))
+    rho, out = (x.unflatten(-2, (-1, factor)) for x in (boa, toa))
+    lit = None if direct is None else direct.unflatten(-2, (-1, factor))
     for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
         maps = [m[:, b] for m in (veil, sky, beam)]
         wide = _on_columns(maps if mixes > 0 else [*maps, terms.spherical_albedo[:, b]], size[1])
@@ -351,8 +352,8 @@ def sky_shares(sun: Sun, sensor: Sensor) -> tuple[Tensor, Tensor]:
     The sky is that of molecules and CLEAR_AOT550 of continental aerosol at sea level.
     """
     zero = torch.zeros_like(sun.sza_deg)
-    within = (a.clamp(*RANGES[n]) for n, a in (("sza_deg", sun.sza_deg), ("vza_deg", zero), ("raa_deg", zero)))
-    terms = air_terms(sensor, *within, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
+    sza_deg = sun.sza_deg.clamp(*RANGES["sza_deg"])
+    terms = air_terms(sensor, sza_deg, zero, zero, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
     sky = (terms.down_diffuse - around_the_sun(terms)) / (terms.down_direct + terms.down_diffuse)
     return 1 - sky, sky
 
