@@ -47,15 +47,24 @@ class Atmosphere:
 
     Parameters
     ----------
-    aot550 : aerosol optical thickness at 550 nm above the ground, without haze
-    water_vapour_cm, ozone_cm : columns above the ground
-    rayleigh : share of a whole atmosphere of molecules, 0..1
-    aerosol : index into AEROSOLS
-    haze : mean of the extra aerosol optical thickness that varies over the scene
-    cloud_share, cloud_size_m, cloud_base_m : of the clouds
-    adjacency : 0: neighbours do not shine into each other's view; 1: they do
-    aot550_guess, water_vapour_guess_cm : what an imperfect correction believes
-    word : seed of the fields of haze and clouds
+    aot550 : Tensor
+        aerosol optical thickness at 550 nm above the ground, without haze
+    water_vapour_cm, ozone_cm : Tensor
+        columns above the ground
+    rayleigh : Tensor
+        share of a whole atmosphere of molecules, 0..1
+    aerosol : Tensor
+        index into AEROSOLS
+    haze : Tensor
+        mean of the extra aerosol optical thickness that varies over the scene
+    cloud_share, cloud_size_m, cloud_base_m : Tensor
+        of the clouds
+    adjacency : float
+        0: neighbours do not shine into each other's view; 1: they do
+    aot550_guess, water_vapour_guess_cm : Tensor
+        what an imperfect correction believes
+    word : Tensor
+        seed of the fields of haze and clouds
     """
 
     aot550: Tensor
@@ -156,11 +165,15 @@ def toa_reflectance(
 
     Parameters
     ----------
-    boa_reflectance : (N, B, H, W)
-    elevation_m : (N, H, W) [m]
-    cell_m : (N,) [m]
-    light : of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of
-        `sky_shares`, so that shadows are dim and blue; level open ground keeps its reflectance exactly
+    boa_reflectance : Tensor
+        (N, B, H, W)
+    elevation_m : Tensor
+        (N, H, W) [m]
+    cell_m : Tensor
+        (N,) [m]
+    light : TerrainLight | None
+        of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of `sky_shares`, so
+        that shadows are dim and blue; level open ground keeps its reflectance exactly
 
     Source
     ------
@@ -391,10 +404,14 @@ def boa_correction(
 
     Parameters
     ----------
-    toa : (N, B, H, W)
-    recipe : its `correction`: "none" returns `toa`; "perfect" knows the air; "imperfect" has a wrong, even guess
-    gsd_m : (N,) [m]
-    elevation_m, aot550 : (N, H, W) what "perfect" knows on this grid; absent: sea level, the scene's mean
+    toa : Tensor
+        (N, B, H, W)
+    recipe : AirRecipe
+        its `correction`: "none" returns `toa`; "perfect" knows the air; "imperfect" has a wrong, even guess
+    gsd_m : Tensor
+        (N,) [m]
+    elevation_m, aot550 : Tensor | None
+        (N, H, W) what "perfect" knows on this grid; absent: sea level, the scene's mean
 
     Error
     -----
