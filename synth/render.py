@@ -10,7 +10,7 @@ from terraficta.synth.instrument.detector import record
 from terraficta.synth.instrument.optics import observe
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.look import Look, draw_look, frame_of, gsd_of, portions, sensor_of, tiles_of, together
-from terraficta.synth.physics.atmosphere import boa_correction, toa_reflectance
+from terraficta.synth.physics.atmosphere import LOWEST_HIGHEST_M, boa_correction, toa_reflectance
 from terraficta.synth.physics.brdf import directional_reflectance
 from terraficta.synth.physics.terrain_light import terrain_light
 from terraficta.synth.scene.ground import Ground, grow
@@ -24,9 +24,6 @@ from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
 
-LOWEST_HIGHEST_M = (-300.0, 8000.0)
-"""between these heights the air is known; what lies beyond is lit as if it lay there"""
-
 
 def render(
     recipe: SceneRecipe, keys: Sequence[SceneKey] | SceneKey, sensor: Sensor | None = None, device: str = "cpu",
@@ -34,8 +31,8 @@ def render(
 ) -> list[Tile]:  # fmt: skip
     """Render tiles, one a key: the first date of each scene.
 
-    A scene is the same alone or in a batch, in any order and any process. On another device its integers are the
-    same and its stored DN within 1.
+    A scene is the same alone or in a batch, in any order and process. On another device its integers are the same
+    and its stored DN within 1.
 
     Parameters
     ----------

@@ -39,6 +39,8 @@ CLOUD_SKYLIGHT = 0.3
 COARSE, COARSE_M = 8, 40.0
 """the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
 such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
+LOWEST_HIGHEST_M = (-300.0, 8000.0)
+"""between these heights the air is known; what lies beyond is lit as if it lay there"""
 
 
 @dataclass(frozen=True)
