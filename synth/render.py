@@ -29,10 +29,7 @@ def render(
     recipe: SceneRecipe, keys: Sequence[SceneKey] | SceneKey, sensor: Sensor | None = None, device: str = "cpu",
     given: GivenLand | None = None,
 ) -> list[Tile]:  # fmt: skip
-    """Render tiles, one a key: the first date of each scene.
-
-    A scene is the same alone or in a batch, in any order and process. On another device its integers are the same
-    and its stored DN within 1.
+    """Render tiles, one a key: the first date of each scene; the same alone, in a batch, in any order and process.
 
     Parameters
     ----------
@@ -80,9 +77,8 @@ def render_dates(
 def see(recipe: SceneRecipe, ground: Ground, looks: Sequence[Look]) -> list[Tile]:
     """See the ground of N scenes, one look at each: all of one date and one sensor."""
     sensor, day, frame, device = looks[0].sensor, ground.days[looks[0].date], ground.frame, ground.slope.device
-    gsd_m = torch.tensor([grid.gsd_m for grid in ground.grids], device=device)
+    cover, gsd_m = day.cover, torch.tensor([grid.gsd_m for grid in ground.grids], device=device)
     # what it reflects
-    cover = day.cover
     palette = palette_of(recipe.material, [look.materials for look in looks], device)
     bands = palette.seen_by(sensor)
     sun = together([look.sun for look in looks]).to(device)
