@@ -136,7 +136,7 @@ def _cover_manifest(head: Head, records: Sequence[Mapping[str, Any]], legend: Le
             *head.lines(head.name),
             f"legend: {json.dumps(legend.classes)}",
             f"colours: {json.dumps(legend.colours)}",
-            *([f"crosswalk: {json.dumps(walk)}"] if walk else []),
+            *([f"means: {json.dumps(walk)}"] if walk else []),
             "scenes:",
             *lines,
             "",
