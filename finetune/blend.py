@@ -16,6 +16,8 @@ from terraficta.pretrain.head import Head
 
 FLOOR = 0.01
 """what names grant every class: fiction is never that sure of real land"""
+LEAST_WEIGHT = 0.02
+"""weight in a meaning from which on a class of fiction counts"""
 LEAST_SHARE = 2e-3
 """least share of the trees that a class is granted: none of 100 trees is no proof"""
 
@@ -24,10 +26,13 @@ LEAST_SHARE = 2e-3
 class NamesHead:
     """What the names of a legend say of pixels, from what fiction calls them.
 
+    A class is credited with every class of fiction that it means, whole, even where another class means it too:
+    dividing by Bayes' rule starves broad classes (mIoU .385 against .397 in the mean over 8 tilesets).
+
     Parameters
     ----------
-    membership : (24, K) share of each class of fiction that goes to each class of the user
-    named : (K,) bool; a class without a name is what no named class claims
+    membership : (24, K) 1 where a class of fiction counts for a class of the user
+    named : (K,) bool; classes without a name share what no named class means
     """
 
     membership: Tensor
@@ -35,16 +40,16 @@ class NamesHead:
 
     @classmethod
     def of(cls, meanings: Meanings) -> NamesHead:
-        """By Bayes' rule, areas alike: a class of fiction goes to those who mean it, to the narrower ones first."""
-        weight = meanings.matrix.T
-        claimed = weight.sum(1, keepdim=True)
-        return cls(weight / claimed.clamp(min=1e-9), torch.tensor(meanings.named, dtype=torch.bool))
+        """From the meanings of a legend."""
+        return cls((meanings.matrix.T > LEAST_WEIGHT).float(), torch.tensor(meanings.named, dtype=torch.bool))
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""
         assert evidence.fiction is not None
-        said = evidence.fiction.exp() @ self.membership
-        return torch.log_softmax((said + FLOOR).log(), 1)
+        probability = evidence.fiction.exp()
+        said = probability @ self.membership
+        left = 1 - probability @ self.membership.amax(1)
+        return torch.log_softmax((torch.where(self.named, said, left[:, None]).clamp(min=0) + FLOOR).log(), 1)
 
 
 @dataclass(frozen=True)

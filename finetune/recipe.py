@@ -15,13 +15,17 @@ HeadKind = Literal["default", "ridge", "linear", "full"]
 
 
 class BlendRecipe(Recipe):
-    """The default head: a product of ridge, forest and names."""
+    """The default head: a product of ridge, forest and names.
 
-    ridge: float = Field(default=1.0, ge=0)
+    Exponents are good in the mean over tilesets; choosing them by the likelihood of a tileset's few labels lost .00 to
+    .01 mIoU against fixed ones. More labels need names less.
+    """
+
+    ridge: float = Field(default=0.5, ge=0)
     """exponent of the ridge on the network's features"""
     forest: float = Field(default=1.0, ge=0)
     """exponent of the forest on bands, surroundings and ratios"""
-    names: tuple[tuple[float, float], ...] = ((5, 0.6), (25, 0.6), (100, 0.6))
+    names: tuple[tuple[float, float], ...] = ((5, 0.6), (25, 0.4), (100, 0.3))
     """exponent of the names by labels a class, between which it changes with the logarithm of their number"""
     trees: int = Field(default=100, ge=1)
     check_trees: int = Field(default=50, ge=1)

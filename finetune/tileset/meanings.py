@@ -58,8 +58,9 @@ class Meanings:
 
     @property
     def enough(self) -> bool:
-        """Whether names tell any two classes apart."""
-        return len(torch.unique(self.matrix[torch.tensor(self.named, dtype=torch.bool)], dim=0)) > 1
+        """Whether names tell any two classes apart; one that has none is told from those that have."""
+        known = {tuple(row) for row, named in zip(self.matrix.tolist(), self.named, strict=True) if named}
+        return bool(known) and len(known) + (not all(self.named)) > 1
 
     def lines(self) -> list[str]:
         """One line a class, so that the user can correct it."""
@@ -109,7 +110,7 @@ def propose_meanings(
     matrix = torch.tensor(rows, dtype=torch.float32).reshape(len(classes), len(TERRAFICTA))
     named = tuple(bool(row.sum() > 0) for row in matrix)
     made = Meanings(tuple(classes), matrix, named, tuple(because), _read_shares(where, classes, shares))
-    if len(classes) > 1 and all(name in stated for name in classes) and all(named) and not made.enough:
+    if len(classes) > 1 and all(name in stated for name in classes) and any(named) and not made.enough:
         mend = "give classes that differ different meanings, or write null for those that names cannot tell"
         raise Refusal(where, "means", "one meaning for all classes", "at least two meanings", mend)
     return made

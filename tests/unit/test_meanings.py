@@ -144,6 +144,8 @@ def test_a_part_of_a_legend_may_be_named() -> None:
     assert meanings.lines()[1] == "clouds: not understood; write means: in tileset.yaml, or do without"
     assert meanings.lines()[2] == "water: water 1.00 (from 'water')"
     assert meanings.enough
+    assert propose_meanings(["forest", "non-forest"]).enough
+    assert not propose_meanings(["changed", "unchanged"]).enough
 
 
 def test_what_is_stated_overrules_the_name() -> None:
