@@ -9,10 +9,10 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from terraficta.finetune.blend import fit_blend, names_alone, names_of
 from terraficta.finetune.calibrate import fit_temperature, spatial_folds
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
+from terraficta.finetune.experts import fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,13 +11,11 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from terraficta.finetune.blend import Blend
 from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper
-
-if TYPE_CHECKING:
-    from terraficta.finetune.blend import Blend
 
 NEVER = -1e4
 """score of a class that had no label: the map never shows it"""

@@ -58,6 +58,8 @@ class FullRecipe(Recipe):
     batch: int = Field(default=8, ge=1)
     turn: bool = True
     """quarter turns and mirror images: land has no north; radiometry is never touched"""
+    stretch: Share = 0.0
+    """free turns, and stretches and shears of up to this share; 0: none"""
     label_smoothing: Share = 0.02
     calibration_share: Share = 0.5
     """steps of the held-out training that finds the temperature, as a share of `steps`; 0: no temperature"""

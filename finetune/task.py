@@ -17,6 +17,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.geometry import bent
 from terraficta.finetune.recipe import FullRecipe
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.pretrain.head import Head
@@ -50,8 +51,7 @@ class Crops:
 class CropStream(IterableDataset[Crops]):
     """Crops around labels, every class as often; step t is addressed by (seed, t).
 
-    Turning is quarter turns and mirrors in torch: exact, for any number of bands. albumentations' D4 goes through
-    OpenCV, which refuses images of very many bands, and costs seconds to import.
+    Quarter turns and mirrors are exact, in torch; free turns and stretches are those of `bent`.
     """
 
     def __init__(self, tiles: Sequence[Tile], labels: Labels, recipe: FullRecipe, seed: int) -> None:
@@ -79,8 +79,13 @@ class CropStream(IterableDataset[Crops]):
         )
         image, valid = tile.image[:, rows, columns], tile.valid[rows, columns]
         inside = (mine.y >= rows.start) & (mine.y < rows.stop) & (mine.x >= columns.start) & (mine.x < columns.stop)
+        y, x, given = mine.y[inside] - rows.start, mine.x[inside] - columns.start, mine.mass[inside]
+        if self.recipe.stretch > 0:
+            seed = int(rng.integers(2**31))
+            image, valid, y, x, kept = bent(image, valid, y, x, self.recipe.stretch, seed)
+            given = given[kept]
         mass = torch.zeros(len(mine.legend), *valid.shape)
-        mass[:, mine.y[inside] - rows.start, mine.x[inside] - columns.start] = mine.mass[inside].T
+        mass[:, y, x] = given.T
         side = self.recipe.crop_px
         beyond = (0, side - valid.shape[1], 0, side - valid.shape[0])  # tiles smaller than a crop
         parts = [functional.pad(part, beyond) for part in (image, valid[None].float(), mass)]

@@ -15,9 +15,10 @@ from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.synth.corpus.corpus import read_corpus
 from terraficta.synth.instrument.invented import draw_sensor
 from terraficta.synth.look import draw_look, frame_of, gsd_of
-from terraficta.synth.render import one_thread, see
+from terraficta.synth.render import see
 from terraficta.synth.scene.ground import Ground
 from terraficta.synth.store import GroundStore
+from terraficta.synth.types.device import one_thread
 from terraficta.synth.types.frame import SIDE_MULTIPLE, Frame
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal

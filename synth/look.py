@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -29,6 +29,9 @@ from terraficta.synth.types.tile import Tile
 SEASON_STRAY = 0.04
 """how far the season of a later look may lie from that of the ground's date, as a share of the growing cycle: two
 weeks; what grows is a little earlier or later, what was sown and cut is not"""
+
+CELLS_AT_ONCE = 2_000_000
+"""fine cells x bands that are rendered together; more would leave the cache and fill the memory"""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,14 @@ def frame_of(recipe: SceneRecipe, sensor: Sensor) -> Frame:
     return Frame.around(
         recipe.size_px, recipe.oversampling, margin_cells(sensor, recipe.instrument, recipe.oversampling)
     )
+
+
+def portions(recipe: SceneRecipe, sensors: Sequence[Sensor]) -> Iterator[list[int]]:
+    """Which scenes are rendered together: of one sensor, and no more than the cache holds."""
+    for kind in dict.fromkeys(sensors):
+        mine = [i for i, own in enumerate(sensors) if own == kind]
+        step = max(1, CELLS_AT_ONCE // ((recipe.size_px * recipe.oversampling) ** 2 * len(kind)))
+        yield from (mine[first : first + step] for first in range(0, len(mine), step))
 
 
 def together(records: Sequence[Any]) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 
 from terraficta.synth.instrument.detector import record
 from terraficta.synth.instrument.optics import observe
 from terraficta.synth.instrument.product import from_dn, to_dn
-from terraficta.synth.look import Look, draw_look, frame_of, gsd_of, sensor_of, tiles_of, together
-from terraficta.synth.physics.atmosphere import boa_correction, toa_reflectance
+from terraficta.synth.look import Look, draw_look, frame_of, gsd_of, portions, sensor_of, tiles_of, together
+from terraficta.synth.physics.atmosphere import LOWEST_HIGHEST_M, boa_correction, toa_reflectance
 from terraficta.synth.physics.brdf import directional_reflectance
 from terraficta.synth.physics.terrain_light import terrain_light
 from terraficta.synth.scene.ground import Ground, grow
@@ -19,33 +18,31 @@ from terraficta.synth.scene.land import draw_land
 from terraficta.synth.scene.material.palette import boa_reflectance, palette_of
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.truth import pixel_truth
+from terraficta.synth.types.device import one_thread
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Tile
-
-CELLS_AT_ONCE = 2_000_000
-"""fine cells x bands that are rendered together; more would leave the cache and fill the memory"""
-LOWEST_HIGHEST_M = (-300.0, 8000.0)
-"""between these heights the air is known; what lies beyond is lit as if it lay there"""
 
 
 def render(
     recipe: SceneRecipe, keys: Sequence[SceneKey] | SceneKey, sensor: Sensor | None = None, device: str = "cpu",
     given: GivenLand | None = None,
 ) -> list[Tile]:  # fmt: skip
-    """Render tiles, one a key: the first date of each scene.
-
-    A scene is the same alone or in a batch, in any order and any process. On another device its integers are the
-    same and its stored DN within 1.
+    """Render tiles, one a key: the first date of each scene; the same alone, in a batch, in any order and process.
 
     Parameters
     ----------
-    recipe : what the land is like and how it is seen
-    keys : which scenes
-    sensor : one for all; None draws each scene's own from the recipe
-    device : where to compute; tiles stay there
-    given : real heights, real classes, or both, to grow on; tiles then lie where they lie
+    recipe : SceneRecipe
+        what the land is like and how it is seen
+    keys : Sequence[SceneKey] | SceneKey
+        which scenes
+    sensor : Sensor | None
+        one for all; None draws each scene's own from the recipe
+    device : str
+        where to compute; tiles stay there
+    given : GivenLand | None
+        real heights, real classes, or both, to grow on; tiles then lie where they lie
     """
     return [tiles[0] for tiles in render_dates(recipe, keys, sensor, device, given, dates=1)]
 
@@ -80,9 +77,8 @@ def render_dates(
 def see(recipe: SceneRecipe, ground: Ground, looks: Sequence[Look]) -> list[Tile]:
     """See the ground of N scenes, one look at each: all of one date and one sensor."""
     sensor, day, frame, device = looks[0].sensor, ground.days[looks[0].date], ground.frame, ground.slope.device
-    gsd_m = torch.tensor([grid.gsd_m for grid in ground.grids], device=device)
+    cover, gsd_m = day.cover, torch.tensor([grid.gsd_m for grid in ground.grids], device=device)
     # what it reflects
-    cover = day.cover
     palette = palette_of(recipe.material, [look.materials for look in looks], device)
     bands = palette.seen_by(sensor)
     sun = together([look.sun for look in looks]).to(device)
@@ -102,25 +98,3 @@ def see(recipe: SceneRecipe, ground: Ground, looks: Sequence[Look]) -> list[Tile
         product = from_dn(to_dn(product, sensor), sensor)
     truth = pixel_truth(recipe.truth.layers, ground, day, palette, bands, frame.on_pixels(sky.cloud_opacity))
     return tiles_of(recipe, ground, looks, product, truth)
-
-
-def portions(recipe: SceneRecipe, sensors: Sequence[Sensor]) -> Iterator[list[int]]:
-    """Which scenes are rendered together: of one sensor, and no more than the cache holds."""
-    for kind in dict.fromkeys(sensors):
-        mine = [i for i, own in enumerate(sensors) if own == kind]
-        step = max(1, CELLS_AT_ONCE // ((recipe.size_px * recipe.oversampling) ** 2 * len(kind)))
-        yield from (mine[first : first + step] for first in range(0, len(mine), step))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Render on one CPU thread: where threads share a plane, the last bit hangs on how many there are.
-
-    Many cores are for many processes; planes of this size gain little from more threads.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

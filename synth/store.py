@@ -72,7 +72,15 @@ class GroundStore:
 
         Parameters
         ----------
-        recipe, frame, gsd_m, dates, given
+        recipe : SceneRecipe
+            as of `grow`
+        frame : Frame
+            as of `grow`
+        gsd_m : Sequence[float]
+            as of `grow`
+        dates : int
+            as of `grow`
+        given : GivenLand | None
             as of `grow`
         keys : Sequence[SceneKey]
             which scenes

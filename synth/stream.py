@@ -20,12 +20,20 @@ def stream_tiles(
 
     Parameters
     ----------
-    recipe, seed : of the world
-    start : index of the first scene; a stream that was broken off goes on where it stopped
-    batch : scenes that are rendered together; it changes nothing but the speed
-    device : where the tiles are made and stay
-    sensor : one for all; None draws each scene's own
-    given : real land to grow on
+    recipe : SceneRecipe
+        of the world
+    seed : int
+        of the world
+    start : int
+        index of the first scene; a stream that was broken off goes on where it stopped
+    batch : int
+        scenes that are rendered together; it changes nothing but the speed
+    device : str
+        where the tiles are made and stay
+    sensor : Sensor | None
+        one for all; None draws each scene's own
+    given : GivenLand | None
+        real land to grow on
     """
     while True:
         yield from render(recipe, [SceneKey(seed, start + i) for i in range(batch)], sensor, device, given)

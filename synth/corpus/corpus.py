@@ -74,19 +74,31 @@ def write_corpus(
 
     Parameters
     ----------
-    recipe, seed, count : which scenes
-    folder : new or empty
-    sensor : name of one sensor (or "invented") for all, in place of the recipe's
-    size_px : side of a tile, in place of the recipe's
-    workers : processes, each with one thread; on a GPU the work stays in one
-    device : auto, cpu or cuda
-    progress : is told of finished scenes
-    labels : what happens to the labels; None: they are perfect
-    given : real heights, real classes, or both, to grow on
+    recipe : SceneRecipe
+        which scenes
+    seed, count : int
+        which scenes
+    folder : Path
+        new or empty
+    sensor : str | None
+        name of one sensor (or "invented") for all, in place of the recipe's
+    size_px : int | None
+        side of a tile, in place of the recipe's
+    workers : int
+        processes, each with one thread; on a GPU the work stays in one
+    device : str
+        auto, cpu or cuda
+    progress : Progress | None
+        is told of finished scenes
+    labels : LabelRecipe | None
+        what happens to the labels; None: they are perfect
+    given : GivenLand | None
+        real heights, real classes, or both, to grow on
 
     Returns
     -------
-    What run.json says
+    dict[str, Any]
+        What run.json says
 
     Raises
     ------
@@ -158,14 +170,19 @@ def verify_corpus(
 
     Parameters
     ----------
-    folder : of the corpus
-    render_again : how many tiles, evenly spread, are rendered again and compared
-    device : to render on; on another than the corpus was made on, stored numbers may differ by 1
-    progress : is told of checked files
+    folder : Path
+        of the corpus
+    render_again : int
+        how many tiles, evenly spread, are rendered again and compared
+    device : str
+        to render on; on another than the corpus was made on, stored numbers may differ by 1
+    progress : Progress | None
+        is told of checked files
 
     Returns
     -------
-    {"tiles", "files", "bytes", "rendered"}
+    dict[str, int]
+        {"tiles", "files", "bytes", "rendered"}
 
     Raises
     ------

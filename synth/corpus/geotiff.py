@@ -47,7 +47,8 @@ def write_tile(tile: Tile, folder: Path) -> dict[str, str]:
 
     Returns
     -------
-    {file name: sha256}
+    dict[str, str]
+        {file name: sha256}
     """
     folder.mkdir(parents=True)
     dn = to_dn(tile.image, tile.sensor, tile.valid).cpu().numpy()

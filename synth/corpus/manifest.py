@@ -34,7 +34,8 @@ def write_manifests(
 
     Returns
     -------
-    The files written
+    list[Path]
+        The files written
     """
     kinds: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
     for record in records:
@@ -62,7 +63,9 @@ def write_manifests(
 def write_boxes(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[Path]:
     """Write annotations.json with the boxes of buildings, in COCO's format; nothing where no tile has any.
 
-    Source: T.-Y. Lin et al. 2014, doi:10.1007/978-3-319-10602-1_48; boxes are [x, y, width, height] in pixels.
+    Source
+    ------
+    T.-Y. Lin et al. 2014, doi:10.1007/978-3-319-10602-1_48; boxes are [x, y, width, height] in pixels.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -133,7 +136,7 @@ def _cover_manifest(head: Head, records: Sequence[Mapping[str, Any]], legend: Le
             *head.lines(head.name),
             f"legend: {json.dumps(legend.classes)}",
             f"colours: {json.dumps(legend.colours)}",
-            *([f"crosswalk: {json.dumps(walk)}"] if walk else []),
+            *([f"means: {json.dumps(walk)}"] if walk else []),
             "scenes:",
             *lines,
             "",

@@ -42,11 +42,16 @@ class Detector:
 
     Parameters
     ----------
-    optics : in front of it; noise of a band coarser than the grid is as coarse as the band
-    noise : times the sensor's own noise; 0 none
-    striping : times the usual residual of calibration between detector elements; 0 none
-    quantise : saturate, and round to the sensor's bits
-    words : (N, B) int32, seeds of the noise fields
+    optics : Optics
+        in front of it; noise of a band coarser than the grid is as coarse as the band
+    noise : float
+        times the sensor's own noise; 0 none
+    striping : float
+        times the usual residual of calibration between detector elements; 0 none
+    quantise : bool
+        saturate, and round to the sensor's bits
+    words : NDArray[np.int32]
+        (N, B) int32, seeds of the noise fields
     """
 
     optics: Optics
@@ -76,14 +81,19 @@ def record(signal: Tensor, detector: Detector, sza_deg: Tensor, together: bool |
 
     Parameters
     ----------
-    signal : (N, B, H, W) TOA reflectance that reaches the pixels [-]
-    detector : of the N scenes
-    sza_deg : (N,) sun zenith angle [deg]; noise is a matter of radiance, so a low sun is noisier
-    together : all planes in one sweep, or as many as stay in a CPU's cache; None: as suits the device
+    signal : Tensor
+        (N, B, H, W) TOA reflectance that reaches the pixels [-]
+    detector : Detector
+        of the N scenes
+    sza_deg : Tensor
+        (N,) sun zenith angle [deg]; noise is a matter of radiance, so a low sun is noisier
+    together : bool | None
+        all planes in one sweep, or as many as stay in a CPU's cache; None: as suits the device
 
     Returns
     -------
-    (N, B, H, W) TOA reflectance [-]; `signal` itself where noise, striping and quantise are all off
+    Tensor
+        (N, B, H, W) TOA reflectance [-]; `signal` itself where noise, striping and quantise are all off
 
     Error
     -----
@@ -225,8 +235,10 @@ def gaussian_field(words: NDArray[np.int32], count: int, device: torch.device | 
 
     Parameters
     ----------
-    words : (P,) the seed of every row
-    count : of values
+    words : NDArray[np.int32]
+        (P,) the seed of every row
+    count : int
+        of values
     """
     half = -(-count // 2)
     counter = torch.arange(half, dtype=torch.int32, device=device) * _signed(0x9E3779B1)

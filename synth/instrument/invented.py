@@ -29,9 +29,12 @@ def draw_sensor(recipe: InstrumentRecipe, key: SceneKey, drop_bands: float = 0.0
 
     Parameters
     ----------
-    recipe : its `sensors`
-    key : of the scene
-    drop_bands : probability that a scene loses some bands (a random share, three stay at least)
+    recipe : InstrumentRecipe
+        its `sensors`
+    key : SceneKey
+        of the scene
+    drop_bands : float
+        probability that a scene loses some bands (a random share, three stay at least)
 
     Examples
     --------

@@ -37,10 +37,14 @@ class Optics:
 
     Parameters
     ----------
-    sensor : whose bands these are
-    psf : 0: a pixel is the plain mean of its ground; 1: the sensor's own point spread function and native GSD
-    shift_px : (N, B, 2) float64, misregistration of every band (y, x) [px of the product grid]
-    resampling : one a scene; how bands coarser than the grid come onto it
+    sensor : Sensor
+        whose bands these are
+    psf : float
+        0: a pixel is the plain mean of its ground; 1: the sensor's own point spread function and native GSD
+    shift_px : NDArray[np.float64]
+        (N, B, 2) float64, misregistration of every band (y, x) [px of the product grid]
+    resampling : tuple[Resampling, ...]
+        one a scene; how bands coarser than the grid come onto it
     """
 
     sensor: Sensor
@@ -77,17 +81,22 @@ def observe(toa: Tensor, optics: Optics, factor: int, margin: int = 0, together:
 
     Parameters
     ----------
-    toa : (N, B, H', W') on fine cells, H' = H * factor + 2 * margin [any]
-    optics : of the N scenes; a band's native GSD keeps its ratio to the sensor's grid, whatever the scene's GSD
-    factor : fine cells along a pixel's side
-    margin : fine cells around the tile. `margin_cells` says how many are needed; where there are fewer, the
-        edge is repeated
-    together : all planes in one sweep, which keeps a GPU busy, or one by one, which keeps a plane in a CPU's cache;
-        None: as suits the device
+    toa : Tensor
+        (N, B, H', W') on fine cells, H' = H * factor + 2 * margin [any]
+    optics : Optics
+        of the N scenes; a band's native GSD keeps its ratio to the sensor's grid, whatever the scene's GSD
+    factor : int
+        fine cells along a pixel's side
+    margin : int
+        fine cells around the tile. `margin_cells` says how many are needed; where there are fewer, the edge is repeated
+    together : bool | None
+        all planes in one sweep, which keeps a GPU busy, or one by one, which keeps a plane in a CPU's cache; None: as
+        suits the device
 
     Returns
     -------
-    (N, B, H, W)
+    Tensor
+        (N, B, H, W)
 
     Error
     -----
@@ -136,16 +145,23 @@ def point_spread(
 
     Parameters
     ----------
-    mtf_nyquist : of the band along this axis
-    pixel_cells : native pixel [fine cells]
-    psf : 0 detector alone .. 1 sensor's own MTF (geometric in between)
-    pitch : cells from one sample to the next
-    shift_cells : misregistration [fine cells]
-    radius : cells beyond the pitch on either side
+    mtf_nyquist : float
+        of the band along this axis
+    pixel_cells : float
+        native pixel [fine cells]
+    psf : float
+        0 detector alone .. 1 sensor's own MTF (geometric in between)
+    pitch : int
+        cells from one sample to the next
+    shift_cells : float
+        misregistration [fine cells]
+    radius : int
+        cells beyond the pitch on either side
 
     Returns
     -------
-    (pitch + 2 * radius,)
+    NDArray[np.float64]
+        (pitch + 2 * radius,)
     """
     sigma = _gaussian_cells(mtf_nyquist, pixel_cells, psf)
     edges = np.arange(-radius, pitch + radius + 1, dtype=np.float64) - (pitch / 2 + shift_cells)

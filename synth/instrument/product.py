@@ -17,13 +17,17 @@ def to_dn(reflectance: Tensor, sensor: Sensor, valid: Tensor | None = None) -> T
 
     Parameters
     ----------
-    reflectance : (..., B, H, W) [-]
-    sensor : its `dn_scale` and `dn_offset`
-    valid : (..., H, W) bool; elsewhere `NODATA` is stored
+    reflectance : Tensor
+        (..., B, H, W) [-]
+    sensor : Sensor
+        its `dn_scale` and `dn_offset`
+    valid : Tensor | None
+        (..., H, W) bool; elsewhere `NODATA` is stored
 
     Returns
     -------
-    (..., B, H, W) uint16, 1 to 65535 where valid
+    Tensor
+        (..., B, H, W) uint16, 1 to 65535 where valid
 
     Error
     -----

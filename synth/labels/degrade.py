@@ -17,9 +17,12 @@ class Damage:
 
     Parameters
     ----------
-    labelled : share of the truly labelled pixels that still carry a label
-    wrong : share of those whose heaviest class is not the true one
-    distance : mean total variation between given and true class fractions, 0 equal .. 1 disjoint
+    labelled : float
+        share of the truly labelled pixels that still carry a label
+    wrong : float
+        share of those whose heaviest class is not the true one
+    distance : float
+        mean total variation between given and true class fractions, 0 equal .. 1 disjoint
     """
 
     labelled: float
@@ -34,9 +37,12 @@ def degrade(tile: Tile, recipe: LabelRecipe, key: SceneKey) -> Tile:
 
     Parameters
     ----------
-    tile : with perfect labels
-    recipe : steps, in order
-    key : address of the scene; every step draws at its own
+    tile : Tile
+        with perfect labels
+    recipe : LabelRecipe
+        steps, in order
+    key : SceneKey
+        address of the scene; every step draws at its own
     """
     mass, truth, legend = tile.mass, tile.mass, tile.legend
     for number, step in enumerate(recipe.steps):

@@ -131,7 +131,9 @@ class Scribbles(Recipe):
 class Footprints(Recipe):
     """What a spaceborne lidar samples: discs along straight tracks.
 
-    Source: GEDI, R. Dubayah et al. 2020, doi:10.1016/j.srs.2020.100002: 25 m discs, 60 m along and 600 m across track.
+    Source
+    ------
+    GEDI, R. Dubayah et al. 2020, doi:10.1016/j.srs.2020.100002: 25 m discs, 60 m along and 600 m across track.
     """
 
     kind: Literal["footprints"]

@@ -17,8 +17,10 @@ def share_within(radius_km: Tensor, rayleigh_share: Tensor) -> Tensor:
 
     Parameters
     ----------
-    radius_km : any shape [km]
-    rayleigh_share : broadcastable; molecules' share of the upward diffuse transmittance, the rest is aerosol's
+    radius_km : Tensor
+        any shape [km]
+    rayleigh_share : Tensor
+        broadcastable; molecules' share of the upward diffuse transmittance, the rest is aerosol's
     """
     molecules, particles = (
         1 - sum(weight * torch.exp(-rate * radius_km) for weight, rate in kernel) for kernel in (RAYLEIGH, AEROSOL)
@@ -34,9 +36,12 @@ def surroundings(reflectance: Tensor, cell_m: Tensor, rayleigh_share: Tensor) ->
 
     Parameters
     ----------
-    reflectance : (N, B, h, w)
-    cell_m : (N,) side of these cells [m]
-    rayleigh_share : (N, B)
+    reflectance : Tensor
+        (N, B, h, w)
+    cell_m : Tensor
+        (N,) side of these cells [m]
+    rayleigh_share : Tensor
+        (N, B)
 
     Error
     -----

@@ -18,11 +18,14 @@ SCALE_HEIGHT_KM = 2.0
 class Optics(NamedTuple):
     """Optical properties of every model at L wavelengths.
 
-    Parameters
+    Attributes
     ----------
-    extinction : (A, L) relative to 550 nm
-    albedo : (A, L) single-scattering albedo
-    phase : (A, L, T) phase function of mean 1 over the sphere, at `angle_deg` (T,)
+    extinction : np.ndarray
+        (A, L) relative to 550 nm
+    albedo : np.ndarray
+        (A, L) single-scattering albedo
+    phase : np.ndarray
+        (A, L, T) phase function of mean 1 over the sphere, at `angle_deg` (T,)
     """
 
     extinction: np.ndarray

@@ -109,10 +109,14 @@ def air_terms(
 
     Parameters
     ----------
-    raa_deg : 0 is backscatter [deg]
-    aot550, water_vapour_cm, ozone_cm : above the ground
-    aerosol : int64 index into AEROSOLS
-    rayleigh : share of a whole atmosphere of molecules, 0..1
+    raa_deg : Tensor
+        0 is backscatter [deg]
+    aot550, water_vapour_cm, ozone_cm : Tensor
+        above the ground
+    aerosol : Tensor
+        int64 index into AEROSOLS
+    rayleigh : Tensor
+        share of a whole atmosphere of molecules, 0..1
 
     Raises
     ------
@@ -337,7 +341,8 @@ def band_matrices(sensor: Sensor) -> tuple[Tensor, Tensor]:
 
     Returns
     -------
-    (B, L) from the table's wavelengths, between which it takes cubics in the logarithm; (B, G) from the gases' grid
+    tuple[Tensor, Tensor]
+        (B, L) from the table's wavelengths, between which it takes cubics in the logarithm; (B, G) from the gases' grid
     """
     fine = gas_table().wavelength_nm.double()
     sunlight = torch.tensor(_sunlight(tuple(fine.tolist())))

@@ -39,6 +39,8 @@ CLOUD_SKYLIGHT = 0.3
 COARSE, COARSE_M = 8, 40.0
 """the air is smooth: its terms are computed on cells up to this many times coarser and interpolated; and the coarsest
 such cell, from the sensor's sampling distance [m], so that the inner part of the adjacency effect is resolved"""
+LOWEST_HIGHEST_M = (-300.0, 8000.0)
+"""between these heights the air is known; what lies beyond is lit as if it lay there"""
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,24 @@ class Atmosphere:
 
     Parameters
     ----------
-    aot550 : aerosol optical thickness at 550 nm above the ground, without haze
-    water_vapour_cm, ozone_cm : columns above the ground
-    rayleigh : share of a whole atmosphere of molecules, 0..1
-    aerosol : index into AEROSOLS
-    haze : mean of the extra aerosol optical thickness that varies over the scene
-    cloud_share, cloud_size_m, cloud_base_m : of the clouds
-    adjacency : 0: neighbours do not shine into each other's view; 1: they do
-    aot550_guess, water_vapour_guess_cm : what an imperfect correction believes
-    word : seed of the fields of haze and clouds
+    aot550 : Tensor
+        aerosol optical thickness at 550 nm above the ground, without haze
+    water_vapour_cm, ozone_cm : Tensor
+        columns above the ground
+    rayleigh : Tensor
+        share of a whole atmosphere of molecules, 0..1
+    aerosol : Tensor
+        index into AEROSOLS
+    haze : Tensor
+        mean of the extra aerosol optical thickness that varies over the scene
+    cloud_share, cloud_size_m, cloud_base_m : Tensor
+        of the clouds
+    adjacency : float
+        0: neighbours do not shine into each other's view; 1: they do
+    aot550_guess, water_vapour_guess_cm : Tensor
+        what an imperfect correction believes
+    word : Tensor
+        seed of the fields of haze and clouds
     """
 
     aot550: Tensor
@@ -156,11 +167,15 @@ def toa_reflectance(
 
     Parameters
     ----------
-    boa_reflectance : (N, B, H, W)
-    elevation_m : (N, H, W) [m]
-    cell_m : (N,) [m]
-    light : of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of
-        `sky_shares`, so that shadows are dim and blue; level open ground keeps its reflectance exactly
+    boa_reflectance : Tensor
+        (N, B, H, W)
+    elevation_m : Tensor
+        (N, H, W) [m]
+    cell_m : Tensor
+        (N,) [m]
+    light : TerrainLight | None
+        of the relief; None: level ground. Where there is no air, land is lit as under the clear sky of `sky_shares`, so
+        that shadows are dim and blue; level open ground keeps its reflectance exactly
 
     Source
     ------
@@ -304,7 +319,8 @@ def _through_the_air(
     # a cloud shines through the gases above it: water vapour and most else lie below exp(-base / 2 km)
     above = torch.exp(-air.cloud_base_m.double() / 2000)[:, None]
     dim = dimming(sensor.centre_nm).to(boa) * (terms.gas.mean((2, 3)).double() ** above).to(boa)
-    lit, rho, out = (None if x is None else x.unflatten(-2, (-1, factor)) for x in (direct, boa, toa))
+    rho, out = (x.unflatten(-2, (-1, factor)) for x in (boa, toa))
+    lit = None if direct is None else direct.unflatten(-2, (-1, factor))
     for b in range(boa.shape[1]):  # band by band, so that the planes stay in the cache
         maps = [m[:, b] for m in (veil, sky, beam)]
         wide = _on_columns(maps if mixes > 0 else [*maps, terms.spherical_albedo[:, b]], size[1])
@@ -351,8 +367,8 @@ def sky_shares(sun: Sun, sensor: Sensor) -> tuple[Tensor, Tensor]:
     The sky is that of molecules and CLEAR_AOT550 of continental aerosol at sea level.
     """
     zero = torch.zeros_like(sun.sza_deg)
-    within = (a.clamp(*RANGES[n]) for n, a in (("sza_deg", sun.sza_deg), ("vza_deg", zero), ("raa_deg", zero)))
-    terms = air_terms(sensor, *within, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
+    sza_deg = sun.sza_deg.clamp(*RANGES["sza_deg"])
+    terms = air_terms(sensor, sza_deg, zero, zero, zero + CLEAR_AOT550, zero.long(), zero, zero, zero, zero + 1)
     sky = (terms.down_diffuse - around_the_sun(terms)) / (terms.down_direct + terms.down_diffuse)
     return 1 - sky, sky
 
@@ -390,10 +406,14 @@ def boa_correction(
 
     Parameters
     ----------
-    toa : (N, B, H, W)
-    recipe : its `correction`: "none" returns `toa`; "perfect" knows the air; "imperfect" has a wrong, even guess
-    gsd_m : (N,) [m]
-    elevation_m, aot550 : (N, H, W) what "perfect" knows on this grid; absent: sea level, the scene's mean
+    toa : Tensor
+        (N, B, H, W)
+    recipe : AirRecipe
+        its `correction`: "none" returns `toa`; "perfect" knows the air; "imperfect" has a wrong, even guess
+    gsd_m : Tensor
+        (N,) [m]
+    elevation_m, aot550 : Tensor | None
+        (N, H, W) what "perfect" knows on this grid; absent: sea level, the scene's mean
 
     Error
     -----

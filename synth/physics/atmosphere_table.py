@@ -45,14 +45,20 @@ RAYLEIGH_SCALE_KM = 8.0
 class AtmosphereTable(NamedTuple):
     """What is stored; A aerosols, K thicknesses, P pressures, Z zenith angles, V views, M modes, L wavelengths.
 
-    Parameters
+    Attributes
     ----------
-    multiple : (A, K, P, Z, V, M, L) reflectance by more than one scattering, polarisation included, per cos(m phi)
-    transmittance : (A, K, P, Z, L) total, one way
-    spherical_albedo : (A, K, P, L)
-    extinction, albedo, peak : (A, L) aerosol extinction relative to 550 nm, single-scattering albedo, delta-M fraction
-    log_phase : (A, L, T) at angle_deg (T,)
-    rayleigh_depth : (L,) at 1013.25 hPa
+    multiple : Tensor
+        (A, K, P, Z, V, M, L) reflectance by more than one scattering, polarisation included, per cos(m phi)
+    transmittance : Tensor
+        (A, K, P, Z, L) total, one way
+    spherical_albedo : Tensor
+        (A, K, P, L)
+    extinction, albedo, peak : Tensor
+        (A, L) aerosol extinction relative to 550 nm, single-scattering albedo, delta-M fraction
+    log_phase : Tensor
+        (A, L, T) at angle_deg (T,)
+    rayleigh_depth : Tensor
+        (L,) at 1013.25 hPa
     """
 
     multiple: Tensor

@@ -56,7 +56,8 @@ def li_sparse(sza_deg: Tensor, vza_deg: Tensor, raa_deg: Tensor, height: float =
 
     Parameters
     ----------
-    height, shape : h/b of the crown's centre, b/r of its form; 2 and 1 as in MODIS
+    height, shape : float
+        h/b of the crown's centre, b/r of its form; 2 and 1 as in MODIS
 
     Source
     ------
@@ -100,9 +101,12 @@ def directional_reflectance(boa_reflectance: Tensor, cover: Tensor, sun: Sun, se
 
     Parameters
     ----------
-    boa_reflectance : (N, B, H, W)
-    cover : (N, H, W) index into the legend TERRAFICTA
-    brdf : 0 Lambertian .. 1 full
+    boa_reflectance : Tensor
+        (N, B, H, W)
+    cover : Tensor
+        (N, H, W) index into the legend TERRAFICTA
+    brdf : float
+        0 Lambertian .. 1 full
     """
     if brdf == 0:
         return boa_reflectance

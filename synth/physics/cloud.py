@@ -38,10 +38,13 @@ class Clouds:
 
     Parameters
     ----------
-    opacity : (N, H, W) share of the light from below that a cloud keeps from the camera, 0 exactly in the clear
-    shadow : (N, H, W) share of the direct sun that a cloud keeps from the ground, 0 exactly in the clear; that of the
-        cloud which stands towards the sun, by the longer way through it
-    brightness : (N, H, W) what takes the place of that share, as reflectance: 0.4 of a veil, 0.8 of a thick core
+    opacity : Tensor
+        (N, H, W) share of the light from below that a cloud keeps from the camera, 0 exactly in the clear
+    shadow : Tensor
+        (N, H, W) share of the direct sun that a cloud keeps from the ground, 0 exactly in the clear; that of the cloud
+        which stands towards the sun, by the longer way through it
+    brightness : Tensor
+        (N, H, W) what takes the place of that share, as reflectance: 0.4 of a veil, 0.8 of a thick core
     """
 
     opacity: Tensor
@@ -56,9 +59,12 @@ def grow_clouds(
 
     Parameters
     ----------
-    word : (N,) int64 seed words
-    share : (N,) share of the window under cloud, 0..1
-    size_m, base_m : (N,) size, and height above the ground [m]
+    word : Tensor
+        (N,) int64 seed words
+    share : Tensor
+        (N,) share of the window under cloud, 0..1
+    size_m, base_m : Tensor
+        (N,) size, and height above the ground [m]
     """
     f = next(f for f in (POOL, 2, 1) if height % f == 0 and width % f == 0)
     rows, columns = height // f, width // f

@@ -18,12 +18,16 @@ MIXED = ("co2", "oxygen", "n2o", "ch4", "co")
 class GasTable(NamedTuple):
     """Fitted coefficients on a wavelength grid of L steps.
 
-    Parameters
+    Attributes
     ----------
-    wavelength_nm : (L,)
-    water : (3, L) ln a, ln b, c of T = exp(-a u m / sqrt(1 + a u m / (b p^c))), a random band of strong and weak lines
-    ozone : (L,) a of T = exp(-a u m)
-    mixed : (5, 3, L) a, b, c of T = exp(-a m^b p^c)
+    wavelength_nm : Tensor
+        (L,)
+    water : Tensor
+        (3, L) ln a, ln b, c of T = exp(-a u m / sqrt(1 + a u m / (b p^c))), a random band of strong and weak lines
+    ozone : Tensor
+        (L,) a of T = exp(-a u m)
+    mixed : Tensor
+        (5, 3, L) a, b, c of T = exp(-a m^b p^c)
     """
 
     wavelength_nm: Tensor
@@ -46,13 +50,17 @@ def gas_transmittance(
 
     Parameters
     ----------
-    airmass : (Q,) 1 / cos(sza) + 1 / cos(vza)
-    water_vapour_cm, ozone_cm : (Q,) above the ground
-    pressure : (Q,) at the ground over 1013 hPa, times the share of molecules that there are
+    airmass : Tensor
+        (Q,) 1 / cos(sza) + 1 / cos(vza)
+    water_vapour_cm, ozone_cm : Tensor
+        (Q,) above the ground
+    pressure : Tensor
+        (Q,) at the ground over 1013 hPa, times the share of molecules that there are
 
     Returns
     -------
-    water, half_water, others : (Q, L) on the grid of `gas_table`
+    tuple[Tensor, Tensor, Tensor]
+        water, half_water, others : (Q, L) on the grid of `gas_table`
 
     Error
     -----

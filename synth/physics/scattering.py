@@ -65,12 +65,15 @@ def phase_modes(moments: Tensor, mu: Tensor, modes: int) -> tuple[Tensor, Tensor
 
     Parameters
     ----------
-    moments : (C, MOMENTS) Legendre moments, the first of them 1
-    mu : (n,)
+    moments : Tensor
+        (C, MOMENTS) Legendre moments, the first of them 1
+    mu : Tensor
+        (n,)
 
     Returns
     -------
-    backward, forward : (C, modes, n, n)
+    tuple[Tensor, Tensor]
+        backward, forward : (C, modes, n, n)
     """
     degree = torch.arange(MOMENTS, dtype=moments.dtype, device=moments.device)
     backward, forward = [], []
@@ -129,8 +132,10 @@ def layer(thickness: Tensor, albedo: Tensor, moments: Tensor, rays: Directions, 
 
     Parameters
     ----------
-    thickness, albedo : (C,) scaled by delta-M where that is used
-    moments : (C, MOMENTS)
+    thickness, albedo : Tensor
+        (C,) scaled by delta-M where that is used
+    moments : Tensor
+        (C, MOMENTS)
     """
     doublings = max(0, math.ceil(math.log2(max(float(thickness.max()), 1e-12) / THIN)))
     sheet = thickness / 2**doublings
@@ -163,8 +168,10 @@ def stack(thickness: Tensor, albedo: Tensor, moments: Tensor, rays: Directions, 
 
     Parameters
     ----------
-    thickness, albedo : (C, layers)
-    moments : (C, layers, MOMENTS)
+    thickness, albedo : Tensor
+        (C, layers)
+    moments : Tensor
+        (C, layers, MOMENTS)
     """
     slab = layer(thickness[:, 0], albedo[:, 0], moments[:, 0], rays, modes)
     for k in range(1, thickness.shape[1]):

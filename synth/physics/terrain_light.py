@@ -29,8 +29,10 @@ class TerrainLight:
 
     Parameters
     ----------
-    direct : (N, H, W) direct light relative to level ground in the open: cos(incidence) / cos(sza), 0 in cast shadow
-    sky_view : (N, H, W) share of the sky's diffuse light that arrives; the rest of the hemisphere is land
+    direct : Tensor
+        (N, H, W) direct light relative to level ground in the open: cos(incidence) / cos(sza), 0 in cast shadow
+    sky_view : Tensor
+        (N, H, W) share of the sky's diffuse light that arrives; the rest of the hemisphere is land
     """
 
     direct: Tensor
@@ -48,11 +50,15 @@ def terrain_light(
 
     Parameters
     ----------
-    elevation_m : (N, H, W), row 0 in the north [m]
-    cell_m : (N,) side of a cell [m]
-    relief : 0 flattens the ground and what stands on it, 1 leaves it
-    standing : (N, H, W) each: height of roofs and crowns, which shade the ground and have a lit and a shaded side [m];
-        and 0..1 how far they are a canopy, whose spectrum has the mean of its own shade in it already
+    elevation_m : Tensor
+        (N, H, W), row 0 in the north [m]
+    cell_m : Tensor
+        (N,) side of a cell [m]
+    relief : float
+        0 flattens the ground and what stands on it, 1 leaves it
+    standing : tuple[Tensor, Tensor] | None
+        (N, H, W) each: height of roofs and crowns, which shade the ground and have a lit and a shaded side [m]; and
+        0..1 how far they are a canopy, whose spectrum has the mean of its own shade in it already
 
     Error
     -----

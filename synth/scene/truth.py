@@ -102,11 +102,15 @@ def ground_truth(names: Sequence[str], slope: Tensor, cover: LandCover, palette:
 def above_ground_biomass(cover: Tensor, height_m: Tensor) -> Tensor:
     """Above-ground biomass of a closed stand of equal trees (...) [t ha-1], from class and height of the canopy [m].
 
-    Error: 0.6 of a single tree's biomass (the paper's figure); that all trees of a stand are alike, and as far apart as
-    their crowns are wide, is ours.
+    Error
+    -----
+    0.6 of a single tree's biomass (the paper's figure); that all trees of a stand are alike, and as far apart as their
+    crowns are wide, is ours.
 
-    Source: T. Jucker et al. 2017, eq. 2, doi:10.1111/gcb.13388: biomass by height times crown diameter, for
-    angiosperms and gymnosperms.
+    Source
+    ------
+    T. Jucker et al. 2017, eq. 2, doi:10.1111/gcb.13388: biomass by height times crown diameter, for angiosperms and
+    gymnosperms.
     """
     total = torch.zeros_like(height_m)
     for spread, names in SPREAD_M.items():

@@ -43,15 +43,19 @@ def canopy_table(in_npz: Path, out_npz: Path, fuse: bool = False) -> int:
 
     Parameters
     ----------
-    in_npz : wavelength_nm (L,), soil (n, L), and (n,) each: prospect_version ('5' or 'D'), n, cab, car, ant, cbrown,
-        cw, cm, lai, lidf_type (1: Verhoef's a and b; 2: Campbell's mean angle [deg]), lidf_a, lidf_b, hspot, tts, tto,
-        psi [deg]
-    out_npz : gets leaf_reflectance, leaf_transmittance, canopy_reflectance (n, L) float32, and wavelength_nm
-    fuse : as in `canopy_spectra`
+    in_npz : Path
+        wavelength_nm (L,), soil (n, L), and (n,) each: prospect_version ('5' or 'D'), n, cab, car, ant, cbrown, cw, cm,
+        lai, lidf_type (1: Verhoef's a and b; 2: Campbell's mean angle [deg]), lidf_a, lidf_b, hspot, tts, tto, psi
+        [deg]
+    out_npz : Path
+        gets leaf_reflectance, leaf_transmittance, canopy_reflectance (n, L) float32, and wavelength_nm
+    fuse : bool
+        as in `canopy_spectra`
 
     Raises
     ------
-    Refusal : names the file, the array and the row at fault
+    Refusal
+        names the file, the array and the row at fault
     """
     arrays = _read(in_npz)
     _check(arrays, str(in_npz))
@@ -66,13 +70,16 @@ def canopy_spectra(arrays: Mapping[str, np.ndarray], fuse: bool = False) -> dict
 
     Parameters
     ----------
-    arrays : as in `canopy_table`
-    fuse : compile the arithmetic into one kernel first (torch.compile: needs a C++ compiler and up to a minute), for
+    arrays : Mapping[str, np.ndarray]
+        as in `canopy_table`
+    fuse : bool
+        compile the arithmetic into one kernel first (torch.compile: needs a C++ compiler and up to a minute), for
         tables of hundreds of thousands of rows
 
     Returns
     -------
-    The same bits on any number of threads: torch.get_num_threads() batches run at once, each on one of them.
+    dict[str, np.ndarray]
+        The same bits on any number of threads: torch.get_num_threads() batches run at once, each on one of them.
 
     Error
     -----

@@ -31,9 +31,11 @@ def toa_table(in_csv: Path, out_csv: Path) -> int:
 
     Parameters
     ----------
-    in_csv : columns sensor, band, sza_deg, vza_deg, raa_deg (0 = backscatter), aot550, aerosol, water_vapour_cm,
-        ozone_cm (columns above the target), elevation_km, boa_reflectance; others are carried along as they stand
-    out_csv : the same with toa_reflectance, path_reflectance (gases included), transmittance_down, transmittance_up
+    in_csv : Path
+        columns sensor, band, sza_deg, vza_deg, raa_deg (0 = backscatter), aot550, aerosol, water_vapour_cm, ozone_cm
+        (columns above the target), elevation_km, boa_reflectance; others are carried along as they stand
+    out_csv : Path
+        the same with toa_reflectance, path_reflectance (gases included), transmittance_down, transmittance_up
         (scattering, one way), gas_transmittance (two ways), spherical_albedo, which replace columns of these names
 
     Raises

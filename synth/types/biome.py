@@ -28,8 +28,10 @@ def snow_c(winter: float, latitude_deg: float) -> float:
 
     Parameters
     ----------
-    winter : 0 at the height of the growing cycle .. 1 at its ends
-    latitude_deg : near the equator there is no winter [deg]
+    winter : float
+        0 at the height of the growing cycle .. 1 at its ends
+    latitude_deg : float
+        near the equator there is no winter [deg]
     """
     return SNOWLINE_C + WINTER_SNOW_K * winter * seasons(latitude_deg)
 
@@ -45,14 +47,22 @@ class Biome:
 
     Parameters
     ----------
-    koppen : groups of the Koppen-Geiger classification that it stands for
-    warmth : least and most, 0 tundra .. 1 tropics, at the lowest ground
-    moisture : least and most, 0 desert .. 1 rainforest
-    drought : least and most depth of the dry season, 0 none .. 1 everything is parched
-    driest : middle of the dry season as a share of the growing cycle; 0.5 is midsummer, 0 and 1 are midwinter
-    latitude_deg : least and most distance from the equator [deg]
-    fire : share of the landscapes with a fresh fire scar
-    grows : natural classes that can occur; those in `ANYWHERE` can in all
+    koppen : str
+        groups of the Koppen-Geiger classification that it stands for
+    warmth : tuple[float, float]
+        least and most, 0 tundra .. 1 tropics, at the lowest ground
+    moisture : tuple[float, float]
+        least and most, 0 desert .. 1 rainforest
+    drought : tuple[float, float]
+        least and most depth of the dry season, 0 none .. 1 everything is parched
+    driest : float
+        middle of the dry season as a share of the growing cycle; 0.5 is midsummer, 0 and 1 are midwinter
+    latitude_deg : tuple[float, float]
+        least and most distance from the equator [deg]
+    fire : float
+        share of the landscapes with a fresh fire scar
+    grows : tuple[str, ...]
+        natural classes that can occur; those in `ANYWHERE` can in all
 
     Source
     ------

@@ -44,10 +44,14 @@ class Growth:
 
     Parameters
     ----------
-    sowing, emergence : seed in the ground; first leaves
-    peak : the leaf area is largest
-    ripening : leaves begin to die
-    harvest : the field is cut
+    sowing, emergence : float
+        seed in the ground; first leaves
+    peak : float
+        the leaf area is largest
+    ripening : float
+        leaves begin to die
+    harvest : float
+        the field is cut
     """
 
     sowing: float
@@ -63,14 +67,22 @@ class Crop:
 
     Parameters
     ----------
-    name : of the crop
-    cover : its class, "cropland" or "paddy"
-    grows : one stand, or several one after another (two crops a year, the cuts of a ley)
-    height_m : of the ripe stand [m]
-    row_m : distance between rows [m]
-    lai : largest leaf area index of a good stand
-    perennial : it stays for several years
-    share : of the dry fields, or of the paddies
+    name : str
+        of the crop
+    cover : str
+        its class, "cropland" or "paddy"
+    grows : tuple[Growth, ...]
+        one stand, or several one after another (two crops a year, the cuts of a ley)
+    height_m : float
+        of the ripe stand [m]
+    row_m : float
+        distance between rows [m]
+    lai : float
+        largest leaf area index of a good stand
+    perennial : bool
+        it stays for several years
+    share : float
+        of the dry fields, or of the paddies
     """
 
     name: str
@@ -89,10 +101,14 @@ class Stage:
 
     Parameters
     ----------
-    green : leaves unfolded, as a share of the largest leaf area; stays while they die
-    ripe : leaves dead
-    stubble : what the last harvest left, not yet tilled
-    flooded : water stands between the plants (paddies from before sowing to ripening)
+    green : np.ndarray
+        leaves unfolded, as a share of the largest leaf area; stays while they die
+    ripe : np.ndarray
+        leaves dead
+    stubble : np.ndarray
+        what the last harvest left, not yet tilled
+    flooded : np.ndarray
+        water stands between the plants (paddies from before sowing to ripening)
     """
 
     green: np.ndarray
@@ -190,8 +206,10 @@ def draw_crops(climate: Clime, key: SceneKey) -> tuple[Crop, ...]:
 
     Parameters
     ----------
-    climate : its `kind` counts
-    key : of the scene itself, not of a thing in it
+    climate : Clime
+        its `kind` counts
+    key : SceneKey
+        of the scene itself, not of a thing in it
     """
     weight, late = {}, {}
     for name, (usual, _) in CALENDARS[climate.kind].items():

@@ -40,7 +40,8 @@ def read_legend(name: str) -> Legend:
 
     Raises
     ------
-    Refusal : an unknown name
+    Refusal
+        an unknown name
 
     Examples
     --------
@@ -72,12 +73,15 @@ def crosswalk_from(name: str, prior: Mapping[str, float] | Sequence[float] | Non
 
     Parameters
     ----------
-    name : of the legend
-    prior : share of the land under each class of ours, e.g. its mean over a corpus; None: all alike
+    name : str
+        of the legend
+    prior : Mapping[str, float] | Sequence[float] | None
+        share of the land under each class of ours, e.g. its mean over a corpus; None: all alike
 
     Raises
     ------
-    Refusal : an unknown name; a prior that is negative or all zero
+    Refusal
+        an unknown name; a prior that is negative or all zero
     """
     to = crosswalk_to(name)
     if isinstance(prior, Mapping):

@@ -1,6 +1,9 @@
-"""Which device to compute on."""
+"""Devices and threads: on what to compute."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -16,3 +19,17 @@ def pick_device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise Refusal("--device", "device", name, "a CUDA device, and this machine shows none", "use --device cpu")
     return name
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Render on one CPU thread: where threads share a plane, the last bit hangs on how many there are.
+
+    Many cores are for many processes; planes of this size gain little from more threads.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -13,10 +13,14 @@ class Grid:
 
     Parameters
     ----------
-    height_px, width_px : size [px]
-    gsd_m : ground sampling distance [m]
-    crs : coordinate reference system as WKT or "EPSG:n"; None where a product carries none
-    transform : affine map from (column, row) to (x, y), as in rasterio; None likewise
+    height_px, width_px : int
+        size [px]
+    gsd_m : float
+        ground sampling distance [m]
+    crs : str | None
+        coordinate reference system as WKT or "EPSG:n"; None where a product carries none
+    transform : Affine | None
+        affine map from (column, row) to (x, y), as in rasterio; None likewise
     """
 
     height_px: int

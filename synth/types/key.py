@@ -17,9 +17,12 @@ class SceneKey:
 
     Parameters
     ----------
-    seed : of the world
-    index : of the scene in it
-    path : the address within the scene, e.g. ("cover", "parcel", 3)
+    seed : int
+        of the world
+    index : int
+        of the scene in it
+    path : tuple[str | int, ...]
+        the address within the scene, e.g. ("cover", "parcel", 3)
 
     Examples
     --------

@@ -19,9 +19,12 @@ class Legend:
 
     Parameters
     ----------
-    name : of the legend
-    classes : class names; class k has the stored label value k + 1, and 0 means unlabelled
-    colours : one '#rrggbb' a class
+    name : str
+        of the legend
+    classes : tuple[str, ...]
+        class names; class k has the stored label value k + 1, and 0 means unlabelled
+    colours : tuple[str, ...]
+        one '#rrggbb' a class
     """
 
     name: str
@@ -65,8 +68,10 @@ class Crosswalk:
 
     Parameters
     ----------
-    source, target : legends with S and T classes
-    shares : (T, S); column s says where class s goes, and sums to at most 1 (the rest becomes unlabelled)
+    source, target : Legend
+        legends with S and T classes
+    shares : tuple[tuple[float, ...], ...]
+        (T, S); column s says where class s goes, and sums to at most 1 (the rest becomes unlabelled)
     """
 
     source: Legend

@@ -8,10 +8,16 @@ class Refusal(ValueError):
 
     Parameters
     ----------
-    where : path, row or recipe that is at fault
-    field : the field, band or column of it
-    found, expected : what stands there, and what should
-    mend : what the user can do about it
+    where : str | Path
+        path, row or recipe that is at fault
+    field : str
+        the field, band or column of it
+    found : object
+        what stands there, and what should
+    expected : str
+        what stands there, and what should
+    mend : str
+        what the user can do about it
 
     Examples
     --------

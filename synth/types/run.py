@@ -77,10 +77,14 @@ class Run:
 
     Parameters
     ----------
-    stage : "corpus" | "pretrain" | "finetune" | "predict" | "benchmark" | "report"
-    recipe : in full, as plain data
-    parents : digests of the runs this one stands on, by role, e.g. {"weights": "3f2a..."}
-    seed : of the run
+    stage : str
+        "corpus" | "pretrain" | "finetune" | "predict" | "benchmark" | "report"
+    recipe : Mapping[str, Any]
+        in full, as plain data
+    parents : Mapping[str, str | None] | None
+        digests of the runs this one stands on, by role, e.g. {"weights": "3f2a..."}
+    seed : int
+        of the run
 
     Examples
     --------

@@ -34,7 +34,8 @@ def require_consistent_cover(cover: CoverRecipe) -> None:
 
     Raises
     ------
-    Refusal : unknown climates or classes, spans without a climate, more than the whole ground, classes that cannot grow
+    Refusal
+        unknown climates or classes, spans without a climate, more than the whole ground, classes that cannot grow
     """
     for name in cover.climates:
         if name not in BIOMES:
@@ -88,7 +89,8 @@ def require_consistent_scene(scene: SceneRecipe) -> None:
 
     Raises
     ------
-    Refusal : snow where no mountain reaches the snow line, mangroves without a warm tidal coast
+    Refusal
+        snow where no mountain reaches the snow line, mangroves without a warm tidal coast
     """
     cover, terrain = scene.cover, scene.terrain
     if cover.shares.get("snow"):

@@ -26,15 +26,26 @@ class Band:
 
     Parameters
     ----------
-    name : as in the product
-    centre_nm, fwhm_nm : centre and full width at half maximum of the response [nm]
-    gsd_m : native ground sampling distance [m]; None where unknown
-    mtf_nyquist : modulation transfer at the Nyquist frequency (across, along track)
-    snr, radiance_ref : signal to noise at a reference radiance [W m-2 sr-1 um-1]; None: that of a white target of
-        reflectance 0.3 under a sun at 45 degrees
-    radiance_max : radiance at which the detector saturates [W m-2 sr-1 um-1]; None where unknown
-    esun : band solar irradiance at 1 AU [W m-2 um-1]; None: from the solar spectrum
-    flatness : exponent of the response, 2 = Gaussian, larger = flat top
+    name : str
+        as in the product
+    centre_nm, fwhm_nm : float
+        centre and full width at half maximum of the response [nm]
+    gsd_m : float | None
+        native ground sampling distance [m]; None where unknown
+    mtf_nyquist : tuple[float, float]
+        modulation transfer at the Nyquist frequency (across, along track)
+    snr : float
+        signal to noise at a reference radiance [W m-2 sr-1 um-1]; None: that of a white target of reflectance 0.3 under
+        a sun at 45 degrees
+    radiance_ref : float | None
+        signal to noise at a reference radiance [W m-2 sr-1 um-1]; None: that of a white target of reflectance 0.3 under
+        a sun at 45 degrees
+    radiance_max : float | None
+        radiance at which the detector saturates [W m-2 sr-1 um-1]; None where unknown
+    esun : float | None
+        band solar irradiance at 1 AU [W m-2 um-1]; None: from the solar spectrum
+    flatness : float
+        exponent of the response, 2 = Gaussian, larger = flat top
     """
 
     name: str
@@ -60,12 +71,18 @@ class Sensor:
 
     Parameters
     ----------
-    name : of the sensor
-    bands : in file order
-    gsd_m : of the product's grid [m]
-    bits : radiometric resolution of the detector
-    dn_scale, dn_offset : reflectance = dn * dn_scale + dn_offset, for the stored product
-    whisk_lines : lines that one sweep of a whisk-broom scanner takes together; 0: a push-broom
+    name : str
+        of the sensor
+    bands : tuple[Band, ...]
+        in file order
+    gsd_m : float
+        of the product's grid [m]
+    bits : int
+        radiometric resolution of the detector
+    dn_scale, dn_offset : float
+        reflectance = dn * dn_scale + dn_offset, for the stored product
+    whisk_lines : int
+        lines that one sweep of a whisk-broom scanner takes together; 0: a push-broom
     """
 
     name: str

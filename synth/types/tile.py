@@ -32,18 +32,30 @@ class Tile:
 
     Parameters
     ----------
-    id : unique within its corpus or tileset
-    image : (B, H, W) float32; reflectance [-] where level is BOA or TOA, else relative units; 0 where not valid
-    valid : (H, W) bool
-    mass : (K, H, W) float32; hard, soft, weak and absent labels in one: sums per pixel to w in [0, 1], 0 = unlabelled
-    sensor : its B bands
-    legend : its K classes
-    grid : (H, W) and where it lies
-    level : BOA | TOA | RADIANCE | DN
-    fold : (H, W) uint8: 1 train, 2 test, 0 neither; None where the source has none
-    region, date : free text, where known
-    facts : what was drawn to make it, or what a product says of itself
-    layers : further truth on the same grid, by name, e.g. elevation_m (H, W)
+    id : str
+        unique within its corpus or tileset
+    image : Tensor
+        (B, H, W) float32; reflectance [-] where level is BOA or TOA, else relative units; 0 where not valid
+    valid : Tensor
+        (H, W) bool
+    mass : Tensor
+        (K, H, W) float32; hard, soft, weak and absent labels in one: sums per pixel to w in [0, 1], 0 = unlabelled
+    sensor : Sensor
+        its B bands
+    legend : Legend
+        its K classes
+    grid : Grid
+        (H, W) and where it lies
+    level : Level
+        BOA | TOA | RADIANCE | DN
+    fold : Tensor | None
+        (H, W) uint8: 1 train, 2 test, 0 neither; None where the source has none
+    region, date : str | None
+        free text, where known
+    facts : Mapping[str, Any]
+        what was drawn to make it, or what a product says of itself
+    layers : Mapping[str, Tensor]
+        further truth on the same grid, by name, e.g. elevation_m (H, W)
 
     Examples
     --------

@@ -75,7 +75,7 @@ def fabricate_dates(
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("terraficta.synth.corpus.render_dates", fabricate_dates)
+    monkeypatch.setattr("terraficta.synth.corpus.corpus.render_dates", fabricate_dates)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "corpus", device="cpu")
     return tmp_path / "corpus"
 
@@ -193,13 +193,13 @@ def test_another_recipe_than_made_it_is_found(corpus: Path) -> None:
 
 
 def test_the_same_bytes_in_any_grouping(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terraficta.synth.corpus.TILES_A_TASK", 3)
+    monkeypatch.setattr("terraficta.synth.corpus.corpus.TILES_A_TASK", 3)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "other", device="cpu")
     assert files_of(corpus) == files_of(tmp_path / "other")
 
 
 def test_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terraficta.synth.corpus.render_dates", fabricate_dates)
+    monkeypatch.setattr("terraficta.synth.corpus.corpus.render_dates", fabricate_dates)
 
     def interrupt(done: int) -> None:
         raise KeyboardInterrupt
@@ -261,7 +261,7 @@ def test_a_sensor_survives_as_data() -> None:
 def test_four_workers_in_any_order_make_the_same_bytes_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read_scene_recipe("tier3")
     for workers, together in ((1, 8), (4, 2)):
-        monkeypatch.setattr("terraficta.synth.corpus.TILES_A_TASK", together)
+        monkeypatch.setattr("terraficta.synth.corpus.corpus.TILES_A_TASK", together)
         write_corpus(recipe, 7, 8, tmp_path / str(workers), size_px=32, workers=workers, device="cpu")
     one, four = files_of(tmp_path / "1"), files_of(tmp_path / "4")
     assert one.keys() == four.keys()

@@ -97,14 +97,14 @@ def test_only_the_drawn_labels_are_looked_at(tileset: Tileset) -> None:
     assert torch.equal(one(tiles[0].image[None]), other(tiles[0].image[None]))
 
 
-def test_test_pixels_do_not_touch_the_scaling(tileset: Tileset) -> None:
+def test_test_pixels_do_not_touch_the_common_scaling(tileset: Tileset) -> None:
     tiles = list(tileset.tiles("train"))
     labels = draw_labels(tiles, 5, 1)
-    scaling = adapt(tiles, labels, fresh_mapper(RECIPE, 1), RECIPE).encoder.scaling
+    scaling = adapt(tiles, labels, fresh_mapper(RECIPE, 1), RECIPE).encoder.scaling.common
     for tile in tiles:
         assert tile.fold is not None
         tile.image[:, tile.fold == 2] = 9.0
-    again = adapt(tiles, labels, fresh_mapper(RECIPE, 1), RECIPE).encoder.scaling
+    again = adapt(tiles, labels, fresh_mapper(RECIPE, 1), RECIPE).encoder.scaling.common
     assert torch.equal(scaling.centre, again.centre)
     assert torch.equal(scaling.spread, again.spread)
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.ensemble import RandomForestClassifier
 
-from terraficta.finetune.blend import FLOOR, Blend, NamesHead, fit_blend, prior_of
+from terraficta.finetune.blend import FLOOR, Blend, NamesHead
 from terraficta.finetune.context import MOST_PAIRS, band_pairs, context_features, normalised_differences
 from terraficta.finetune.evidence import Evidence
+from terraficta.finetune.experts import fit_blend, prior_of
 from terraficta.finetune.forest import Forest, fit_forest
 from terraficta.finetune.recipe import BlendRecipe, FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.pretrain.episode import Episode, deal_episode, misread
+from terraficta.pretrain.episode import Episode, _cropped, deal_episode, misread
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import EpisodeRecipe, ModelRecipe
@@ -160,3 +160,21 @@ def test_learning_to_learn_learns() -> None:
         optimiser.step()
         losses.append(float(loss["episode"]))
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_parts_of_scenes_keep_image_and_truth_together() -> None:
+    """The same part of image, truth and all else: a picture of pixel numbers says which."""
+    batch = fabricated()
+    number = torch.arange(SIZE * SIZE).view(1, 1, SIZE, SIZE)
+    marked = Batch(
+        number.expand(4, len(batch.sensor), -1, -1), batch.valid, number.expand(4, len(TERRAFICTA), -1, -1),
+        number[0].expand(4, -1, -1), batch.sensor, "DN",
+    )  # fmt: skip
+    corners = set()
+    for index in range(20):
+        part = _cropped(marked, 24, np.random.default_rng(index))
+        assert part.image.shape[-2:] == part.valid.shape[-2:] == (24, 24)
+        assert torch.equal(part.image[:, 0], part.mass[:, 0])
+        assert torch.equal(part.image[:, 0], part.material)
+        corners.add(int(part.material[0, 0, 0]))
+    assert len(corners) > 10

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from terraficta.pretrain.head import fit_ridge
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.objective import soft_cross_entropy
+from terraficta.pretrain.precision import autocast, fast_precision
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.scaling import CLIP, VIEWS, BandRange, Scaling
 from terraficta.pretrain.weights import WEIGHTS, read_weights, write_weights
@@ -173,3 +174,18 @@ def test_broken_weights_are_refused(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(Refusal, match="another kind of file"):
         read_weights(tmp_path / "other.safetensors")
+
+
+def test_precision_of_this_machine(mapper: Mapper) -> None:
+    """The faster arithmetic is used where there is one, and says the same within the three digits of bfloat16."""
+    assert fast_precision("cuda") == "bf16-mixed"
+    views, centre = torch.randn(1, VIEWS, 4, 32, 32), torch.tensor([480.0, 560, 660, 840])
+    with torch.no_grad():
+        exact = mapper.read(views, centre, centre / 20)
+        with autocast("cpu"):
+            fast = mapper.read(views, centre, centre / 20)
+        with torch.autocast("cpu", torch.bfloat16):
+            coarse = mapper.read(views, centre, centre / 20)
+    assert torch.equal(fast.features, exact.features) == (fast_precision("cpu") == "32-true")
+    assert coarse.features.dtype == torch.float32
+    assert (coarse.features - exact.features).abs().mean() < 0.03

@@ -32,14 +32,22 @@ class TownPlan:
 
     Parameters
     ----------
-    highway_m : distance between main roads [m]
-    block_m : sides of a street block [m]
-    lot_m : sides of a lot [m]
-    street_m : half the width of a street [m]
-    winding_m : how far old streets stray from straight lines [m]
-    core : how far the rows and courtyards of the old town reach, over its customary radius
-    industry : share of the street blocks that are works
-    greenery : share of the street blocks that are parks
+    highway_m : float
+        distance between main roads [m]
+    block_m : tuple[float, float]
+        sides of a street block [m]
+    lot_m : tuple[float, float]
+        sides of a lot [m]
+    street_m : float
+        half the width of a street [m]
+    winding_m : float
+        how far old streets stray from straight lines [m]
+    core : float
+        how far the rows and courtyards of the old town reach, over its customary radius
+    industry : float
+        share of the street blocks that are works
+    greenery : float
+        share of the street blocks that are parks
     """
 
     highway_m: float
@@ -75,13 +83,20 @@ class Quarter:
 
     Parameters
     ----------
-    street : bool
-    roof : bool
-    park : bool
-    garden : 0..1, which of the open covers a yard has; alike within a street block
-    lot : int64 identity of the lot
-    building : int64 identity of the building
-    height_m : of the roof above the ground; pitched on houses, flat on halls and rows [m]
+    street : Tensor
+        bool
+    roof : Tensor
+        bool
+    park : Tensor
+        bool
+    garden : Tensor
+        0..1, which of the open covers a yard has; alike within a street block
+    lot : Tensor
+        int64 identity of the lot
+    building : Tensor
+        int64 identity of the building
+    height_m : Tensor
+        of the roof above the ground; pitched on houses, flat on halls and rows [m]
     """
 
     street: Tensor
@@ -103,11 +118,15 @@ def build(
 
     Parameters
     ----------
-    terrain : the ground
-    plans : one a scene
-    cells : the M settled cells
-    town, away, bend, u01 : (N, H, W) identity of the town; way to its centre over its customary radius; how far old
-        streets stray; uniform in [0, 1)
+    terrain : Terrain
+        the ground
+    plans : Sequence[TownPlan]
+        one a scene
+    cells : Places
+        the M settled cells
+    town, away, bend, u01 : Tensor
+        (N, H, W) identity of the town; way to its centre over its customary radius; how far old streets stray; uniform
+        in [0, 1)
     """
     device, scene = away.device, cells.scene
 

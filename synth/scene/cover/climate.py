@@ -23,15 +23,24 @@ class Climate:
 
     Parameters
     ----------
-    kind : name of the climate, one of `BIOMES`
-    latitude_deg : north positive [deg]
-    moisture : 0 desert .. 1 rainforest
-    warmth : 0 tundra .. 1 tropics, at the lowest ground
-    season : share of the growing cycle that has passed
-    drought : 0 no dry season .. 1 one that parches everything
-    water .. greenery : shares as in `CoverRecipe`
-    field_m : side of a typical field [m]
-    conifer : -1 .. 1, what the region's forests lean to beside climate
+    kind : str
+        name of the climate, one of `BIOMES`
+    latitude_deg : float
+        north positive [deg]
+    moisture : float
+        0 desert .. 1 rainforest
+    warmth : float
+        0 tundra .. 1 tropics, at the lowest ground
+    season : float
+        share of the growing cycle that has passed
+    drought : float
+        0 no dry season .. 1 one that parches everything
+    water, farmland, settlement, plantation, clearcut, quarry, canal, power_line, industry, greenery : float
+        shares as in `CoverRecipe`
+    field_m : float
+        side of a typical field [m]
+    conifer : float
+        -1 .. 1, what the region's forests lean to beside climate
     """
 
     kind: str

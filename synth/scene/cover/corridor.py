@@ -53,10 +53,14 @@ def dig_canals(
 
     Parameters
     ----------
-    plans : one a scene
-    terrain : the ground
-    free : (N, H, W) bool, where one can dig
-    u01 : (N, H, W) uniform in [0, 1)
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground
+    free : Tensor
+        (N, H, W) bool, where one can dig
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1)
     """
     device = u01.device
     asked = per_scene([p.climate.canal * float(p.climate.farmland > 0 < p.climate.water) for p in plans], device).to(
@@ -85,10 +89,14 @@ def clear_swaths(plans: Sequence[CoverPlan], terrain: Terrain, forest: Tensor, u
 
     Parameters
     ----------
-    plans : one a scene
-    terrain : the ground
-    forest : (N, H, W) bool, where a swath is to be seen
-    u01 : (N, H, W) uniform in [0, 1)
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground
+    forest : Tensor
+        (N, H, W) bool, where a swath is to be seen
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1)
     """
     device = u01.device
     asked = per_scene([p.climate.power_line for p in plans], device).to(torch.float32)

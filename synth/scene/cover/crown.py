@@ -45,11 +45,16 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
 
     Parameters
     ----------
-    window : where in the world
-    cover : (N, H, W) position in TERRAFICTA
-    height_m : (N, H, W) mean height of the stand
+    window : Window
+        where in the world
+    cover : Tensor
+        (N, H, W) position in TERRAFICTA
+    height_m : Tensor
+        (N, H, W) mean height of the stand
 
-    Error: mean height of a stand in cells of 0.5 m and 8 m differs by less than 8 % (`test_crown`).
+    Error
+    -----
+    mean height of a stand in cells of 0.5 m and 8 m differs by less than 8 % (`test_crown`).
     """
     shown = seen(window.cell_m)
     if not bool((shown > 0).any()):

@@ -47,10 +47,14 @@ class Event:
 
     Parameters
     ----------
-    kind : one of `EVENTS`
-    dose : 0 .. 1
-    since : number of the first date that shows it
-    seed : of its pattern
+    kind : str
+        one of `EVENTS`
+    dose : float
+        0 .. 1
+    since : int
+        number of the first date that shows it
+    seed : int
+        of its pattern
     """
 
     kind: str
@@ -95,11 +99,16 @@ def strike(
 
     Parameters
     ----------
-    cover : land that does not know of them
-    terrain : its ground
-    moments : of this date, one a scene
-    events : of each scene
-    dates : all dates of each scene
+    cover : LandCover
+        land that does not know of them
+    terrain : Terrain
+        its ground
+    moments : Sequence[Moment]
+        of this date, one a scene
+    events : Sequence[Sequence[Event]]
+        of each scene
+    dates : Sequence[Sequence[Moment]]
+        all dates of each scene
     """
     for n, moment in enumerate(moments):
         for event in seen(events[n], moment.number):
@@ -263,10 +272,14 @@ class Day:
 
     Parameters
     ----------
-    cover : what covers the ground
-    moments : the date, one a scene
-    change : (N, H, W) uint8 as in `changed`; None where the recipe has no events
-    facts : what was drawn, one record a scene
+    cover : LandCover
+        what covers the ground
+    moments : list[Moment]
+        the date, one a scene
+    change : Tensor | None
+        (N, H, W) uint8 as in `changed`; None where the recipe has no events
+    facts : list[dict[str, Any]]
+        what was drawn, one record a scene
     """
 
     cover: LandCover
@@ -288,12 +301,20 @@ def land_on(
 
     Parameters
     ----------
-    recipe : shares that are asked for, and whether there are events
-    terrain : its ground
-    plans : of `draw_cover_plan`, one a scene
-    dates, events : of `draw_moments` and `draw_events`, all of each scene
-    number : of the date
-    given : real land, whose class map is kept to
+    recipe : SceneRecipe
+        shares that are asked for, and whether there are events
+    terrain : Terrain
+        its ground
+    plans : Sequence[CoverPlan]
+        of `draw_cover_plan`, one a scene
+    dates : Sequence[Sequence[Moment]]
+        of `draw_moments` and `draw_events`, all of each scene
+    events : Sequence[Sequence[Event]]
+        of `draw_moments` and `draw_events`, all of each scene
+    number : int
+        of the date
+    given : GivenLand | None
+        real land, whose class map is kept to
     """
     plain = [own[number] for own in dates]
     if not any(seen(own, number) for own in events):

@@ -34,10 +34,14 @@ class Fields:
 
     Parameters
     ----------
-    inside : bool, farmed or between fields
-    cover : uint8 class of what stands there: the use of a field, or hedge, bund, corner, track
-    parcel : int64 identity of the field; 0 on hedges, bunds, corners
-    row : direction of the rows [rad], as in `synth/types/crop.py`
+    inside : Tensor
+        bool, farmed or between fields
+    cover : Tensor
+        uint8 class of what stands there: the use of a field, or hedge, bund, corner, track
+    parcel : Tensor
+        int64 identity of the field; 0 on hedges, bunds, corners
+    row : Tensor
+        direction of the rows [rad], as in `synth/types/crop.py`
     """
 
     inside: Tensor
@@ -94,11 +98,22 @@ def farm(
 
     Parameters
     ----------
-    plans, years : one a scene; years since the first
-    terrain, habitat, blocks : the ground
-    free : (N, H, W) bool, where one can farm
-    u01 : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
-    tree : (N, 1, 1) class of the trees that people plant
+    plans : Sequence[CoverPlan]
+        one a scene; years since the first
+    years : Sequence[int]
+        one a scene; years since the first
+    terrain : Terrain
+        the ground
+    habitat : Habitat
+        the ground
+    blocks : Blocks
+        the ground
+    free : Tensor
+        (N, H, W) bool, where one can farm
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
+    tree : Tensor
+        (N, 1, 1) class of the trees that people plant
     """
     device, at = u01.device, TERRAFICTA.index
     farmed = choose_farmed([p.climate for p in plans], terrain, habitat, blocks) & free
@@ -166,10 +181,14 @@ def sow(lists: Sequence[Sequence[Crop]], cover: Tensor, parcel: Tensor, years: S
 
     Parameters
     ----------
-    lists : of `draw_crops`, one a scene
-    years : since the first, one a scene
-    cover : (N, H, W) uint8 class
-    parcel : (N, H, W) int64 identity
+    lists : Sequence[Sequence[Crop]]
+        of `draw_crops`, one a scene
+    years : Sequence[int]
+        since the first, one a scene
+    cover : Tensor
+        (N, H, W) uint8 class
+    parcel : Tensor
+        (N, H, W) int64 identity
     """
     at = TERRAFICTA.index
     paddy = cover == at("paddy")
@@ -186,10 +205,14 @@ def rotate(
 
     Parameters
     ----------
-    lists : of `draw_crops`, one a scene
-    scene, parcel : (M,) int64 which scene, and identity of the parcel
-    paddy : (M,) bool, it carries rice
-    years : since the first, one a scene
+    lists : Sequence[Sequence[Crop]]
+        of `draw_crops`, one a scene
+    scene, parcel : Tensor
+        (M,) int64 which scene, and identity of the parcel
+    paddy : Tensor
+        (M,) bool, it carries rice
+    years : Sequence[int]
+        since the first, one a scene
     """
     device = parcel.device
     year = torch.tensor(list(years), device=device)[scene]

@@ -28,7 +28,8 @@ class Fire:
 
     Parameters
     ----------
-    front : (N, H, W) how far within a scar, > 0 burnt; fractal edges and unburnt islands; -9 where nothing burnt
+    front : Tensor
+        (N, H, W) how far within a scar, > 0 burnt; fractal edges and unburnt islands; -9 where nothing burnt
     """
 
     front: Tensor
@@ -37,8 +38,10 @@ class Fire:
 def draw_burnt_share(climate: Climate, key: SceneKey) -> float:
     """Share of one scene's wild ground that burnt: mostly none, sometimes much (fire sizes are heavy-tailed).
 
-    Source: power law of fire sizes, Malamud et al. 1998, doi:10.1126/science.281.5384.1840; how often by climate is
-    chosen by us, in the order of Giglio et al. 2013, doi:10.1002/jgrg.20042.
+    Source
+    ------
+    power law of fire sizes, Malamud et al. 1998, doi:10.1126/science.281.5384.1840; how often by climate is chosen by
+    us, in the order of Giglio et al. 2013, doi:10.1002/jgrg.20042.
     """
     struck, size = key.at("cover", "fire").rng().random(2)
     return float(0.01 + 0.25 * size**3) if struck < BIOMES[climate.kind].fire else 0.0
@@ -49,10 +52,14 @@ def burn(terrain: Terrain, shares: Sequence[float], seed: Tensor, everywhere: bo
 
     Parameters
     ----------
-    terrain : the ground
-    shares : of the wild ground that burns, one a scene
-    seed : (N,) int64
-    everywhere : there is a fire in every scene, however small
+    terrain : Terrain
+        the ground
+    shares : Sequence[float]
+        of the wild ground that burns, one a scene
+    seed : Tensor
+        (N,) int64
+    everywhere : bool
+        there is a fire in every scene, however small
     """
     shares = [max(share, 1e-3) for share in shares] if everywhere else shares
     lit = [n for n, share in enumerate(shares) if share > 0]

@@ -19,7 +19,9 @@ def flood(terrain: Terrain, water: Water, moments: Sequence[Moment]) -> tuple[Te
     Rivers and lakes flood the ground up to `rise_m` above the nearest water level, the sea the mud that lies below
     the tide. None where nothing rises.
 
-    Error: water is taken to reach whatever is low enough beside it; dykes and the time that water takes are left out.
+    Error
+    -----
+    water is taken to reach whatever is low enough beside it; dykes and the time that water takes are left out.
     """
     if all(m.rise_m == 0 and m.tide == LOW_TIDE for m in moments):
         return None

@@ -33,9 +33,12 @@ class Stands:
 
     Parameters
     ----------
-    cover : uint8 class of the natural ground, with clearings and plantations in it
-    parcel : int64 identity of the stand; 0 where nothing was done
-    row : direction of planted rows [rad]; 0 elsewhere
+    cover : Tensor
+        uint8 class of the natural ground, with clearings and plantations in it
+    parcel : Tensor
+        int64 identity of the stand; 0 where nothing was done
+    row : Tensor
+        direction of planted rows [rad]; 0 elsewhere
     """
 
     cover: Tensor
@@ -60,9 +63,12 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
 
     Parameters
     ----------
-    plans : one a scene
-    terrain : the ground
-    cover : (N, H, W) uint8 natural cover
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground
+    cover : Tensor
+        (N, H, W) uint8 natural cover
     """
     device, at = cover.device, TERRAFICTA.index
     asked = per_scene([p.climate.clearcut for p in plans], device).to(torch.float32)
@@ -114,10 +120,16 @@ def plant(
 
     Parameters
     ----------
-    plans : one a scene
-    terrain, habitat : the ground
-    stands : what is there before
-    u01 : (N, H, W) uniform in [0, 1)
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground
+    habitat : Habitat
+        the ground
+    stands : Stands
+        what is there before
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1)
     """
     device, at = u01.device, TERRAFICTA.index
     asked = per_scene([p.climate.plantation for p in plans], device).to(torch.float32)

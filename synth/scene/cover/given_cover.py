@@ -32,8 +32,10 @@ class Wish:
 
     Parameters
     ----------
-    given : (N, H, W) int64 class of the given map; -1: anything goes
-    allowed : (G + 1, K) bool, which of our classes each of theirs may be; the last row is for -1
+    given : Tensor
+        (N, H, W) int64 class of the given map; -1: anything goes
+    allowed : Tensor
+        (G + 1, K) bool, which of our classes each of theirs may be; the last row is for -1
     """
 
     given: Tensor

@@ -33,9 +33,12 @@ class Habitat:
 
     Parameters
     ----------
-    summer_c : mean temperature of the growing season [deg C]
-    moisture : 0 desert .. 1 rainforest, what roots find: rain, the lie of the land, the soil
-    stand, patch, region, grain : textures of unit variance, 0.7, 1.1, 3.5 and 0.04 km wide
+    summer_c : Tensor
+        mean temperature of the growing season [deg C]
+    moisture : Tensor
+        0 desert .. 1 rainforest, what roots find: rain, the lie of the land, the soil
+    stand, patch, region, grain : Tensor
+        textures of unit variance, 0.7, 1.1, 3.5 and 0.04 km wide
     """
 
     summer_c: Tensor
@@ -113,8 +116,10 @@ def suitability(
     Growth forms are ordered along moisture and warmth, whose textures all classes share: so their limits run along
     terrain and soils, and patches stay whole. Treeline at a growing season of 6.4 deg C.
 
-    Source: forms by warmth and moisture after R. Whittaker 1975, Communities and Ecosystems; shrubs over grass where
-    rain falls in winter: H. Walter 1971, Ecology of Tropical and Subtropical Vegetation; numbers chosen by us.
+    Source
+    ------
+    forms by warmth and moisture after R. Whittaker 1975, Communities and Ecosystems; shrubs over grass where rain falls
+    in winter: H. Walter 1971, Ecology of Tropical and Subtropical Vegetation; numbers chosen by us.
     """
     device, warm, wet, slope = habitat.patch.device, habitat.summer_c, habitat.moisture, terrain.slope
     dry_summer = planes([c.dry_summer for c in climates], device)

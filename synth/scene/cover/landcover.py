@@ -48,17 +48,28 @@ class LandCover:
 
     Parameters
     ----------
-    cover : (N, H, W) uint8 position in the legend
-    parcel : (N, H, W) int64 identity of the object a cell belongs to; 0: natural ground
-    vigour : (N, H, W) 0 dry .. 1 lush
-    height_m : (N, H, W) of roofs and crowns above the ground [m]
-    surface_m : (N, H, W) height of the ground, level where water stands on it [m]
-    crop : (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
-    row : (N, H, W) direction of the rows of a field [rad] as in `synth/types/crop.py`; 0 elsewhere
-    bridge : (N, H, W) bool, road over a river
-    window : of the world, which it covers
-    facts : what was drawn for each scene
-    legend : of `cover`
+    cover : Tensor
+        (N, H, W) uint8 position in the legend
+    parcel : Tensor
+        (N, H, W) int64 identity of the object a cell belongs to; 0: natural ground
+    vigour : Tensor
+        (N, H, W) 0 dry .. 1 lush
+    height_m : Tensor
+        (N, H, W) of roofs and crowns above the ground [m]
+    surface_m : Tensor
+        (N, H, W) height of the ground, level where water stands on it [m]
+    crop : Tensor
+        (N, H, W) uint8, 1 + place in the scene's list of crops (`draw_crops`); 0: none
+    row : Tensor
+        (N, H, W) direction of the rows of a field [rad] as in `synth/types/crop.py`; 0 elsewhere
+    bridge : Tensor
+        (N, H, W) bool, road over a river
+    window : Window
+        of the world, which it covers
+    facts : list[dict[str, Any]]
+        what was drawn for each scene
+    legend : Legend
+        of `cover`
     """
 
     cover: Tensor
@@ -130,11 +141,16 @@ def grow_landcover(
 
     Parameters
     ----------
-    recipe : shares of natural classes that are asked for
-    terrain : of `grow_terrain`, with the same keys
-    plans : of `draw_cover_plan`, one a scene
-    moments : date of each scene; None: the first, with the climate that was drawn
-    given : real land, whose class map is kept to
+    recipe : CoverRecipe
+        shares of natural classes that are asked for
+    terrain : Terrain
+        of `grow_terrain`, with the same keys
+    plans : Sequence[CoverPlan]
+        of `draw_cover_plan`, one a scene
+    moments : Sequence[Moment] | None
+        date of each scene; None: the first, with the climate that was drawn
+    given : GivenLand | None
+        real land, whose class map is kept to
     """
     if len(plans) != len(terrain.cell_m):
         raise Refusal("cover", "plans", len(plans), f"{len(terrain.cell_m)} plans", "draw one a scene of the terrain")

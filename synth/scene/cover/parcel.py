@@ -29,18 +29,30 @@ class FieldSystem:
 
     Parameters
     ----------
-    usual_m : side of its fields where nothing else is asked for [m]
-    block : how many fields wide a block is
-    jitter : 0: square blocks; 1: blocks of any shape
-    bend : 0: straight edges; 1: edges that wind
-    stretch : length of a typical field over its width
-    surveyed : one direction for the whole scene
-    hedge_m : half the width of a hedge [m]
-    hedged : share of the fields that have one
-    track_m : half the width of the tracks between blocks [m]
-    pivot : share of the squares watered by centre pivots
-    terrace_m : rise from terrace to terrace on sloping blocks [m]; 0: no terraces
-    rice : wet lowland is under rice
+    usual_m : float
+        side of its fields where nothing else is asked for [m]
+    block : float
+        how many fields wide a block is
+    jitter : float
+        0: square blocks; 1: blocks of any shape
+    bend : float
+        0: straight edges; 1: edges that wind
+    stretch : float
+        length of a typical field over its width
+    surveyed : bool
+        one direction for the whole scene
+    hedge_m : float
+        half the width of a hedge [m]
+    hedged : float
+        share of the fields that have one
+    track_m : float
+        half the width of the tracks between blocks [m]
+    pivot : float
+        share of the squares watered by centre pivots
+    terrace_m : float
+        rise from terrace to terrace on sloping blocks [m]; 0: no terraces
+    rice : bool
+        wet lowland is under rice
     """
 
     usual_m: float
@@ -113,7 +125,8 @@ class FieldUses:
 
     Parameters
     ----------
-    pasture, orchard, fallow : sum to 0.9 at most
+    pasture, orchard, fallow : float
+        sum to 0.9 at most
     """
 
     pasture: float
@@ -147,7 +160,8 @@ class Blocks(Cells):
 
     Parameters
     ----------
-    y_m, x_m : (N, H, W) float32, the places in the bent frame in which blocks are cut [m]
+    y_m, x_m : Tensor
+        (N, H, W) float32, the places in the bent frame in which blocks are cut [m]
     """
 
     y_m: Tensor
@@ -160,11 +174,16 @@ class Parcels:
 
     Parameters
     ----------
-    identity : int64, of the field
-    strip : int64 identity of the row of fields it lies in
-    edge_m : distance to its edge [m]
-    idle : bool, corners that a pivot does not reach, banks of terraces
-    row : direction of its rows [rad]; across it on the headlands
+    identity : Tensor
+        int64, of the field
+    strip : Tensor
+        int64 identity of the row of fields it lies in
+    edge_m : Tensor
+        distance to its edge [m]
+    idle : Tensor
+        bool, corners that a pivot does not reach, banks of terraces
+    row : Tensor
+        direction of its rows [rad]; across it on the headlands
     """
 
     identity: Tensor
@@ -187,13 +206,20 @@ def cut_parcels(
 
     Parameters
     ----------
-    systems : one a scene
-    field_m : side of a typical field, one a scene [m]
-    terrain : the ground
-    blocks : (N, H, W) of `lay_blocks`
-    cells : the M farmed ones
-    seed : (N,) int64
-    paddy : (M,) bool, cut into level basins
+    systems : Sequence[FieldSystem]
+        one a scene
+    field_m : Sequence[float]
+        side of a typical field, one a scene [m]
+    terrain : Terrain
+        the ground
+    blocks : Blocks
+        (N, H, W) of `lay_blocks`
+    cells : Places
+        the M farmed ones
+    seed : Tensor
+        (N,) int64
+    paddy : Tensor
+        (M,) bool, cut into level basins
     """
     scene, device = cells.scene, paddy.device
 

@@ -23,13 +23,20 @@ class CoverSeeds:
 
     Parameters
     ----------
-    cover : climate's textures, fires, and the number of each cell that says who has what is narrower than it
-    water : dams, beaches, the width of rivers
-    field : blocks, parcels, the direction of a survey
-    settlement : roads and towns
-    forestry : stands, settlers' lots, estates
-    quarry, canal, power_line : where they lie
-    lot : lots of built-up ground that a given map asks for
+    cover : int
+        climate's textures, fires, and the number of each cell that says who has what is narrower than it
+    water : int
+        dams, beaches, the width of rivers
+    field : int
+        blocks, parcels, the direction of a survey
+    settlement : int
+        roads and towns
+    forestry : int
+        stands, settlers' lots, estates
+    quarry, canal, power_line : int
+        where they lie
+    lot : int
+        lots of built-up ground that a given map asks for
     """
 
     cover: int
@@ -49,10 +56,14 @@ class ShorePlan:
 
     Parameters
     ----------
-    beaches : lakes and rivers have any
-    beach : height of the beaches, over the tallest there can be
-    bars : 0 rivers have hardly any bars of sand .. 1 they lie everywhere
-    sea_rank : the sea reaches its coast where this is less than the share of full seas, 0 .. 1
+    beaches : bool
+        lakes and rivers have any
+    beach : float
+        height of the beaches, over the tallest there can be
+    bars : float
+        0 rivers have hardly any bars of sand .. 1 they lie everywhere
+    sea_rank : float
+        the sea reaches its coast where this is less than the share of full seas, 0 .. 1
     """
 
     beaches: bool
@@ -67,15 +78,24 @@ class CoverPlan:
 
     Parameters
     ----------
-    climate : climate and use, with the season of the first date or, after `on`, of another
-    crops : the list that `LandCover.crop` counts
-    town : how towns are built
-    system : how blocks are cut into fields
-    uses : what the fields are used for
-    burnt : share of the wild ground that burnt this year
-    shore : how water meets land
-    settlers : forests are cleared by settlers along roads; else felled by stands
-    seeds : of random fields
+    climate : Climate
+        climate and use, with the season of the first date or, after `on`, of another
+    crops : tuple[Crop, ...]
+        the list that `LandCover.crop` counts
+    town : TownPlan
+        how towns are built
+    system : FieldSystem
+        how blocks are cut into fields
+    uses : FieldUses
+        what the fields are used for
+    burnt : float
+        share of the wild ground that burnt this year
+    shore : ShorePlan
+        how water meets land
+    settlers : bool
+        forests are cleared by settlers along roads; else felled by stands
+    seeds : CoverSeeds
+        of random fields
     """
 
     climate: Climate

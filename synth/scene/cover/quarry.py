@@ -31,10 +31,14 @@ class Quarries:
 
     Parameters
     ----------
-    pit : bool, dug
-    lake : bool, the part of the pit under water
-    heap : bool, what was dug lies here
-    bench : int64 identity of the step of a pit, or of the heap; 0 elsewhere
+    pit : Tensor
+        bool, dug
+    lake : Tensor
+        bool, the part of the pit under water
+    heap : Tensor
+        bool, what was dug lies here
+    bench : Tensor
+        int64 identity of the step of a pit, or of the heap; 0 elsewhere
     """
 
     pit: Tensor
@@ -48,11 +52,18 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
 
     Parameters
     ----------
-    plans : one a scene
-    terrain, habitat : the ground; it is not lowered
-    free : (N, H, W) bool, where one can dig
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground; it is not lowered
+    habitat : Habitat
+        the ground; it is not lowered
+    free : Tensor
+        (N, H, W) bool, where one can dig
 
-    Error: a pit lake is as sloping as the ground; the share asked for is met up to about 0.1.
+    Error
+    -----
+    a pit lake is as sloping as the ground; the share asked for is met up to about 0.1.
     """
     device = free.device
     seed = seeds_of([p.seeds.quarry for p in plans], device)

@@ -28,9 +28,12 @@ class Roads:
 
     Parameters
     ----------
-    cells : what lies between them; towns lie where three meet
-    surface : (N, H, W) bool, paved, bridges included wherever a river is crossed
-    identity : (N, H, W) int64, which stretch
+    cells : Cells
+        what lies between them; towns lie where three meet
+    surface : Tensor
+        (N, H, W) bool, paved, bridges included wherever a river is crossed
+    identity : Tensor
+        (N, H, W) int64, which stretch
     """
 
     cells: Cells
@@ -45,9 +48,14 @@ def lay_roads(
 
     Parameters
     ----------
-    terrain, points : the ground and its cells
-    seed : (N,) int64
-    u01 : (N, H, W) uniform in [0, 1): a road narrower than a cell covers its share of cells
+    terrain : Terrain
+        the ground and its cells
+    points : Points
+        the ground and its cells
+    seed : Tensor
+        (N,) int64
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1): a road narrower than a cell covers its share of cells
     """
     device = points.y_m.device
     spacing = per_scene(spacing_m, device)

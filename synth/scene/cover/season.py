@@ -23,12 +23,18 @@ class Moment:
 
     Parameters
     ----------
-    number : 0 the first date
-    year : 0 the year of the first date
-    climate : with the season of this date, and the use that the land has by now
-    rise_m : of rivers and lakes above their mean level [m]
-    tide : -1 low .. 1 high
-    rain : 0 .. 1, how wet the ground is from it
+    number : int
+        0 the first date
+    year : int
+        0 the year of the first date
+    climate : Climate
+        with the season of this date, and the use that the land has by now
+    rise_m : float
+        of rivers and lakes above their mean level [m]
+    tide : float
+        -1 low .. 1 high
+    rain : float
+        0 .. 1, how wet the ground is from it
     """
 
     number: int

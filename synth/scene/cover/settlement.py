@@ -37,14 +37,22 @@ class Settlement:
 
     Parameters
     ----------
-    inside : bool, within a town, village or farmstead
-    road : bool, main roads and streets
-    main_road : bool, roads that cross rivers
-    roof : bool
-    park : bool, mown green within a town
-    garden : 0..1, which of the open covers a yard has
-    lot : int64 identity of the building, or of the lot around it, or of the stretch of road
-    height_m : of the roof above the ground [m]
+    inside : Tensor
+        bool, within a town, village or farmstead
+    road : Tensor
+        bool, main roads and streets
+    main_road : Tensor
+        bool, roads that cross rivers
+    roof : Tensor
+        bool
+    park : Tensor
+        bool, mown green within a town
+    garden : Tensor
+        0..1, which of the open covers a yard has
+    lot : Tensor
+        int64 identity of the building, or of the lot around it, or of the stretch of road
+    height_m : Tensor
+        of the roof above the ground [m]
     """
 
     inside: Tensor
@@ -69,14 +77,23 @@ def settle(
 
     Parameters
     ----------
-    plans : one a scene
-    terrain, points : the ground and its cells
-    blocks : of fields; farmsteads stand where they meet
-    dry : (N, H, W) bool, where one can build
-    u01 : (N, H, W) uniform in [0, 1)
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground and its cells
+    points : Points
+        the ground and its cells
+    blocks : Cells
+        of fields; farmsteads stand where they meet
+    dry : Tensor
+        (N, H, W) bool, where one can build
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1)
 
-    Source: areas of towns by rank, G. Zipf 1949; an area with the tail 1 / a comes of a radius that goes with the
-    inverse square root of a uniform number, cut off at 20 times the least area.
+    Source
+    ------
+    areas of towns by rank, G. Zipf 1949; an area with the tail 1 / a comes of a radius that goes with the inverse
+    square root of a uniform number, cut off at 20 times the least area.
     """
     device = points.y_m.device
     seed = seeds_of([p.seeds.settlement for p in plans], device)

@@ -38,8 +38,10 @@ def favour_classes(
     from afar (`terrain.far`), never in the window, so that windows agree; climates that have the class make up for
     those that have not.
 
-    Error: the look sees neither fields nor towns, and no slopes finer than itself: the shares of a corpus come out
-    within a quarter of what is asked, less for classes that few places allow.
+    Error
+    -----
+    the look sees neither fields nor towns, and no slopes finer than itself: the shares of a corpus come out within a
+    quarter of what is asked, less for classes that few places allow.
     """
     device, climates = seed.device, [p.climate for p in plans]
     barred = {

@@ -43,13 +43,20 @@ class Water:
 
     Parameters
     ----------
-    open_water : (N, H, W) bool, lakes, sea and rivers
-    river : (N, H, W) bool, the flowing part, which roads may bridge
-    above_m : (N, H, W) height above the nearest water level [m]
-    shore : (N, H, W) bool, beaches, river bars and the beds of dry rivers
-    surface_m : (N, H, W) height of the ground, or of the water that stands on it [m]
-    sea : (N, H, W) bool, the part of the open water that is salt
-    tidal : (N, H, W) bool, mud between the tides
+    open_water : Tensor
+        (N, H, W) bool, lakes, sea and rivers
+    river : Tensor
+        (N, H, W) bool, the flowing part, which roads may bridge
+    above_m : Tensor
+        (N, H, W) height above the nearest water level [m]
+    shore : Tensor
+        (N, H, W) bool, beaches, river bars and the beds of dry rivers
+    surface_m : Tensor
+        (N, H, W) height of the ground, or of the water that stands on it [m]
+    sea : Tensor
+        (N, H, W) bool, the part of the open water that is salt
+    tidal : Tensor
+        (N, H, W) bool, mud between the tides
     """
 
     open_water: Tensor
@@ -172,9 +179,12 @@ def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Wat
 
     Parameters
     ----------
-    plans : one a scene
-    terrain : the ground
-    u01 : (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
+    plans : Sequence[CoverPlan]
+        one a scene
+    terrain : Terrain
+        the ground
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1): what is narrower than a cell covers its share of cells
     """
     device, ground = terrain.slope.device, terrain.elevation_m
     seed, climates = seeds_of([p.seeds.water for p in plans], device), [p.climate for p in plans]

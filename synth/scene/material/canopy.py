@@ -20,10 +20,14 @@ class Stand:
 
     Parameters
     ----------
-    lai : leaf area index [m2 m-2]
-    lidf : (S, 18) or (1, 18) shares of leaf area in the inclination classes of `leaf_angle`
-    hotspot : leaf size over canopy height [-]
-    sza_deg, vza_deg, raa_deg : sun zenith, view zenith, relative azimuth (0 = hot spot side) [deg]
+    lai : Tensor
+        leaf area index [m2 m-2]
+    lidf : Tensor
+        (S, 18) or (1, 18) shares of leaf area in the inclination classes of `leaf_angle`
+    hotspot : Tensor
+        leaf size over canopy height [-]
+    sza_deg, vza_deg, raa_deg : Tensor
+        sun zenith, view zenith, relative azimuth (0 = hot spot side) [deg]
     """
 
     lai: Tensor
@@ -40,11 +44,16 @@ class Sight:
 
     Parameters
     ----------
-    lai : leaf area index
-    ks, ko, flat : extinction of sunlight and of the line of sight; mean squared cosine of the leaf angles
-    tss, too, z : direct transmittance of both; their joint integral over the layer
-    front, through : single scattering towards the observer, for light reflected and transmitted by leaves
-    both_seen : share of the soil that is both lit and seen
+    lai : Tensor
+        leaf area index
+    ks, ko, flat : Tensor
+        extinction of sunlight and of the line of sight; mean squared cosine of the leaf angles
+    tss, too, z : Tensor
+        direct transmittance of both; their joint integral over the layer
+    front, through : Tensor
+        single scattering towards the observer, for light reflected and transmitted by leaves
+    both_seen : Tensor
+        share of the soil that is both lit and seen
     """
 
     lai: Tensor
@@ -72,13 +81,17 @@ def canopy_reflectance(leaf_r: Tensor, leaf_t: Tensor, soil: Tensor, see: Sight)
 
     Parameters
     ----------
-    leaf_r, leaf_t : (S, L) hemispherical reflectance and transmittance of its leaves
-    soil : (S, L) reflectance of the ground below
-    see : `sight_of` the S stands, in the dtype of the rest
+    leaf_r, leaf_t : Tensor
+        (S, L) hemispherical reflectance and transmittance of its leaves
+    soil : Tensor
+        (S, L) reflectance of the ground below
+    see : Sight
+        `sight_of` the S stands, in the dtype of the rest
 
     Returns
     -------
-    (S, L)
+    Tensor
+        (S, L)
 
     Error
     -----

@@ -24,11 +24,16 @@ class WaterBody:
 
     Parameters
     ----------
-    chl : chlorophyll a [mg m-3]
-    sediment : mineral suspended matter [g m-3]
-    cdom : absorption of dissolved organic matter at 440 nm [m-1]
-    depth_m : of the bottom [m]
-    glint : sun and sky light off the surface, as a flat reflectance [-]
+    chl : Tensor
+        chlorophyll a [mg m-3]
+    sediment : Tensor
+        mineral suspended matter [g m-3]
+    cdom : Tensor
+        absorption of dissolved organic matter at 440 nm [m-1]
+    depth_m : Tensor
+        of the bottom [m]
+    glint : Tensor
+        sun and sky light off the surface, as a flat reflectance [-]
     """
 
     chl: Tensor

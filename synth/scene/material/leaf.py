@@ -26,10 +26,14 @@ class Leaf:
 
     Parameters
     ----------
-    n : number of layers of the plate model, >= 1
-    cab, car, ant : chlorophyll a+b, carotenoids, anthocyanins [ug cm-2]
-    cbrown : brown pigments [-]
-    cw, cm : equivalent water thickness [cm], dry matter [g cm-2]
+    n : Tensor
+        number of layers of the plate model, >= 1
+    cab, car, ant : Tensor
+        chlorophyll a+b, carotenoids, anthocyanins [ug cm-2]
+    cbrown : Tensor
+        brown pigments [-]
+    cw, cm : Tensor
+        equivalent water thickness [cm], dry matter [g cm-2]
     """
 
     n: Tensor
@@ -46,17 +50,22 @@ def leaf_spectra(leaf: Leaf, wavelength_nm: Tensor, version: str = "D") -> tuple
 
     Parameters
     ----------
-    leaf : fields (S,); float32 or float64
-    wavelength_nm : (L,) within 400..2500 [nm]
-    version : "5" (no anthocyanins) or "D"
+    leaf : Leaf
+        fields (S,); float32 or float64
+    wavelength_nm : Tensor
+        (L,) within 400..2500 [nm]
+    version : str
+        "5" (no anthocyanins) or "D"
 
     Returns
     -------
-    reflectance, transmittance : (S, L)
+    tuple[Tensor, Tensor]
+        reflectance, transmittance : (S, L)
 
     Raises
     ------
-    Refusal : for an unknown version, or a wavelength outside the coefficients
+    Refusal
+        for an unknown version, or a wavelength outside the coefficients
 
     Error
     -----

@@ -21,7 +21,8 @@ def verhoef_angles(a: Tensor, b: Tensor) -> Tensor:
 
     Parameters
     ----------
-    a, b : (S,) mean slope (1 flat, -1 upright) and bimodality; (-0.35, -0.15) is spherical
+    a, b : Tensor
+        (S,) mean slope (1 flat, -1 upright) and bimodality; (-0.35, -0.15) is spherical
 
     Source
     ------

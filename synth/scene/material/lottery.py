@@ -46,14 +46,22 @@ class Lottery:
 
     Parameters
     ----------
-    kind_seed : 31 bits, which kind a parcel is
-    bank : (S, 3) int64, materials by their number in the bank
-    weight : (S, 4) of those and of the random curve, which sum to 1
-    curve : (S, 1 + 3 * HUMPS) logarithm of its level; height, middle and width of its humps [-, um, um]
-    gain : (S,)
-    entry : (N, K, 1 + KINDS) int64, the spectrum of a class, and of each kind of farm parcel in it
-    own_gain, own_slope : (N, K, 1 + KINDS) of the spectrum in the scene [-, um-1]
-    scene_gain, scene_slope, haze : (N,) of all that is seen [-, um-1, reflectance at 500 nm]
+    kind_seed : int
+        31 bits, which kind a parcel is
+    bank : np.ndarray
+        (S, 3) int64, materials by their number in the bank
+    weight : np.ndarray
+        (S, 4) of those and of the random curve, which sum to 1
+    curve : np.ndarray
+        (S, 1 + 3 * HUMPS) logarithm of its level; height, middle and width of its humps [-, um, um]
+    gain : np.ndarray
+        (S,)
+    entry : np.ndarray
+        (N, K, 1 + KINDS) int64, the spectrum of a class, and of each kind of farm parcel in it
+    own_gain, own_slope : np.ndarray
+        (N, K, 1 + KINDS) of the spectrum in the scene [-, um-1]
+    scene_gain, scene_slope, haze : np.ndarray
+        (N,) of all that is seen [-, um-1, reflectance at 500 nm]
     """
 
     kind_seed: int
@@ -74,8 +82,10 @@ def draw_lottery(key: SceneKey, scenes: int, classes: int) -> Lottery:
 
     Parameters
     ----------
-    key : of the group
-    scenes, classes : N and K
+    key : SceneKey
+        of the group
+    scenes, classes : int
+        N and K
 
     Examples
     --------
@@ -120,11 +130,16 @@ def lottery_reflectance(image: Tensor, mass: Tensor, material: Tensor, centre_nm
 
     Parameters
     ----------
-    image : (N, B, H, W) reflectance, or what is like it
-    mass : (N, K, H, W) class mass
-    material : (N, H, W) int64, `material_code`: farm parcels of one code are of one kind; 0: no parcel
-    centre_nm : (B,) [nm]; beyond 400..2500 nm materials are as at the end of that span
-    lottery : of N scenes and K classes
+    image : Tensor
+        (N, B, H, W) reflectance, or what is like it
+    mass : Tensor
+        (N, K, H, W) class mass
+    material : Tensor
+        (N, H, W) int64, `material_code`: farm parcels of one code are of one kind; 0: no parcel
+    centre_nm : Tensor
+        (B,) [nm]; beyond 400..2500 nm materials are as at the end of that span
+    lottery : Lottery
+        of N scenes and K classes
     """
     spectra = lottery_spectra(lottery, centre_nm.to(image.device)).to(image.dtype)  # (N, K, 1 + KINDS, B)
     kind = _kind_of(material, lottery.kind_seed)

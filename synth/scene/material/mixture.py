@@ -24,14 +24,22 @@ class Mixture:
 
     Parameters
     ----------
-    spectra : (N, K, V, L) float64 reflectance
-    below : (N, R, V, L) float64 reflectance of the ground between the plants of the R classes `ROWED`
-    lai : (N, K, V) green leaf area index, 0 where nothing grows [m2 m-2]
-    closure : (N, R, V) share of the ground that plants hide from above
-    spacing_m : (N, R, V, 2) between rows, and along them [m]; 0: not seen
-    runs : (N, K, G, 2) int64, first and last variant of each group of plants of a class, without dying ones
-    groups : (N, K) int64, how many groups it has
-    group_of : (N, C + 1) int64, group that each crop of the scene's list is, by its number in `LandCover.crop`
+    spectra : Tensor
+        (N, K, V, L) float64 reflectance
+    below : Tensor
+        (N, R, V, L) float64 reflectance of the ground between the plants of the R classes `ROWED`
+    lai : Tensor
+        (N, K, V) green leaf area index, 0 where nothing grows [m2 m-2]
+    closure : Tensor
+        (N, R, V) share of the ground that plants hide from above
+    spacing_m : Tensor
+        (N, R, V, 2) between rows, and along them [m]; 0: not seen
+    runs : Tensor
+        (N, K, G, 2) int64, first and last variant of each group of plants of a class, without dying ones
+    groups : Tensor
+        (N, K) int64, how many groups it has
+    group_of : Tensor
+        (N, C + 1) int64, group that each crop of the scene's list is, by its number in `LandCover.crop`
     """
 
     spectra: Tensor

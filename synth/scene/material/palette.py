@@ -72,11 +72,16 @@ class PaletteBands:
 
     Parameters
     ----------
-    reflectance : (N, K, V, B)
-    below : (N, R, V, B) of the ground between the plants of the classes `ROWED`
-    mixture : the rest of what N scenes are made of
-    seed : (N,) int64, of each scene's texture
-    variability : 0..1
+    reflectance : Tensor
+        (N, K, V, B)
+    below : Tensor
+        (N, R, V, B) of the ground between the plants of the classes `ROWED`
+    mixture : Mixture
+        the rest of what N scenes are made of
+    seed : Tensor
+        (N,) int64, of each scene's texture
+    variability : float
+        0..1
     """
 
     reflectance: Tensor
@@ -92,12 +97,18 @@ class Palette:
 
     Parameters
     ----------
-    spectra : (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
-    lai : (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
-    mixture : as it was drawn, with the full spread
-    wavelength_nm : (L,) [nm]
-    seed : (N,) int64, of each scene's texture
-    variability : 0..1
+    spectra : Tensor
+        (N, K, V, L) reflectance of V variants of the K classes of TERRAFICTA; natural classes from poor to lush
+    lai : Tensor
+        (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
+    mixture : Mixture
+        as it was drawn, with the full spread
+    wavelength_nm : Tensor
+        (L,) [nm]
+    seed : Tensor
+        (N,) int64, of each scene's texture
+    variability : float
+        0..1
     """
 
     spectra: Tensor
@@ -128,9 +139,12 @@ def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: to
 
     Parameters
     ----------
-    recipe : variability 0 gives every variant of a class its mean spectrum, exactly
-    plans : of the N scenes
-    device : to compute on; in float64, so that a scene is the same alone, in a batch and on any device
+    recipe : MaterialRecipe
+        variability 0 gives every variant of a class its mean spectrum, exactly
+    plans : Sequence[MaterialPlan]
+        of the N scenes
+    device : torch.device | str
+        to compute on; in float64, so that a scene is the same alone, in a batch and on any device
 
     Examples
     --------
@@ -153,8 +167,10 @@ class Reference:
 
     Parameters
     ----------
-    spectra, lai : (K, L) reflectance and (K,) leaf area, float64: means of each class
-    bank : (S, L) float32, single spectra of all classes
+    spectra, lai : Tensor
+        (K, L) reflectance and (K,) leaf area, float64: means of each class
+    bank : Tensor
+        (S, L) float32, single spectra of all classes
     """
 
     spectra: Tensor

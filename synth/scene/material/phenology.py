@@ -26,11 +26,16 @@ class Rhythm:
 
     Parameters
     ----------
-    leaf_out, leaf_fall : shares of the growing cycle
-    cold : how far winter strips the trees that shed, 0..1
-    frost : how far winter bleaches grass, 0..1
-    drop : how far the dry season strips them, 0..1
-    straw : how far the dry season cures grass, 0..1
+    leaf_out, leaf_fall : float
+        shares of the growing cycle
+    cold : float
+        how far winter strips the trees that shed, 0..1
+    frost : float
+        how far winter bleaches grass, 0..1
+    drop : float
+        how far the dry season strips them, 0..1
+    straw : float
+        how far the dry season cures grass, 0..1
 
     Source
     ------
@@ -65,9 +70,12 @@ class Timing:
 
     Parameters
     ----------
-    ahead : of the others, in standard deviations
-    stubble_left : share of the stubble that stays on the ground, of a crop
-    weeds : their leaf area index in a crop
+    ahead : np.ndarray
+        of the others, in standard deviations
+    stubble_left : np.ndarray
+        share of the stubble that stays on the ground, of a crop
+    weeds : np.ndarray
+        their leaf area index in a crop
     """
 
     ahead: np.ndarray
@@ -86,9 +94,12 @@ def at_season(head: str, traits: Traits, setting: Setting, timing: Timing, crop:
 
     Parameters
     ----------
-    head : of vegetation.yaml
-    traits : at their best
-    crop : whose calendar it keeps, if it is sown
+    head : str
+        of vegetation.yaml
+    traits : Traits
+        at their best
+    crop : Crop | None
+        whose calendar it keeps, if it is sown
     """
     if crop is not None:
         return _sown(traits, crop, setting.season, timing)

@@ -33,14 +33,22 @@ class MaterialPlan:
 
     Parameters
     ----------
-    solids : {natural solid, quarry, building or road: (V, A) abundances of the absorbers}
-    film_cm, wet_share : (V,) water film on soil, and the share of the soil that has one [cm, -]
-    plants : {class of `VEGETATED`: what grows there}
-    crops : those that are sown
-    ash_share : 0..1, how much of burnt ground lies under ash
-    water : {field of `WaterBody`: (V,)}
-    snow : (V,) each: grain_um, soot_ppmv, and the cover of the rock below
-    texture_seed : 31 bits
+    solids : Mapping[str, np.ndarray]
+        {natural solid, quarry, building or road: (V, A) abundances of the absorbers}
+    film_cm, wet_share : np.ndarray
+        (V,) water film on soil, and the share of the soil that has one [cm, -]
+    plants : Mapping[str, Plants]
+        {class of `VEGETATED`: what grows there}
+    crops : Sown
+        those that are sown
+    ash_share : float
+        0..1, how much of burnt ground lies under ash
+    water : Mapping[str, np.ndarray]
+        {field of `WaterBody`: (V,)}
+    snow : Mapping[str, np.ndarray]
+        (V,) each: grain_um, soot_ppmv, and the cover of the rock below
+    texture_seed : int
+        31 bits
     """
 
     solids: Mapping[str, np.ndarray]
@@ -61,11 +69,14 @@ def draw_material_plan(
 
     Parameters
     ----------
-    key : of the scene
-    facts : `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where present, drawn or
+    key : SceneKey
+        of the scene
+    facts : Mapping[str, Any] | None
+        `season`, `warmth`, `moisture` (0..1), `kind` and `drought` of the climate are used where present, drawn or
         inferred where not; `rain` (0..1) wets the soil, `tide` (-1..1) the mangroves. Only those and the season move
         with time: soils, roofs and species stay
-    crops : of the scene, where they have been drawn already by `draw_crops`
+    crops : Sequence[Crop] | None
+        of the scene, where they have been drawn already by `draw_crops`
 
     Examples
     --------

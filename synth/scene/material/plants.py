@@ -46,9 +46,12 @@ class Plants:
 
     Parameters
     ----------
-    traits : {trait: (V,)}, its groups one after the other, each from the barest to the lushest
-    runs : first and last variant of each group
-    spacing_m : (V, 2) as in `Mixture`
+    traits : Traits
+        {trait: (V,)}, its groups one after the other, each from the barest to the lushest
+    runs : list[tuple[int, int]]
+        first and last variant of each group
+    spacing_m : np.ndarray
+        (V, 2) as in `Mixture`
     """
 
     traits: Traits
@@ -61,10 +64,14 @@ def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tupl
 
     Parameters
     ----------
-    cover : one of `VEGETATED`
-    key : of the class in the scene
-    setting : of the scene
-    sown : its crops, if it is sown
+    cover : str
+        one of `VEGETATED`
+    key : SceneKey
+        of the class in the scene
+    setting : Setting
+        of the scene
+    sown : Sequence[tuple[int, Crop]]
+        its crops, if it is sown
     """
     kinds = [cover] * len(sown) if sown else draw_kinds(cover, key, setting, KINDS_AT_ONCE.get(cover, 1))
     ends = [VARIANTS * number // len(kinds) for number in range(len(kinds) + 1)]
@@ -88,9 +95,12 @@ def draw_sown(setting: Setting, key: SceneKey, crops: Sequence[Crop] | None = No
 
     Parameters
     ----------
-    setting : of the scene
-    key : of the scene itself, as `draw_crops` has it
-    crops : of the scene, where they have been drawn already
+    setting : Setting
+        of the scene
+    key : SceneKey
+        of the scene itself, as `draw_crops` has it
+    crops : Sequence[Crop] | None
+        of the scene, where they have been drawn already
     """
     crops = draw_crops(setting, key) if crops is None else crops
     sown = {name: [(n, c) for n, c in enumerate(crops, 1) if c.cover == name] for name in SOWN}

@@ -28,10 +28,14 @@ def snow_reflectance(grain_um: Tensor, soot_ppmv: Tensor, wavelength_nm: Tensor,
 
     Parameters
     ----------
-    grain_um : (S,) effective grain diameter [um], 50 (new) .. 2500 (firn, bare ice)
-    soot_ppmv : (S,) soot by volume of ice, in parts per million
-    wavelength_nm : (L,) [nm]
-    sza_deg : sun zenith angle [deg]
+    grain_um : Tensor
+        (S,) effective grain diameter [um], 50 (new) .. 2500 (firn, bare ice)
+    soot_ppmv : Tensor
+        (S,) soot by volume of ice, in parts per million
+    wavelength_nm : Tensor
+        (L,) [nm]
+    sza_deg : float
+        sun zenith angle [deg]
 
     Error
     -----

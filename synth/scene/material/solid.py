@@ -96,15 +96,20 @@ def draw_abundance(material: str, key: SceneKey, count: int, lean: Mapping[str, 
 
     Parameters
     ----------
-    material : a head of solids.yaml
-    key : of the material in the scene; what is common to the scene carries half of the variance. In each half,
-        absorbers move together as far as their third figure in solids.yaml says
-    count : V
-    lean : {absorber: shift of its logarithm in standard deviations}, what the setting of the scene does
+    material : str
+        a head of solids.yaml
+    key : SceneKey
+        of the material in the scene; what is common to the scene carries half of the variance. In each half, absorbers
+        move together as far as their third figure in solids.yaml says
+    count : int
+        V
+    lean : Mapping[str, float] | None
+        {absorber: shift of its logarithm in standard deviations}, what the setting of the scene does
 
     Raises
     ------
-    Refusal : for an unknown material or absorber
+    Refusal
+        for an unknown material or absorber
     """
     columns, (median, sd, load, alone) = _mixing(material)
     scene, within = kin_rows(key.rng(), 1 + len(columns), count)

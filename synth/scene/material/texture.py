@@ -25,8 +25,10 @@ def grain(window: Window, seed: Tensor) -> Tensor:
 
     Parameters
     ----------
-    window : of the world
-    seed : (N,) int64, of each scene
+    window : Window
+        of the world
+    seed : Tensor
+        (N,) int64, of each scene
     """
     y, x = (_one_more(torch.floor(m / window.cell_m[:, None]).to(torch.int64)) for m in (window.y_m, window.x_m))
     speck = uniform(hashed(hashed(seed[:, None], y)[:, :, None], x[:, None, :])) - 0.5
@@ -46,10 +48,14 @@ def strips(across_m: Tensor, spacing_m: Tensor, share: Tensor, cell_m: Tensor) -
 
     Parameters
     ----------
-    across_m : (M,) float64 place of the cell's middle across the strips [m]
-    spacing_m : (M,) float64 from strip to strip [m]
-    share : (M,) float64 of the ground in strips, 0..1
-    cell_m : (M,) float64 [m]
+    across_m : Tensor
+        (M,) float64 place of the cell's middle across the strips [m]
+    spacing_m : Tensor
+        (M,) float64 from strip to strip [m]
+    share : Tensor
+        (M,) float64 of the ground in strips, 0..1
+    cell_m : Tensor
+        (M,) float64 [m]
     """
 
     def up_to(along: Tensor) -> Tensor:
@@ -67,11 +73,16 @@ def planted(
 
     Parameters
     ----------
-    y_m, x_m : (M,) float64 place in the world [m]
-    row_rad : (M,) direction of the rows, as in `synth/types/crop.py` [rad]
-    spacing_m : (M, 2) between rows and along them [m]; along: 0 where plants touch
-    closure : (M,) share of the ground that plants hide
-    cell_m : (M,) float64 [m]
+    y_m, x_m : Tensor
+        (M,) float64 place in the world [m]
+    row_rad : Tensor
+        (M,) direction of the rows, as in `synth/types/crop.py` [rad]
+    spacing_m : Tensor
+        (M, 2) between rows and along them [m]; along: 0 where plants touch
+    closure : Tensor
+        (M,) share of the ground that plants hide
+    cell_m : Tensor
+        (M,) float64 [m]
     """
     sin, cos = torch.sin(row_rad.double()), torch.cos(row_rad.double())
     across, along = x_m * sin - y_m * cos, x_m * cos + y_m * sin

@@ -43,13 +43,20 @@ class Setting:
 
     Parameters
     ----------
-    season : time of year as a share of the growing cycle, 0..1
-    warmth : tundra (0) .. tropics (1)
-    moisture : desert (0) .. rainforest (1)
-    kind : name of the climate, one of `BIOMES`
-    drought : depth of the dry season, 0..1
-    rain : how wet the ground is from it on the day; 0: as the climate has it in the mean .. 1
-    tide : -1 low .. 1 high
+    season : float
+        time of year as a share of the growing cycle, 0..1
+    warmth : float
+        tundra (0) .. tropics (1)
+    moisture : float
+        desert (0) .. rainforest (1)
+    kind : str
+        name of the climate, one of `BIOMES`
+    drought : float
+        depth of the dry season, 0..1
+    rain : float
+        how wet the ground is from it on the day; 0: as the climate has it in the mean .. 1
+    tide : float
+        -1 low .. 1 high
     """
 
     season: float
@@ -107,14 +114,19 @@ def draw_traits(head: str, key: SceneKey, vigour: np.ndarray, setting: Setting) 
 
     Parameters
     ----------
-    head : of vegetation.yaml, a class or a kind of plants within one
-    key : of the class in the scene
-    vigour : (V,) condition of each variant, -1 (poor) .. 1 (lush)
-    setting : of the scene; its season makes no difference here
+    head : str
+        of vegetation.yaml, a class or a kind of plants within one
+    key : SceneKey
+        of the class in the scene
+    vigour : np.ndarray
+        (V,) condition of each variant, -1 (poor) .. 1 (lush)
+    setting : Setting
+        of the scene; its season makes no difference here
 
     Returns
     -------
-    {trait: (V,)}; the scene's own deviation is common to all variants, neighbours resemble each other
+    Traits
+        {trait: (V,)}; the scene's own deviation is common to all variants, neighbours resemble each other
     """
     names, (mean, scene_sd, within_sd, by_vigour, by_moisture, by_warmth, least, most) = _rules()[head]
     scene, within = kin_rows(key.rng(), len(names), len(vigour))

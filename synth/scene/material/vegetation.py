@@ -32,13 +32,16 @@ def vegetation_reflectance(
 
     Parameters
     ----------
-    traits : (S,) each; names and units as in vegetation.yaml
-    soil, litter, bark, water : (S, L) what else is there
+    traits : Mapping[str, Tensor]
+        (S,) each; names and units as in vegetation.yaml
+    soil, litter, bark, water : Tensor
+        (S, L) what else is there
 
     Returns
     -------
-    (S, L) twice: an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI `under`
-    over soil, litter and standing water; and those without the upper layer
+    tuple[Tensor, Tensor]
+        (S, L) twice: an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI
+        `under` over soil, litter and standing water; and those without the upper layer
     """
 
     upper = _sight(traits["lai"], traits["slope"], traits["hotspot"])
@@ -104,8 +107,10 @@ def clumped(albedo: Tensor, recollision: Tensor) -> Tensor:
 
     Parameters
     ----------
-    albedo : of single leaves, reflectance + transmittance
-    recollision : chance that scattered light meets another leaf of its clump, 0..1
+    albedo : Tensor
+        of single leaves, reflectance + transmittance
+    recollision : Tensor
+        chance that scattered light meets another leaf of its clump, 0..1
 
     Source
     ------

@@ -35,11 +35,16 @@ class Coast:
 
     Parameters
     ----------
-    sea : share of the land around the world's origin that lies below the sea, where there is one
-    cliff_m : height of the cliffs where mountains reach the sea [m]
-    tide_m : from low to high tide [m]; 0.3 in inland seas, 2 in the open, 8 in funnels
-    bars : 0 none .. 1 along most of the flat coast
-    offshore_rad : direction of the sea, from south over east [rad]
+    sea : float
+        share of the land around the world's origin that lies below the sea, where there is one
+    cliff_m : float
+        height of the cliffs where mountains reach the sea [m]
+    tide_m : float
+        from low to high tide [m]; 0.3 in inland seas, 2 in the open, 8 in funnels
+    bars : float
+        0 none .. 1 along most of the flat coast
+    offshore_rad : float
+        direction of the sea, from south over east [rad]
     """
 
     sea: float
@@ -52,7 +57,9 @@ class Coast:
 def draw_coast(key: SceneKey) -> Coast:
     """Draw the coast of one scene.
 
-    Source: half of the world's coasts have tides of less than 2 m: J. Davies 1980, Geographical Variation in Coastal
+    Source
+    ------
+    half of the world's coasts have tides of less than 2 m: J. Davies 1980, Geographical Variation in Coastal
     Development.
     """
     sea, cliff, tide, bars = (float(v) for v in key.at("terrain", "coast").rng().random(4))

@@ -24,16 +24,26 @@ class Drainage:
 
     Parameters
     ----------
-    elevation_m : (N, R, R) height of the ground; below any channel node that is no outlet lies its receiver [m]
-    receiver : (N, R*R) int64 flat position of the node that a node drains to; an outlet is its own
-    area_km2 : (N, R, R) catchment, with what rivers bring from outside [km2]
-    uplift : (N, R, R) 0 plain .. 1 mountain
-    spacing_m : (N,) float64 distance of nodes [m]
-    first : (N, 2) int64 the grid's first node (y, x), counted from the world's origin
-    valley : (N, R*R) bool, nodes on the lines of the great valleys: above them, a river is the same in every window
-    lake : (N, R*R) bool, where the water of a great valley comes to rest
-    lake_m : (N, R*R) level of the water there and around [m]; -1e9 where none stands
-    place : (N, R*R) int64 hash of each node's place in the world
+    elevation_m : Tensor
+        (N, R, R) height of the ground; below any channel node that is no outlet lies its receiver [m]
+    receiver : Tensor
+        (N, R*R) int64 flat position of the node that a node drains to; an outlet is its own
+    area_km2 : Tensor
+        (N, R, R) catchment, with what rivers bring from outside [km2]
+    uplift : Tensor
+        (N, R, R) 0 plain .. 1 mountain
+    spacing_m : Tensor
+        (N,) float64 distance of nodes [m]
+    first : Tensor
+        (N, 2) int64 the grid's first node (y, x), counted from the world's origin
+    valley : Tensor
+        (N, R*R) bool, nodes on the lines of the great valleys: above them, a river is the same in every window
+    lake : Tensor
+        (N, R*R) bool, where the water of a great valley comes to rest
+    lake_m : Tensor
+        (N, R*R) level of the water there and around [m]; -1e9 where none stands
+    place : Tensor
+        (N, R*R) int64 hash of each node's place in the world
     """
 
     elevation_m: Tensor
@@ -74,15 +84,21 @@ def fill_depressions(height: Tensor, outlet: Tensor, step: float = FILL_STEP) ->
 
     Parameters
     ----------
-    height : (N, R, R)
-    outlet : (N, R, R) bool, at least one a scene
-    step : least fall from node to node
+    height : Tensor
+        (N, R, R)
+    outlet : Tensor
+        (N, R, R) bool, at least one a scene
+    step : float
+        least fall from node to node
 
     Returns
     -------
-    (N, R, R): every node that is no outlet has a lower neighbour
+    Tensor
+        (N, R, R): every node that is no outlet has a lower neighbour
 
-    Source: O. Planchon, F. Darboux 2002, doi:10.1016/S0341-8162(01)00164-3, swept over all nodes at once.
+    Source
+    ------
+    O. Planchon, F. Darboux 2002, doi:10.1016/S0341-8162(01)00164-3, swept over all nodes at once.
     """
     water = torch.where(outlet, height, torch.full_like(height, 1e9))
     while True:
@@ -175,20 +191,30 @@ def wear_down(
 
     Parameters
     ----------
-    height : (N, R, R) first guess
-    outlet : (N, R, R) bool
-    uplift : (N, R, R) > 0
-    inflow : (N, R*R) int64 nodes' worth of water that enters from outside
-    base : (N, R*R) height of the outlets
-    bias : (N, R, R) int64 hashes, see `steepest`
-    rounds : how often; rivers settle within three to six
+    height : Tensor
+        (N, R, R) first guess
+    outlet : Tensor
+        (N, R, R) bool
+    uplift : Tensor
+        (N, R, R) > 0
+    inflow : Tensor
+        (N, R*R) int64 nodes' worth of water that enters from outside
+    base : Tensor
+        (N, R*R) height of the outlets
+    bias : Tensor
+        (N, R, R) int64 hashes, see `steepest`
+    rounds : int
+        how often; rivers settle within three to six
 
     Returns
     -------
-    height (N, R, R), receiver (N, R*R), area (N, R*R) int64 in nodes
+    tuple[Tensor, Tensor, Tensor]
+        height (N, R, R), receiver (N, R*R), area (N, R*R) int64 in nodes
 
-    Source: stream power at steady state, K. Whipple, G. Tucker 1999, doi:10.1029/1999JB900120, with m/n = 1/2; solved
-    along the flow tree in closed form as in P. Steer 2021, doi:10.5194/esurf-9-1239-2021 (SALEVE).
+    Source
+    ------
+    stream power at steady state, K. Whipple, G. Tucker 1999, doi:10.1029/1999JB900120, with m/n = 1/2; solved along the
+    flow tree in closed form as in P. Steer 2021, doi:10.5194/esurf-9-1239-2021 (SALEVE).
     """
     shape, columns = height.shape, height.shape[2]
     height = fill_depressions(height, outlet)

@@ -33,10 +33,14 @@ class Dunes:
 
     Parameters
     ----------
-    kind : one of `KINDS`
-    blows_deg : direction that the sand moves to, from south over east [deg]
-    spacing_m : from crest to crest [m]
-    height_m : of a full-grown dune [m]
+    kind : str
+        one of `KINDS`
+    blows_deg : float
+        direction that the sand moves to, from south over east [deg]
+    spacing_m : float
+        from crest to crest [m]
+    height_m : float
+        of a full-grown dune [m]
     """
 
     kind: str
@@ -66,10 +70,14 @@ def heap_rows(at: Window, dunes: Sequence[Dunes], seed: Tensor, sand: Tensor) ->
 
     Parameters
     ----------
-    at : where
-    dunes : one a scene
-    seed : (N,) int64
-    sand : (N, H, W) 0 none .. 1 enough for full-grown dunes
+    at : Window
+        where
+    dunes : Sequence[Dunes]
+        one a scene
+    seed : Tensor
+        (N,) int64
+    sand : Tensor
+        (N, H, W) 0 none .. 1 enough for full-grown dunes
     """
     device, linear = seed.device, [d.kind == "linear" for d in dunes]
     ways = [_direction([d], device, across) for d, across in zip(dunes, linear, strict=True)]

@@ -35,13 +35,20 @@ class GivenLand:
 
     Parameters
     ----------
-    name : of the file
-    elevation_m : (H, W) float32, NaN where unknown; None: the ground is fiction
-    cover : (H, W) int64 position in the legend, -1 where unknown; None: the cover is fiction
-    legend : of the cover
-    gsd_m : [m]
-    crs : as WKT
-    transform : of the grid
+    name : str
+        of the file
+    elevation_m : Tensor | None
+        (H, W) float32, NaN where unknown; None: the ground is fiction
+    cover : Tensor | None
+        (H, W) int64 position in the legend, -1 where unknown; None: the cover is fiction
+    legend : Legend | None
+        of the cover
+    gsd_m : float
+        [m]
+    crs : str
+        as WKT
+    transform : Affine
+        of the grid
     """
 
     name: str
@@ -71,7 +78,9 @@ class GivenLand:
     def elevation_at(self, y_m: Tensor, x_m: Tensor) -> Tensor:
         """(H, W) height at rows y_m (H,) and columns x_m (W,) [m] from the corner: Catmull-Rom between the posts.
 
-        Source: R. Keys 1981, doi:10.1109/TASSP.1981.1163711, a = -1/2: exact on planes and parabolas.
+        Source
+        ------
+        R. Keys 1981, doi:10.1109/TASSP.1981.1163711, a = -1/2: exact on planes and parabolas.
         """
         if self.elevation_m is None:
             raise Refusal(self.name, "elevation", "no elevation model", "one", "give --dem FILE")
@@ -102,7 +111,8 @@ class GivenLand:
 
         Raises
         ------
-        Refusal : a raster smaller than the scene, or with holes wherever one looks
+        Refusal
+            a raster smaller than the scene, or with holes wherever one looks
         """
         high, wide = self.extent_m
         if side_m > min(high, wide):
@@ -157,14 +167,18 @@ def read_given(dem: Path | None, cover: Path | None, legend: str = "worldcover")
 
     Parameters
     ----------
-    dem : one-band raster of heights [m]
-    cover : one-band raster of classes, in the codes of the product or 1..K in the order of the legend
-    legend : name of the class map's legend, see `terraficta.synth.types.crosswalk`
+    dem : Path | None
+        one-band raster of heights [m]
+    cover : Path | None
+        one-band raster of classes, in the codes of the product or 1..K in the order of the legend
+    legend : str
+        name of the class map's legend, see `terraficta.synth.types.crosswalk`
 
     Raises
     ------
-    Refusal : a file that cannot be read, has no place on earth or does not overlap; values that are no heights, or no
-        classes of the legend
+    Refusal
+        a file that cannot be read, has no place on earth or does not overlap; values that are no heights, or no classes
+        of the legend
     """
     if dem is None and cover is None:
         return None

@@ -45,9 +45,16 @@ def survey_terrain(
 
     Parameters
     ----------
-    given : elevation model, class map, or both
-    plans : where each scene lies; and what is grown where no heights are given
-    height, width, cell_m, device : as for `grow_terrain`
+    given : GivenLand
+        elevation model, class map, or both
+    plans : Sequence[TerrainPlan]
+        where each scene lies; and what is grown where no heights are given
+    height, width : int
+        as for `grow_terrain`
+    cell_m : Tensor
+        as for `grow_terrain`
+    device : torch.device | str
+        as for `grow_terrain`
     """
     middle = lay_out(given, [plan.place_tries for plan in plans], max(height, width), cell_m).to(device)
     cell = cell_m.to(device)

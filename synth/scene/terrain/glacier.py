@@ -36,11 +36,16 @@ class Glacier:
 
     Parameters
     ----------
-    exponent : b of the cross-section of troughs, y = a x^b
-    trough : depth of the troughs where mountains rise most, as a share of the relief
-    flow_deg : direction in which the ice sheet moved, from south over east [deg]
-    drumlin_m : height of drumlins [m]
-    kettles : share of the low ground's nodes that hold a kettle
+    exponent : float
+        b of the cross-section of troughs, y = a x^b
+    trough : float
+        depth of the troughs where mountains rise most, as a share of the relief
+    flow_deg : float
+        direction in which the ice sheet moved, from south over east [deg]
+    drumlin_m : float
+        height of drumlins [m]
+    kettles : float
+        share of the low ground's nodes that hold a kettle
     """
 
     exponent: float
@@ -109,11 +114,16 @@ def dig_kettles(height: Tensor, level: Tensor, ty: Tensor, tx: Tensor, size: Ten
 
     Parameters
     ----------
-    height : (N, P) ground [m]
-    level : (N, P) of the lake of the nearest node [m]
-    ty, tx : (N, P) way from that node, in node spacings
-    size : (N, P) uniform in [0, 1), one a node
-    step : (N, 1) node spacing [m]
+    height : Tensor
+        (N, P) ground [m]
+    level : Tensor
+        (N, P) of the lake of the nearest node [m]
+    ty, tx : Tensor
+        (N, P) way from that node, in node spacings
+    size : Tensor
+        (N, P) uniform in [0, 1), one a node
+    step : Tensor
+        (N, 1) node spacing [m]
     """
     radius = 0.12 + 0.24 * size
     away = torch.sqrt(ty * ty + tx * tx) / radius

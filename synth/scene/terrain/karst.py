@@ -31,10 +31,14 @@ class Karst:
 
     Parameters
     ----------
-    cones : whether cones and towers stand on it; else dolines
-    dense : 0 .. 1, how much of the ground belongs to clusters of either
-    spacing_m : from cone to cone [m]
-    towers : 0 round cones .. 1 towers with flat tops
+    cones : bool
+        whether cones and towers stand on it; else dolines
+    dense : float
+        0 .. 1, how much of the ground belongs to clusters of either
+    spacing_m : float
+        from cone to cone [m]
+    towers : float
+        0 round cones .. 1 towers with flat tops
     """
 
     cones: bool
@@ -54,7 +58,8 @@ def sink_dolines(at: Points, karst: Sequence[Karst], seed: Tensor, room_m: Tenso
 
     Parameters
     ----------
-    room_m : (N, H, W) height above the stream that drains the ground [m]
+    room_m : Tensor
+        (N, H, W) height above the stream that drains the ground [m]
     """
     total = torch.zeros_like(room_m).flatten(1)
     dense = per_scene([k.dense for k in karst], seed.device).to(torch.float32)[:, None]

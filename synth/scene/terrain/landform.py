@@ -18,14 +18,22 @@ class Landform:
 
     Parameters
     ----------
-    relief_m : height between low and high ground [m]
-    landform_m : size of the largest landforms [m]
-    hurst : roughness exponent of the detail
-    contrast : 0 evenly dissected .. 1 mountains beside plains
-    side : of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
-    inflow_km2 : catchment that the greatest rivers bring from afar [km2]
-    tableland : share of the relief above which the ground is a plateau; 9 where it has none
-    style : what shaped it beside rivers, one of `terraficta.synth.types.scene_recipe.STYLES`, or `SURVEYED`
+    relief_m : float
+        height between low and high ground [m]
+    landform_m : float
+        size of the largest landforms [m]
+    hurst : float
+        roughness exponent of the detail
+    contrast : float
+        0 evenly dissected .. 1 mountains beside plains
+    side : int
+        of the world that rivers leave by: 0 south, 1 east, 2 north, 3 west
+    inflow_km2 : float
+        catchment that the greatest rivers bring from afar [km2]
+    tableland : float
+        share of the relief above which the ground is a plateau; 9 where it has none
+    style : str
+        what shaped it beside rivers, one of `terraficta.synth.types.scene_recipe.STYLES`, or `SURVEYED`
     """
 
     relief_m: float

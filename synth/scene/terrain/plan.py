@@ -24,13 +24,20 @@ class TerrainSeeds:
 
     Parameters
     ----------
-    ground : detail of the hillsides
-    wander : how the world is bent among the nodes of the drainage
-    drainage : the lands between the great valleys
-    valleys : the lattice of great valleys
-    shore : the line from which on the ground sinks to the sea
-    coast : cliffs and bars
-    style : what has shaped the ground beside rivers: dunes, ice or solution
+    ground : int
+        detail of the hillsides
+    wander : int
+        how the world is bent among the nodes of the drainage
+    drainage : int
+        the lands between the great valleys
+    valleys : int
+        the lattice of great valleys
+    shore : int
+        the line from which on the ground sinks to the sea
+    coast : int
+        cliffs and bars
+    style : int
+        what has shaped the ground beside rivers: dunes, ice or solution
     """
 
     ground: int
@@ -50,11 +57,22 @@ class TerrainPlan:
 
     Parameters
     ----------
-    form : the landform
-    turn_rad : of the world's axes against the lattice of great valleys [rad]
-    coast, dunes, glacier, karst : what the sea, the wind, ice and solution would do
-    place_tries : places (y, x) that are tried on given land, see `draw_place_tries`
-    seeds : of the fields
+    form : Landform
+        the landform
+    turn_rad : float
+        of the world's axes against the lattice of great valleys [rad]
+    coast : Coast
+        what the sea, the wind, ice and solution would do
+    dunes : Dunes
+        what the sea, the wind, ice and solution would do
+    glacier : Glacier
+        what the sea, the wind, ice and solution would do
+    karst : Karst
+        what the sea, the wind, ice and solution would do
+    place_tries : tuple[tuple[float, float], ...]
+        places (y, x) that are tried on given land, see `draw_place_tries`
+    seeds : TerrainSeeds
+        of the fields
     """
 
     form: Landform

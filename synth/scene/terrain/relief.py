@@ -19,14 +19,22 @@ class Relief:
 
     Parameters
     ----------
-    at : where
-    forms : one a scene
-    seed : (N,) int64, of the fields of what shapes it
-    height_m : (N, H, W) [m]
-    rough_m : (N, H, W) the part of it that is detail [m]
-    steep : (N, H, W) slope of the land between drainage nodes
-    uplift : (N, H, W) 0 plain .. 1 mountain
-    above_m : (N, H, W) height above the stream that the ground drains to [m]
+    at : Window
+        where
+    forms : list[Landform]
+        one a scene
+    seed : Tensor
+        (N,) int64, of the fields of what shapes it
+    height_m : Tensor
+        (N, H, W) [m]
+    rough_m : Tensor
+        (N, H, W) the part of it that is detail [m]
+    steep : Tensor
+        (N, H, W) slope of the land between drainage nodes
+    uplift : Tensor
+        (N, H, W) 0 plain .. 1 mountain
+    above_m : Tensor
+        (N, H, W) height above the stream that the ground drains to [m]
     """
 
     at: Window

@@ -81,10 +81,14 @@ class _Block:
 
     Parameters
     ----------
-    first : (N, 2) int64 corner of the lattice (y, x) at its first node
-    lands : along its side
-    land : (N, L+1, L, 2) int64 the lands (y, x) that lie in it, column by column of the lattice
-    touched : (N, L+1, L) bool, those that the look depends on
+    first : Tensor
+        (N, 2) int64 corner of the lattice (y, x) at its first node
+    lands : int
+        along its side
+    land : Tensor
+        (N, L+1, L, 2) int64 the lands (y, x) that lie in it, column by column of the lattice
+    touched : Tensor
+        (N, L+1, L) bool, those that the look depends on
     """
 
     first: Tensor
@@ -164,13 +168,20 @@ def _wear_lands(
 
     Parameters
     ----------
-    land : (M, 3) int64 scene and place (y, x) of each
-    base_m : (M, SIDE+1, SIDE+1) height of the lines around each [m]
-    forms, spacing, phase, seed : of the N scenes
+    land : Tensor
+        (M, 3) int64 scene and place (y, x) of each
+    base_m : Tensor
+        (M, SIDE+1, SIDE+1) height of the lines around each [m]
+    forms : Sequence[Landform]
+        of the N scenes
+    spacing, phase, seed : Tensor
+        of the N scenes
 
     Returns
     -------
-    height (M, S, S) [m], receiver (M, S*S), area (M, S*S) int64 in nodes, share of the uplift (M, S, S); S = SIDE + 1
+    tuple[Tensor, Tensor, Tensor, Tensor]
+        height (M, S, S) [m], receiver (M, S*S), area (M, S*S) int64 in nodes, share of the uplift (M, S, S); S = SIDE +
+        1
     """
     device, scene = land.device, land[:, 0]
     landforms = [forms[n] for n in scene.tolist()]
@@ -270,13 +281,17 @@ def grow_drainage(plans: Sequence[TerrainPlan], looks: Sequence[Points], spacing
 
     Parameters
     ----------
-    plans : one a scene
-    looks : places, as `wander` puts them among the nodes
-    spacing : (N,) distance of nodes [m]
+    plans : Sequence[TerrainPlan]
+        one a scene
+    looks : Sequence[Points]
+        places, as `wander` puts them among the nodes
+    spacing : Tensor
+        (N,) distance of nodes [m]
 
     Returns
     -------
-    one block of lands a look
+    list[Drainage]
+        one block of lands a look
     """
     device, forms = spacing.device, [plan.form for plan in plans]
     seed = seeds_of([plan.seeds.drainage for plan in plans], device)

@@ -33,24 +33,42 @@ class Terrain:
 
     Parameters
     ----------
-    elevation_m : (N, H, W) height [m]
-    slope : (N, H, W) rise over run
-    rise_y : (N, H, W) rise towards the south over run: positive on slopes that face north
-    rise_x : (N, H, W) rise towards the east over run
-    wetness : (N, H, W) 0 high above the rivers .. 1 beside them on flat ground
-    above_river_m : (N, H, W) height above the stream that the ground drains to [m]
-    uplift : (N, H, W) 0 plain .. 1 mountain
-    river_m : (N, H, W) distance to the bank of the nearest channel [m]; 0 within it, `FAR_M` where none is near
-    river_width_m : (N, H, W) bankfull width of that channel [m]
-    river_level_m : (N, H, W) height of its water [m]
-    node : (N, H, W) int64 flat position of the drainage node that a place belongs to
-    cell_m : (N,) [m]
-    window : where in the world
-    drainage : the river system
-    reference_m : (N, P) heights of the world around the origin, by which ranks are taken [m]
-    plans : all that was drawn for each scene
-    facts : what is told of each scene
-    far : the same world as `fovea` sees it, by which shares are taken; None in that look itself
+    elevation_m : Tensor
+        (N, H, W) height [m]
+    slope : Tensor
+        (N, H, W) rise over run
+    rise_y : Tensor
+        (N, H, W) rise towards the south over run: positive on slopes that face north
+    rise_x : Tensor
+        (N, H, W) rise towards the east over run
+    wetness : Tensor
+        (N, H, W) 0 high above the rivers .. 1 beside them on flat ground
+    above_river_m : Tensor
+        (N, H, W) height above the stream that the ground drains to [m]
+    uplift : Tensor
+        (N, H, W) 0 plain .. 1 mountain
+    river_m : Tensor
+        (N, H, W) distance to the bank of the nearest channel [m]; 0 within it, `FAR_M` where none is near
+    river_width_m : Tensor
+        (N, H, W) bankfull width of that channel [m]
+    river_level_m : Tensor
+        (N, H, W) height of its water [m]
+    node : Tensor
+        (N, H, W) int64 flat position of the drainage node that a place belongs to
+    cell_m : Tensor
+        (N,) [m]
+    window : Window
+        where in the world
+    drainage : Drainage
+        the river system
+    reference_m : Tensor
+        (N, P) heights of the world around the origin, by which ranks are taken [m]
+    plans : Sequence[TerrainPlan]
+        all that was drawn for each scene
+    facts : list[dict[str, Any]]
+        what is told of each scene
+    far : Terrain | None
+        the same world as `fovea` sees it, by which shares are taken; None in that look itself
     """
 
     elevation_m: Tensor
@@ -101,15 +119,21 @@ def grow_terrain(
 
     Parameters
     ----------
-    plans : what was drawn, one a scene
-    height, width : [fine cells]
-    cell_m : (N,) cell size [m]
-    device : where to compute
-    origin_cell : (N, 2) int64, the window's middle in whole cells (y, x) from the world's origin; None: at the origin
+    plans : Sequence[TerrainPlan]
+        what was drawn, one a scene
+    height, width : int
+        [fine cells]
+    cell_m : Tensor
+        (N,) cell size [m]
+    device : torch.device | str
+        where to compute
+    origin_cell : Tensor | None
+        (N, 2) int64, the window's middle in whole cells (y, x) from the world's origin; None: at the origin
 
     Raises
     ------
-    Refusal : a window without cells, or a cell size that is not positive
+    Refusal
+        a window without cells, or a cell size that is not positive
     """
     if len(plans) == 0 or cell_m.shape != (len(plans),):
         raise Refusal("terrain", "cell_m", tuple(cell_m.shape), f"({len(plans)},), one a plan", "give one a scene")

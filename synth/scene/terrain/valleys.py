@@ -52,13 +52,20 @@ class Valleys:
 
     Parameters
     ----------
-    height_m : (N, R, R) float32 height of the valley floors [m]
-    receiver : (N, R*R) int64 the next node down the line; its own at a lake and where the block ends
-    source : (N, R*R) int64 catchment that a trunk river brings to the first node after a corner [nodes]
-    most : (N, R*R) int64 catchment of the corner that a line runs to, its own at corners [nodes]
-    line : (N, R*R) bool nodes on lines
-    lake : (N, R*R) bool corners from which no valley leads down
-    lake_m : (N, R*R) level of the water around these, as far as `SHORE` nodes [m]; `DRY_M` elsewhere
+    height_m : Tensor
+        (N, R, R) float32 height of the valley floors [m]
+    receiver : Tensor
+        (N, R*R) int64 the next node down the line; its own at a lake and where the block ends
+    source : Tensor
+        (N, R*R) int64 catchment that a trunk river brings to the first node after a corner [nodes]
+    most : Tensor
+        (N, R*R) int64 catchment of the corner that a line runs to, its own at corners [nodes]
+    line : Tensor
+        (N, R*R) bool nodes on lines
+    lake : Tensor
+        (N, R*R) bool corners from which no valley leads down
+    lake_m : Tensor
+        (N, R*R) level of the water around these, as far as `SHORE` nodes [m]; `DRY_M` elsewhere
     """
 
     height_m: Tensor
@@ -132,9 +139,12 @@ def lay_valleys(first: Tensor, lands: int, plans: Sequence[TerrainPlan], inflow:
 
     Parameters
     ----------
-    first : (N, 2) int64 the block's first corner of the lattice (y, x); corners lie (`HALF`, `SIDE`) nodes apart
-    plans : one a scene
-    inflow : (N,) int64 catchment that rivers from afar bring [nodes]
+    first : Tensor
+        (N, 2) int64 the block's first corner of the lattice (y, x); corners lie (`HALF`, `SIDE`) nodes apart
+    plans : Sequence[TerrainPlan]
+        one a scene
+    inflow : Tensor
+        (N,) int64 catchment that rivers from afar bring [nodes]
     """
     device, forms = first.device, [plan.form for plan in plans]
     seed = seeds_of([plan.seeds.valleys for plan in plans], device)

@@ -19,10 +19,14 @@ class Cells:
 
     Parameters
     ----------
-    identity : (N, H, W) int64, 32-bit hash of the cell a place lies in
-    edge_m : (N, H, W) distance to the cell's edge [m]
-    junction_m : (N, H, W) half of how much further the third site is than the first: 0 where three cells meet [m]
-    junction : (N, H, W) int64, hash of the three nearest sites, whatever their order
+    identity : Tensor
+        (N, H, W) int64, 32-bit hash of the cell a place lies in
+    edge_m : Tensor
+        (N, H, W) distance to the cell's edge [m]
+    junction_m : Tensor
+        (N, H, W) half of how much further the third site is than the first: 0 where three cells meet [m]
+    junction : Tensor
+        (N, H, W) int64, hash of the three nearest sites, whatever their order
     """
 
     identity: Tensor
@@ -36,15 +40,23 @@ def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Ten
 
     Parameters
     ----------
-    points : N scenes; rotate or stretch them first for cells with a grain
-    spacing_m : (N,) typical cell size [m]
-    seed : (N,) int64
-    jitter : 0: squares; 1: as random as a lattice allows; one, or (N, 1)
+    points : Points
+        N scenes; rotate or stretch them first for cells with a grain
+    spacing_m : Tensor
+        (N,) typical cell size [m]
+    seed : Tensor
+        (N,) int64
+    jitter : float | Tensor
+        0: squares; 1: as random as a lattice allows; one, or (N, 1)
 
-    Error: sites further than one square away are not looked at, which for jitter 0.9 misplaces an edge in fewer than
-    1 place in 1000.
+    Error
+    -----
+    sites further than one square away are not looked at, which for jitter 0.9 misplaces an edge in fewer than 1 place
+    in 1000.
 
-    Source: S. Worley 1996, doi:10.1145/237170.237267.
+    Source
+    ------
+    S. Worley 1996, doi:10.1145/237170.237267.
     """
     at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, lattice_phase(seed), 1, seed)
     site_y, site_x = (0.5 + jitter * (uniform(lattice, d) - 0.5) for d in (salt.Site.Y, salt.Site.X))
@@ -84,13 +96,17 @@ def partition(along: Tensor, seed: Tensor, jitter: float = 0.6) -> tuple[Tensor,
 
     Parameters
     ----------
-    along : (...) float32 position
-    seed : (...) int64; every seed cuts differently
-    jitter : 0: even pieces; towards 1: uneven
+    along : Tensor
+        (...) float32 position
+    seed : Tensor
+        (...) int64; every seed cuts differently
+    jitter : float
+        0: even pieces; towards 1: uneven
 
     Returns
     -------
-    number (...) int64 of the piece; distance (...) to its nearer end, length (...) of it, in units of `along`
+    tuple[Tensor, Tensor, Tensor]
+        number (...) int64 of the piece; distance (...) to its nearer end, length (...) of it, in units of `along`
     """
     node = torch.floor(along + 0.5)
     number = node.to(torch.int64)

@@ -17,7 +17,9 @@ TURN = torch.tensor([(math.sin(2 * math.pi * (k + 0.5) / 256), math.cos(2 * math
 def mix(h: Tensor) -> Tensor:
     """Scramble 32-bit integers held in int64.
 
-    Source: C. Wellons, hash-prospector, "lowbias32" (public domain).
+    Source
+    ------
+    C. Wellons, hash-prospector, "lowbias32" (public domain).
     """
     h = h & MASK
     h ^= h >> 16

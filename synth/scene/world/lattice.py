@@ -43,13 +43,17 @@ def blend(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx
 
     Parameters
     ----------
-    gy, gx : (N, R, C) gradients at the lattice nodes
-    node_y, node_x : (N, H), (N, W) int64 lattice row and column before each cell
-    fy, fx : (N, H), (N, W) way from there to the next, 0..1
+    gy, gx : Tensor
+        (N, R, C) gradients at the lattice nodes
+    node_y, node_x : Tensor
+        (N, H), (N, W) int64 lattice row and column before each cell
+    fy, fx : Tensor
+        (N, H), (N, W) way from there to the next, 0..1
 
     Returns
     -------
-    (N, H, W), as Perlin's 2-D noise on the same lattice
+    Tensor
+        (N, H, W), as Perlin's 2-D noise on the same lattice
     """
     return _summed([_layer(gy, gx, node_y, node_x, fy, fx, torch.ones(len(gy), device=gy.device))])
 
@@ -60,9 +64,12 @@ class _Layer:
 
     Parameters
     ----------
-    table : (N, 2R, W) for each lattice row what its nodes give at their height, then what they gain with the way up
-    row : (N, H, 4) int64, which rows
-    weight : (N, H, 4)
+    table : Tensor
+        (N, 2R, W) for each lattice row what its nodes give at their height, then what they gain with the way up
+    row : Tensor
+        (N, H, 4) int64, which rows
+    weight : Tensor
+        (N, H, 4)
     """
 
     table: Tensor
@@ -146,15 +153,21 @@ def gradient_noise(at: Window | Points, spacing_m: Tensor, seed: Tensor) -> Tens
 
     Parameters
     ----------
-    at : N scenes
-    spacing_m : (N,) distance of lattice nodes [m]
-    seed : (N,) int64
+    at : Window | Points
+        N scenes
+    spacing_m : Tensor
+        (N,) distance of lattice nodes [m]
+    seed : Tensor
+        (N,) int64
 
     Returns
     -------
-    (N, H, W) float32
+    Tensor
+        (N, H, W) float32
 
-    Source: K. Perlin 2002, doi:10.1145/566654.566636; departs in 256 gradient directions, hash and random phase.
+    Source
+    ------
+    K. Perlin 2002, doi:10.1145/566654.566636; departs in 256 gradient directions, hash and random phase.
     """
     if isinstance(at, Window):
         unit = torch.full((len(seed),), 1.0 / GRADIENT_STD, device=seed.device)
@@ -170,9 +183,14 @@ def fbm(at: Window | Points, spacing_m: Tensor, seed: Tensor, octaves: int, hurs
 
     Parameters
     ----------
-    at, spacing_m, seed : as in `gradient_noise`; spacing of the widest octave
-    octaves : how many
-    hurst : roughness exponent (an octave has 2^-hurst the amplitude of the one before), one or one a scene
+    at : Window | Points
+        as in `gradient_noise`; spacing of the widest octave
+    spacing_m, seed : Tensor
+        as in `gradient_noise`; spacing of the widest octave
+    octaves : int
+        how many
+    hurst : float | Sequence[float]
+        roughness exponent (an octave has 2^-hurst the amplitude of the one before), one or one a scene
     """
     device = seed.device
     gain = [2.0**-h for h in ([hurst] * len(seed) if isinstance(hurst, float | int) else hurst)]

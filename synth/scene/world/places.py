@@ -16,10 +16,14 @@ def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, u01: Ten
 
     Parameters
     ----------
-    distance_m : (N, H, W) from the cell's middle to the line's middle [m]
-    half_m : half the line's width [m]; 0: no line
-    cell_m : (N, 1, 1) [m]
-    u01 : (N, H, W) uniform in [0, 1)
+    distance_m : Tensor
+        (N, H, W) from the cell's middle to the line's middle [m]
+    half_m : Tensor | float
+        half the line's width [m]; 0: no line
+    cell_m : Tensor
+        (N, 1, 1) [m]
+    u01 : Tensor
+        (N, H, W) uniform in [0, 1)
     """
     far, near = distance_m + 0.5 * cell_m, distance_m - 0.5 * cell_m
     share = torch.minimum(far, torch.as_tensor(half_m)) - torch.maximum(near, -torch.as_tensor(half_m))
@@ -32,8 +36,10 @@ class Places:
 
     Parameters
     ----------
-    at : (M,) int64 flat position in (N, H, W)
-    shape : (N, H, W)
+    at : Tensor
+        (M,) int64 flat position in (N, H, W)
+    shape : tuple[int, int, int]
+        (N, H, W)
     """
 
     at: Tensor

@@ -28,11 +28,16 @@ class Sites:
 
     Parameters
     ----------
-    at : (N, R, C) the sites in the frame of the points
-    identity : (N, R*C) int64 a hash for each
-    spacing_m : (N,) float64 side of the squares [m]
-    square : (N, P) int64 flat square of each point
-    way_y, way_x : (N, P) float32 from the corner of that square, in squares
+    at : Points
+        (N, R, C) the sites in the frame of the points
+    identity : Tensor
+        (N, R*C) int64 a hash for each
+    spacing_m : Tensor
+        (N,) float64 side of the squares [m]
+    square : Tensor
+        (N, P) int64 flat square of each point
+    way_y, way_x : Tensor
+        (N, P) float32 from the corner of that square, in squares
     """
 
     at: Points

@@ -16,8 +16,10 @@ class Points:
 
     Parameters
     ----------
-    y_m, x_m : (N, H, W) float64 [m]
-    cell_m : (N,) float64, distance between neighbouring places [m]: finer detail than this fades out
+    y_m, x_m : Tensor
+        (N, H, W) float64 [m]
+    cell_m : Tensor
+        (N,) float64, distance between neighbouring places [m]: finer detail than this fades out
     """
 
     y_m: Tensor
@@ -40,9 +42,12 @@ class Window:
 
     Parameters
     ----------
-    y_m : (N, H) float64 [m]
-    x_m : (N, W) float64 [m]
-    cell_m : (N,) float64 [m]
+    y_m : Tensor
+        (N, H) float64 [m]
+    x_m : Tensor
+        (N, W) float64 [m]
+    cell_m : Tensor
+        (N,) float64 [m]
     """
 
     y_m: Tensor

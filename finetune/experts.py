@@ -1,0 +1,92 @@
+"""The experts of a place: fitted to its labels and its names, each for a blend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from terraficta.finetune.blend import Blend, NamesHead
+from terraficta.finetune.calibrate import fit_temperature, out_of_fold
+from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.evidence import Evidence
+from terraficta.finetune.forest import fit_forest
+from terraficta.finetune.head import FitHead, FittedHead
+from terraficta.finetune.recipe import FinetuneRecipe
+from terraficta.finetune.tileset.meanings import Meanings
+from terraficta.synth.types.refusal import Refusal
+
+SHARES_EXPONENT = 0.5
+"""how far areas that the user knows of count: labels are drawn by class, and land is not"""
+
+
+def names_of(meanings: Meanings, encoder: Encoder) -> NamesHead | None:
+    """The names as an expert; None where they tell no classes apart, and for change, which has no class in fiction."""
+    return NamesHead.of(meanings) if meanings.enough and encoder.dates == 1 else None
+
+
+def names_alone(meanings: Meanings, encoder: Encoder) -> FittedHead:
+    """A head that needs no label.
+
+    Raises
+    ------
+    Refusal
+        names that tell no two classes apart
+    """
+    names = names_of(meanings, encoder)
+    if names is None:
+        lost = [name for name, named in zip(meanings.classes, meanings.named, strict=True) if not named]
+        found = f"no meaning for {', '.join(lost)}" if lost else "one meaning for all classes"
+        mend = "write means: {class: {class of ours: weight}} in tileset.yaml, or draw labels"
+        raise Refusal("--labels-per-class", "0", found, "names that tell classes apart", mend)
+    return FittedHead(Blend(None, None, names, (0.0, 0.0, 1.0), prior_of(meanings)), 1.0, "names")
+
+
+def prior_of(meanings: Meanings) -> Tensor:
+    """(K,) what the areas that the user knows of add to the logarithm."""
+    if meanings.shares is None:
+        return torch.zeros(len(meanings.classes))
+    return SHARES_EXPONENT * meanings.shares.clamp(min=1e-6).log()
+
+
+def fit_blend(
+    evidence: Evidence,
+    mass: Tensor,
+    groups: NDArray[np.int64],
+    fit_ridge: FitHead,
+    meanings: Meanings,
+    names: NamesHead | None,
+    recipe: FinetuneRecipe,
+    seed: int,
+) -> FittedHead:
+    """Fit the experts to all labels; the temperature comes from experts that have not seen the labels they judge.
+
+    Parameters
+    ----------
+    evidence, mass : of P labels, (P, K)
+    groups : (P,) block of ground, which a split keeps together
+    fit_ridge : the closed-form head
+    """
+    classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
+    counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
+    exponents = recipe.blend.exponents(float(counts[counts > 0].float().median()), names is not None)
+    prior = prior_of(meanings)
+
+    def fit(rows: NDArray[np.int64], trees: int) -> Blend:
+        some = evidence.take(torch.from_numpy(rows))
+        forest = fit_forest(some.context, classes[rows], weight[rows], mass.shape[1], seed, trees)
+        return Blend(fit_ridge(some.features, mass[rows]), forest, names, exponents, prior)
+
+    def learn(rows: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
+        blend = fit(rows, recipe.blend.check_trees)
+        return lambda check: blend.log_probabilities(evidence.take(torch.from_numpy(check))).double().exp().numpy()
+
+    temperature = 1.0
+    found = out_of_fold(learn, classes, groups, mass.shape[1], seed, recipe.folds)
+    if found is not None:
+        temperature = fit_temperature(torch.from_numpy(found).T, mass.T, recipe.temperature_doubt)
+    choice = " ".join(f"{name}^{e:.2g}" for name, e in zip(("ridge", "forest", "names"), exponents, strict=True))
+    return FittedHead(fit(np.arange(len(classes)), recipe.blend.trees), temperature, choice)
