@@ -52,4 +52,4 @@ class SpectralStem(nn.Module):
         flat, written = views.flatten(1, 2).flatten(2), weight.reshape(VIEWS * bands, self.width)
         pixels = torch.addmm(self.bias, flat.transpose(1, 2).flatten(0, 1), written)
         mixed: Tensor = self.mixer(pixels)
-        return mixed.view(len(views), *views.shape[-2:], self.width)
+        return mixed.view(views.shape[0], *views.shape[-2:], self.width)

@@ -20,6 +20,8 @@ FORMAT = "terraficta mapper 2"
 """what the file says of itself"""
 WEIGHTS = "weights.safetensors"
 """what pretraining calls the file"""
+SHIPPED = Path(__file__).parent / "data" / "standard.safetensors"
+"""the weights that ship: what every command takes where none are named; data/CARD.md tells of them"""
 
 
 def write_weights(path: Path, mapper: Mapper, record: dict[str, Any]) -> None:
@@ -36,14 +38,16 @@ def write_weights(path: Path, mapper: Mapper, record: dict[str, Any]) -> None:
         save_file(tensors, partial, metadata=content)
 
 
-def read_weights(path: str | Path) -> tuple[Mapper, dict[str, Any]]:
+def read_weights(path: str | Path | None = None) -> tuple[Mapper, dict[str, Any]]:
     """Read weights written by `write_weights`: the mapper, in float32 and evaluation mode, and its run record.
+
+    None: those that ship.
 
     Raises
     ------
     Refusal : for a missing or damaged file, or one that is something else
     """
-    path = Path(path)
+    path = SHIPPED if path is None else Path(path)
     if not path.is_file():
         raise Refusal(path, "weights", "no such file", f"a {WEIGHTS} of `terraficta pretrain run`", "check the path")
     try:
