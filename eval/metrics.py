@@ -23,14 +23,21 @@ class Scores:
 
     Parameters
     ----------
-    accuracy : share of the mass that is mapped right
-    miou, macro_f1 : plain means over the classes that occur in the labels or in the map. A class that is mapped but
-        never occurs counts 0; one that occurs in neither does not count. This is scikit-learn's `average="macro"`
-    ece, ece_mass : expected calibration error in 15 bins of equal width, and of equal mass
-    nll : mean negative log likelihood [nat], probabilities held above `EPSILON`
-    brier : mean squared distance of the probabilities from the class mass, summed over classes: 0..2
-    weight : labelled mass that the scores rest on [px]
-    iou : IoU a class; NaN where a class occurs in neither
+    accuracy : float
+        share of the mass that is mapped right
+    miou, macro_f1 : float
+        plain means over the classes that occur in the labels or in the map. A class that is mapped but never occurs
+        counts 0; one that occurs in neither does not count. This is scikit-learn's `average="macro"`
+    ece, ece_mass : float
+        expected calibration error in 15 bins of equal width, and of equal mass
+    nll : float
+        mean negative log likelihood [nat], probabilities held above `EPSILON`
+    brier : float
+        mean squared distance of the probabilities from the class mass, summed over classes: 0..2
+    weight : float
+        labelled mass that the scores rest on [px]
+    iou : tuple[float, ...]
+        IoU a class; NaN where a class occurs in neither
     """
 
     accuracy: float
@@ -54,8 +61,10 @@ class Reliability:
 
     Parameters
     ----------
-    confidence, accuracy : (n,) mean probability of the mapped class, and how often it was right
-    weight : (n,) share of the mass in the bin; sums to 1
+    confidence, accuracy : Tensor
+        (n,) mean probability of the mapped class, and how often it was right
+    weight : Tensor
+        (n,) share of the mass in the bin; sums to 1
     """
 
     confidence: Tensor
@@ -73,8 +82,13 @@ class Tally:
 
     Parameters
     ----------
-    classes : K
-    confusion : (K, K) mass of class i (row) that is mapped as class j (column)
+    classes : int
+        K
+
+    Attributes
+    ----------
+    confusion : Tensor
+        (K, K) mass of class i (row) that is mapped as class j (column)
 
     Examples
     --------
@@ -97,8 +111,10 @@ class Tally:
 
         Parameters
         ----------
-        probabilities : (K, ...) that sum to 1
-        mass : (K, ...) class mass; pixels without any are passed over, soft ones count by their shares
+        probabilities : Tensor
+            (K, ...) that sum to 1
+        mass : Tensor
+            (K, ...) class mass; pixels without any are passed over, soft ones count by their shares
         """
         q = probabilities.detach().cpu().double().reshape(self.classes, -1)
         p = mass.detach().cpu().double().reshape(self.classes, -1)

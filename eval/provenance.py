@@ -24,8 +24,10 @@ class Link:
 
     Parameters
     ----------
-    record : its run.json
-    place : where it was found; "" where only another run tells of it
+    record : Mapping[str, Any]
+        its run.json
+    place : str
+        where it was found; "" where only another run tells of it
     """
 
     record: Mapping[str, Any]

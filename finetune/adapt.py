@@ -51,15 +51,23 @@ def adapt(
 
     Parameters
     ----------
-    tiles : of the train fold; their class mass is not looked at, only `labels` is
-    labels : drawn from these tiles; None: names alone make the map
-    mapper : pretrained or fresh; left as it is. An `Encoder` brings its scaling along, to be shared by many fits
-    recipe : how
-    head : "default": names, a closed-form ridge on features and a forest on ratios together; "ridge": that alone;
+    tiles : Sequence[Tile]
+        of the train fold; their class mass is not looked at, only `labels` is
+    labels : Labels | None
+        drawn from these tiles; None: names alone make the map
+    mapper : Mapper | Encoder
+        pretrained or fresh; left as it is. An `Encoder` brings its scaling along, to be shared by many fits
+    recipe : FinetuneRecipe
+        how
+    head : HeadKind
+        "default": names, a closed-form ridge on features and a forest on ratios together; "ridge": that alone;
         "linear": logistic regression on frozen features; "full": every weight, starting from the ridge head
-    meanings : of the legend's classes, for the default head; None: proposed from their names
-    pretrained : whether the mapper has seen fiction: "full" then trains gently, and "default" asks what names mean
-    seed : of cross-validation and training
+    meanings : Meanings | None
+        of the legend's classes, for the default head; None: proposed from their names
+    pretrained : bool
+        whether the mapper has seen fiction: "full" then trains gently, and "default" asks what names mean
+    seed : int
+        of cross-validation and training
 
     Raises
     ------

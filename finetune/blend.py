@@ -31,8 +31,10 @@ class NamesHead:
 
     Parameters
     ----------
-    membership : (24, K) 1 where a class of fiction counts for a class of the user
-    named : (K,) bool; classes without a name share what no named class means
+    membership : Tensor
+        (24, K) 1 where a class of fiction counts for a class of the user
+    named : Tensor
+        (K,) bool; classes without a name share what no named class means
     """
 
     membership: Tensor
@@ -58,9 +60,16 @@ class Blend:
 
     Parameters
     ----------
-    ridge, forest, names : the experts; None where there are no labels, or no names
-    exponents : of ridge, forest and names
-    prior : (K,) added to the logarithm; areas that the user knows of
+    ridge : Head | None
+        the experts; None where there are no labels, or no names
+    forest : Forest | None
+        the experts; None where there are no labels, or no names
+    names : NamesHead | None
+        the experts; None where there are no labels, or no names
+    exponents : tuple[float, float, float]
+        of ridge, forest and names
+    prior : Tensor
+        (K,) added to the logarithm; areas that the user knows of
     """
 
     ridge: Head | None

@@ -32,9 +32,12 @@ def fit_temperature(probabilities: Tensor, mass: Tensor, doubt: float | None = N
 
     Parameters
     ----------
-    doubt : how far log T is believed to lie from 0 before any label is seen (a standard deviation); None: no belief
+    doubt : float | None
+        how far log T is believed to lie from 0 before any label is seen (a standard deviation); None: no belief
 
-    Source: Guo et al. 2017, On calibration of modern neural networks, doi 10.48550/arXiv.1706.04599
+    Source
+    ------
+    Guo et al. 2017, On calibration of modern neural networks, doi 10.48550/arXiv.1706.04599
     """
     logits = probabilities.double().clamp(min=EPSILON).log()
     p = mass.double()
@@ -57,10 +60,14 @@ def spatial_folds(
 
     Parameters
     ----------
-    classes : (n,) class of every label
-    groups : (n,) block of ground that it lies in
-    seed : of the shuffle
-    folds : at most; fewer where the rarest class has fewer labels
+    classes : NDArray[np.int64]
+        (n,) class of every label
+    groups : NDArray[np.int64]
+        (n,) block of ground that it lies in
+    seed : int
+        of the shuffle
+    folds : int
+        at most; fewer where the rarest class has fewer labels
     """
     count = min(folds, int(np.unique(classes, return_counts=True)[1].min()), len(classes))
     if count < 2:

@@ -30,8 +30,10 @@ def band_pairs(sensor: Sensor, dates: int = 1) -> Pairs:
 
     Parameters
     ----------
-    sensor : B bands of one date
-    dates : that an image stacks
+    sensor : Sensor
+        B bands of one date
+    dates : int
+        that an image stacks
     """
     count, most = len(sensor), MOST_PAIRS // dates
     position = sensor.centre_nm.double().log()
@@ -65,7 +67,8 @@ def context_features(image: Tensor, valid: Tensor | None, pairs: Pairs) -> Tenso
 
     Parameters
     ----------
-    valid : (N, H, W) bool; the surroundings leave missing pixels out. None: all are there
+    valid : Tensor | None
+        (N, H, W) bool; the surroundings leave missing pixels out. None: all are there
     """
     seen = torch.ones_like(image[:, :1]) if valid is None else valid[:, None].to(image)
     middle = (image * seen).sum((0, 2, 3), keepdim=True) / seen.sum().clamp(min=1)

@@ -31,12 +31,18 @@ class Encoder:
 
     Parameters
     ----------
-    mapper : the network
-    scaling : of the bands, (T, B) for T dates, over all scenes together
-    by_scene : spread of the bands over single scenes, (T, B), by tile id
-    sensor : B bands of one date
-    level : BOA | TOA | RADIANCE | DN
-    dates : T, 1 or 2
+    mapper : Mapper
+        the network
+    scaling : Scaling
+        of the bands, (T, B) for T dates, over all scenes together
+    by_scene : Mapping[str, BandRange]
+        spread of the bands over single scenes, (T, B), by tile id
+    sensor : Sensor
+        B bands of one date
+    level : Level
+        BOA | TOA | RADIANCE | DN
+    dates : int
+        T, 1 or 2
 
     Notes
     -----
@@ -159,7 +165,7 @@ class Encoder:
             if len(mine) == 0:
                 continue
             y, x = labels.y[mine], labels.x[mine]
-            for rows, columns, inside in _windows(tile.grid.shape, y, x):
+            for rows, columns, inside in windows_of(tile.grid.shape, y, x):
                 image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
                 features = self.features(image, valid, [tile.id])[0].cpu()
                 if found is None:
@@ -175,7 +181,7 @@ def by_date(scaling: Scaling, dates: int) -> Scaling:
     return replace(scaling, common=scaling.common.unflatten(dates), own=scaling.own.unflatten(dates))
 
 
-def _windows(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:
+def windows_of(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:
     """Windows with margin that hold pixels, and which pixels lie in each; a small image is one window."""
     if max(shape) <= WINDOW_PX + 2 * MARGIN_PX:
         return [(slice(0, shape[0]), slice(0, shape[1]), torch.arange(len(y)))]

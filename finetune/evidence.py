@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.finetune.context import Pairs, band_pairs, context_features
-from terraficta.finetune.encoder import Encoder, _windows
+from terraficta.finetune.encoder import Encoder, windows_of
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
@@ -23,9 +23,12 @@ class Evidence:
 
     Parameters
     ----------
-    features : (P, D) of the network
-    fiction : (P, 24) log-probabilities of what fiction calls them; None where the network was not asked (two dates)
-    context : (P, F) bands, surroundings and ratios in product units; see `finetune.context`
+    features : Tensor
+        (P, D) of the network
+    fiction : Tensor | None
+        (P, 24) log-probabilities of what fiction calls them; None where the network was not asked (two dates)
+    context : NDArray[np.float32]
+        (P, F) bands, surroundings and ratios in product units; see `finetune.context`
     """
 
     features: Tensor
@@ -68,7 +71,7 @@ def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evid
         if len(mine) == 0:
             continue
         y, x = labels.y[mine], labels.x[mine]
-        for rows, columns, inside in _windows(tile.grid.shape, y, x):
+        for rows, columns, inside in windows_of(tile.grid.shape, y, x):
             image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
             place = (y[inside] - rows.start) * image.shape[3] + x[inside] - columns.start
             parts.append(read_evidence(encoder, image, valid, [tile.id]).take(place))

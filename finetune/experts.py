@@ -66,9 +66,14 @@ def fit_blend(
 
     Parameters
     ----------
-    evidence, mass : of P labels, (P, K)
-    groups : (P,) block of ground, which a split keeps together
-    fit_ridge : the closed-form head
+    evidence : Evidence
+        of P labels, (P, K)
+    mass : Tensor
+        of P labels, (P, K)
+    groups : NDArray[np.int64]
+        (P,) block of ground, which a split keeps together
+    fit_ridge : FitHead
+        the closed-form head
     """
     classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])

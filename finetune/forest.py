@@ -29,11 +29,16 @@ class Forest:
 
     Parameters
     ----------
-    feature : (M,) int32 feature that a node asks for
-    threshold : (M,) float32; larger values go right
-    left : (M,) int32 position of the left child; of the node itself in leaves
-    share : (M, K) float32 class shares in a leaf
-    roots : (T,) int32 position of each tree's root
+    feature : NDArray[np.int32]
+        (M,) int32 feature that a node asks for
+    threshold : NDArray[np.float32]
+        (M,) float32; larger values go right
+    left : NDArray[np.int32]
+        (M,) int32 position of the left child; of the node itself in leaves
+    share : NDArray[np.float32]
+        (M, K) float32 class shares in a leaf
+    roots : NDArray[np.int32]
+        (T,) int32 position of each tree's root
     """
 
     feature: NDArray[np.int32]
@@ -91,9 +96,14 @@ def fit_forest(
 
     Parameters
     ----------
-    x : (P, F) features
-    classes, weight : (P,) class and weight of every label
-    count : K classes of the legend; those without a label get no share
+    x : NDArray[np.float32]
+        (P, F) features
+    classes : NDArray[np.int64]
+        (P,) class and weight of every label
+    weight : NDArray[np.float64]
+        (P,) class and weight of every label
+    count : int
+        K classes of the legend; those without a label get no share
     """
     model = RandomForestClassifier(trees, class_weight="balanced", random_state=seed, n_jobs=1)
     model.fit(x, classes, sample_weight=weight)

@@ -30,9 +30,12 @@ class FittedHead:
 
     Parameters
     ----------
-    head : linear classifier over features, or a blend of experts
-    temperature : its scores are divided by this
-    choice : what tuning chose, in words
+    head : Head | Blend
+        linear classifier over features, or a blend of experts
+    temperature : float
+        its scores are divided by this
+    choice : str
+        what tuning chose, in words
     """
 
     head: Head | Blend
@@ -84,9 +87,12 @@ def fit_head(
 
     Parameters
     ----------
-    candidates : by name, the customary one first; it stands where labels are too few to split
-    features, mass : (P, D) and (P, K)
-    groups : (P,) block of ground, which a split keeps together
+    candidates : dict[str, FitHead]
+        by name, the customary one first; it stands where labels are too few to split
+    features, mass : Tensor
+        (P, D) and (P, K)
+    groups : NDArray[np.int64]
+        (P,) block of ground, which a split keeps together
     """
     classes = mass.argmax(1).numpy()
     best, best_nll, held_out = next(iter(candidates)), np.inf, None

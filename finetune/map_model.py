@@ -33,9 +33,12 @@ class MapModel:
 
     Parameters
     ----------
-    encoder : from images to features
-    fitted : head and temperature; a `Head` over features, or a `Blend` of evidence
-    legend : K classes
+    encoder : Encoder
+        from images to features
+    fitted : FittedHead
+        head and temperature; a `Head` over features, or a `Blend` of evidence
+    legend : Legend
+        K classes
 
     Examples
     --------
@@ -80,10 +83,14 @@ class MapModel:
 
         Parameters
         ----------
-        image : (N, B, H, W) in product units, as a tile holds it; before and after stacked for change
-        sensor : its bands; refused where they are not those of the model. None: taken on trust
-        valid : (N, H, W) bool; missing pixels are read as average ground
-        scenes : ids of the tiles that the images were cut from; some have a scaling of their own
+        image : Tensor
+            (N, B, H, W) in product units, as a tile holds it; before and after stacked for change
+        sensor : Sensor | None
+            its bands; refused where they are not those of the model. None: taken on trust
+        valid : Tensor | None
+            (N, H, W) bool; missing pixels are read as average ground
+        scenes : Sequence[str] | None
+            ids of the tiles that the images were cut from; some have a scaling of their own
         """
         if sensor is not None:
             self.encoder.require_sensor(sensor)

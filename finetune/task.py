@@ -36,10 +36,14 @@ class Crops:
 
     Parameters
     ----------
-    image : (N, B, H, W) in product units
-    valid : (N, H, W) bool
-    mass : (N, K, H, W) of the drawn labels, zero elsewhere
-    scenes : ids of the tiles that the crops are of
+    image : Tensor
+        (N, B, H, W) in product units
+    valid : Tensor
+        (N, H, W) bool
+    mass : Tensor
+        (N, K, H, W) of the drawn labels, zero elsewhere
+    scenes : tuple[str, ...]
+        ids of the tiles that the crops are of
     """
 
     image: Tensor
@@ -117,10 +121,14 @@ class FinetuneTask(lightning.LightningModule):
 
     Parameters
     ----------
-    encoder : whose mapper is trained in place
-    head : to start from
-    recipe : steps, rates, smoothing
-    learning_rate : at its peak
+    encoder : Encoder
+        whose mapper is trained in place
+    head : Head
+        to start from
+    recipe : FullRecipe
+        steps, rates, smoothing
+    learning_rate : float
+        at its peak
     """
 
     def __init__(self, encoder: Encoder, head: Head, recipe: FullRecipe, learning_rate: float) -> None:

@@ -28,10 +28,14 @@ class Task:
 
     Parameters
     ----------
-    support : (S,) rows of `Episode.pixels` whose label is given
-    given : (S, K) the labels given, in the legend of this task; some may be wrong
-    query : (Q,) rows of `Episode.pixels` on which the map is scored
-    mass : (Q, K) class mass there
+    support : Tensor
+        (S,) rows of `Episode.pixels` whose label is given
+    given : Tensor
+        (S, K) the labels given, in the legend of this task; some may be wrong
+    query : Tensor
+        (Q,) rows of `Episode.pixels` on which the map is scored
+    mass : Tensor
+        (Q, K) class mass there
     """
 
     support: Tensor
@@ -46,11 +50,16 @@ class Episode:
 
     Parameters
     ----------
-    views : (N, V, B, H, W) from `Scaling`
-    centre_nm, fwhm_nm : (B,) [nm]
-    pixels : (P,) flat positions in the N images laid end to end; the scored ones first
-    tasks : each over some of the N scenes
-    mass : (Q, K) class mass of the first Q pixels in the generator's own legend; all 0 under a lottery look
+    views : Tensor
+        (N, V, B, H, W) from `Scaling`
+    centre_nm, fwhm_nm : Tensor
+        (B,) [nm]
+    pixels : Tensor
+        (P,) flat positions in the N images laid end to end; the scored ones first
+    tasks : list[Task]
+        each over some of the N scenes
+    mass : Tensor
+        (Q, K) class mass of the first Q pixels in the generator's own legend; all 0 under a lottery look
     """
 
     views: Tensor
@@ -203,9 +212,12 @@ def _set_task(
 
     Parameters
     ----------
-    part : scenes of the task; the first `known` of them give labels
-    scored : flat positions of the scored pixels of the episode
-    first : row of the first label among the pixels of the episode
+    part : list[int]
+        scenes of the task; the first `known` of them give labels
+    scored : Tensor
+        flat positions of the scored pixels of the episode
+    first : int
+        row of the first label among the pixels of the episode
     """
     mass, valid = batch.mass[part], batch.valid[part]
     if rng.random() < recipe.split and len(part) == 1:  # codes of two scenes do not compare

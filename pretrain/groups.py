@@ -42,7 +42,8 @@ def read_group(path: Path) -> Batch:
 
     Raises
     ------
-    Refusal : for a damaged file, or one that is something else
+    Refusal
+        for a damaged file, or one that is something else
     """
     try:
         content = torch.load(path, weights_only=True)
@@ -77,8 +78,10 @@ class GroupStream(IterableDataset[Batch]):
 
     Parameters
     ----------
-    folder : of `render_groups`
-    seed, start : of the order, and the first group
+    folder : Path
+        of `render_groups`
+    seed, start : int
+        of the order, and the first group
     """
 
     def __init__(self, folder: Path, seed: int, start: int) -> None:

@@ -14,8 +14,10 @@ class Head:
 
     Parameters
     ----------
-    weight, bias : (D, K) and (K,)
-    sharpness : what the scores are multiplied by before the softmax; an inverse temperature
+    weight, bias : Tensor
+        (D, K) and (K,)
+    sharpness : Tensor
+        what the scores are multiplied by before the softmax; an inverse temperature
     """
 
     weight: Tensor
@@ -39,10 +41,14 @@ def fit_ridge(features: Tensor, mass: Tensor, penalty: Tensor, sharpness: Tensor
 
     Parameters
     ----------
-    features : (P, D)
-    mass : (P, K) class mass of each labelled pixel
-    penalty : > 0
-    sharpness : of the head that comes back
+    features : Tensor
+        (P, D)
+    mass : Tensor
+        (P, K) class mass of each labelled pixel
+    penalty : Tensor
+        > 0
+    sharpness : Tensor
+        of the head that comes back
 
     Raises
     ------

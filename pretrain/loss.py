@@ -16,7 +16,8 @@ def task_loss(mapper: Mapper, features: Tensor, task: Task) -> Tensor:
 
     Parameters
     ----------
-    features : (P, D) of the episode's pixels
+    features : Tensor
+        (P, D) of the episode's pixels
     """
     penalty, sharpness = mapper.log_penalty.exp(), mapper.log_sharpness.exp()
     head = fit_ridge(features[task.support], task.given, penalty, sharpness)

@@ -22,8 +22,10 @@ class Reading:
 
     Parameters
     ----------
-    features : (N, D, H, W), or (P, D) of the pixels that were asked for
-    logits : (N, K, H, W), or (P, K): scores of the classes of fiction, whose softmax is a probability
+    features : Tensor
+        (N, D, H, W), or (P, D) of the pixels that were asked for
+    logits : Tensor
+        (N, K, H, W), or (P, K): scores of the classes of fiction, whose softmax is a probability
     """
 
     features: Tensor
@@ -79,8 +81,10 @@ class Mapper(nn.Module):
 
     Parameters
     ----------
-    recipe : widths and encoder
-    legend : classes of fiction, for which there are logits
+    recipe : ModelRecipe
+        widths and encoder
+    legend : Legend
+        classes of fiction, for which there are logits
 
     Examples
     --------
@@ -127,9 +131,12 @@ class Mapper(nn.Module):
 
         Parameters
         ----------
-        views : (N, V, B, H, W) from a `Scaling`
-        centre_nm, fwhm_nm : (B,) of the bands [nm]
-        at : (P,) flat positions in the N images laid end to end; only these cost what comes after the maps
+        views : Tensor
+            (N, V, B, H, W) from a `Scaling`
+        centre_nm, fwhm_nm : Tensor
+            (B,) of the bands [nm]
+        at : Tensor | None
+            (P,) flat positions in the N images laid end to end; only these cost what comes after the maps
         """
         maps = self._maps(views, centre_nm, fwhm_nm)
         own = maps.flatten(0, 2) if at is None else maps.flatten(0, 2).index_select(0, at)

@@ -15,7 +15,8 @@ def mean_around(maps: Tensor, at: Tensor | None = None) -> Tensor:
 
     Parameters
     ----------
-    at : (P,) flat positions in the N maps laid end to end; None: every pixel, in order
+    at : Tensor | None
+        (P,) flat positions in the N maps laid end to end; None: every pixel, in order
     """
     count, height, width, channels = maps.shape
     if at is None:

@@ -10,8 +10,10 @@ def soft_cross_entropy(log_probabilities: Tensor, mass: Tensor, weight: Tensor |
 
     Parameters
     ----------
-    log_probabilities, mass : (..., K, *) with classes on axis 1
-    weight : (K,) of the classes, 1 if None
+    log_probabilities, mass : Tensor
+        (..., K, *) with classes on axis 1
+    weight : Tensor | None
+        (K,) of the classes, 1 if None
     """
     if weight is not None:
         mass = mass * weight.view(1, -1, *[1] * (mass.ndim - 2))

@@ -19,8 +19,10 @@ class ProgressLine(Callback):
 
     Parameters
     ----------
-    title : of the line
-    look : asked after every step
+    title : str
+        of the line
+    look : Look
+        asked after every step
     """
 
     def __init__(self, title: str, look: Look) -> None:

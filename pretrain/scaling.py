@@ -34,8 +34,10 @@ class BandRange:
 
     Parameters
     ----------
-    centre, spread : (..., B) median, and 5..95 percentile range / 3.29 (a standard deviation, were it normal)
-    low, high : (..., B) 1 and 99 percentile
+    centre, spread : Tensor
+        (..., B) median, and 5..95 percentile range / 3.29 (a standard deviation, were it normal)
+    low, high : Tensor
+        (..., B) 1 and 99 percentile
     """
 
     centre: Tensor
@@ -97,9 +99,12 @@ class Scaling:
 
     Parameters
     ----------
-    common : (..., B) of all scenes of a task together
-    own : (..., B) of the scene that the image was cut from
-    absolute : whether the numbers are reflectance
+    common : BandRange
+        (..., B) of all scenes of a task together
+    own : BandRange
+        (..., B) of the scene that the image was cut from
+    absolute : bool
+        whether the numbers are reflectance
     """
 
     common: BandRange

@@ -32,7 +32,8 @@ class SpectralStem(nn.Module):
 
     Parameters
     ----------
-    width : channels that come out
+    width : int
+        channels that come out
     """
 
     def __init__(self, width: int) -> None:

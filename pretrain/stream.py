@@ -33,12 +33,18 @@ class Batch:
 
     Parameters
     ----------
-    image : (N, B, H, W) product units
-    valid : (N, H, W) bool
-    mass : (N, K, H, W) class mass
-    material : (N, H, W) int64; tells kinds within a class apart, e.g. crops; 0 where unknown
-    sensor : its B bands
-    level : what the numbers are
+    image : Tensor
+        (N, B, H, W) product units
+    valid : Tensor
+        (N, H, W) bool
+    mass : Tensor
+        (N, K, H, W) class mass
+    material : Tensor
+        (N, H, W) int64; tells kinds within a class apart, e.g. crops; 0 where unknown
+    sensor : Sensor
+        its B bands
+    level : Level
+        what the numbers are
     """
 
     image: Tensor
@@ -146,9 +152,12 @@ class CorpusStream(IterableDataset[Batch]):
 
     Parameters
     ----------
-    folder : of the corpus
-    recipe : scenes a group and their size; larger tiles are cropped
-    seed, start : of the order, and the first group
+    folder : Path
+        of the corpus
+    recipe : PretrainRecipe
+        scenes a group and their size; larger tiles are cropped
+    seed, start : int
+        of the order, and the first group
     """
 
     def __init__(self, folder: Path, recipe: PretrainRecipe, seed: int, start: int) -> None:

@@ -42,9 +42,12 @@ class Source:
 
     Parameters
     ----------
-    corpus : folder of tiles
-    groups : folder of groups that were rendered before
-    workers : processes that render ahead, of the generator; 0 renders in this one
+    corpus : Path | None
+        folder of tiles
+    groups : Path | None
+        folder of groups that were rendered before
+    workers : int
+        processes that render ahead, of the generator; 0 renders in this one
     """
 
     corpus: Path | None = None
@@ -73,10 +76,14 @@ class EpisodeStream(IterableDataset[Episode]):
 
     Parameters
     ----------
-    recipe : memory, reuse and episodes
-    seed, start : of the stream, and its first step
-    source : of the scenes
-    device : where episodes are dealt
+    recipe : PretrainRecipe
+        memory, reuse and episodes
+    seed, start : int
+        of the stream, and its first step
+    source : Source
+        of the scenes
+    device : str
+        where episodes are dealt
     """
 
     def __init__(self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str):
@@ -104,8 +111,10 @@ class PretrainTask(lightning.LightningModule):
 
     Parameters
     ----------
-    recipe : the whole of it
-    timer : its duration is the budget, over which the learning rate falls to zero; without one, recipe.steps is
+    recipe : PretrainRecipe
+        the whole of it
+    timer : Timer
+        its duration is the budget, over which the learning rate falls to zero; without one, recipe.steps is
     """
 
     def __init__(self, recipe: PretrainRecipe, timer: Timer) -> None:
@@ -189,11 +198,16 @@ def pretrain(
 
     Parameters
     ----------
-    folder : gets weights.safetensors, run.json, and resume.ckpt while it runs
-    minutes : budget of wall time; None: recipe.steps
-    corpus, groups : folder of tiles, or of groups that were rendered before; None: straight from the generator
-    workers : processes that render ahead; 0 renders in this one
-    device : "cpu" or "cuda"
+    folder : Path
+        gets weights.safetensors, run.json, and resume.ckpt while it runs
+    minutes : float | None
+        budget of wall time; None: recipe.steps
+    corpus, groups : Path | None
+        folder of tiles, or of groups that were rendered before; None: straight from the generator
+    workers : int
+        processes that render ahead; 0 renders in this one
+    device : str
+        "cpu" or "cuda"
     """
     folder.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", module="lightning")

@@ -45,7 +45,8 @@ def read_weights(path: str | Path | None = None) -> tuple[Mapper, dict[str, Any]
 
     Raises
     ------
-    Refusal : for a missing or damaged file, or one that is something else
+    Refusal
+        for a missing or damaged file, or one that is something else
     """
     path = SHIPPED if path is None else Path(path)
     if not path.is_file():

@@ -34,9 +34,12 @@ class Fitted:
 
     Parameters
     ----------
-    probabilities : pixels -> (K, n) that sum to 1
-    temperature : found by cross-validation on the training labels; None where the arm does not look for one
-    choice : what tuning chose
+    probabilities : Callable[[Pixels], Tensor]
+        pixels -> (K, n) that sum to 1
+    temperature : float | None
+        found by cross-validation on the training labels; None where the arm does not look for one
+    choice : str
+        what tuning chose
     """
 
     probabilities: Callable[[Pixels], Tensor]
@@ -75,10 +78,14 @@ class PixelArm:
 
     Parameters
     ----------
-    name : of the arm
-    features : what of a pixel it sees
-    make : the classifier
-    grid : candidates, the customary one first
+    name : str
+        of the arm
+    features : Features
+        what of a pixel it sees
+    make : Make
+        the classifier
+    grid : tuple[Mapping[str, Any], ...]
+        candidates, the customary one first
     """
 
     name: str
@@ -113,10 +120,18 @@ def fit_tuned(
 
     Parameters
     ----------
-    make, grid : classifier and candidates
-    x : (P, F) features of the labels
-    labels, groups : (P,) labels, and the block of ground that each lies in
-    features_of : the same features of any pixels
+    make : Make
+        classifier and candidates
+    grid : Sequence[Mapping[str, Any]]
+        classifier and candidates
+    x : NDArray[np.float32]
+        (P, F) features of the labels
+    labels : Labels
+        (P,) labels, and the block of ground that each lies in
+    groups : NDArray[np.int64]
+        (P,) labels, and the block of ground that each lies in
+    features_of : Callable[[Pixels], NDArray[np.float32]]
+        the same features of any pixels
     """
     classes, weight = labels.classes.numpy(), labels.mass.sum(1).double().numpy()
     count = len(labels.legend)

@@ -42,11 +42,16 @@ class Ground:
 
     Parameters
     ----------
-    tileset : whence
-    train : tiles that hold labels of the train fold, in order
-    blind : the same without class mass: all that an arm gets to see beside the drawn labels
-    test : the pixels that every arm is scored on
-    protocol : digest of what else a row hangs on: the tileset's files and the test pixels
+    tileset : Tileset
+        whence
+    train : list[Tile]
+        tiles that hold labels of the train fold, in order
+    blind : list[Tile]
+        the same without class mass: all that an arm gets to see beside the drawn labels
+    test : list[Pixels]
+        the pixels that every arm is scored on
+    protocol : str
+        digest of what else a row hangs on: the tileset's files and the test pixels
     """
 
     tileset: Tileset
@@ -96,7 +101,8 @@ class Ledger:
 
     Parameters
     ----------
-    folder : of the benchmark; `benchmark.csv` has the scores, `details.jsonl` confusion and reliability by row
+    folder : Path
+        of the benchmark; `benchmark.csv` has the scores, `details.jsonl` confusion and reliability by row
     """
 
     def __init__(self, folder: Path) -> None:
@@ -186,11 +192,16 @@ def run_benchmark(
 
     Parameters
     ----------
-    folders : tilesets
-    recipe : amounts
-    arms : by name, at least those of the recipe
-    out : folder; rows that stand there already are kept and not computed again
-    tell : called after every row with a line about it, rows done and rows in all
+    folders : Sequence[Path]
+        tilesets
+    recipe : BenchmarkRecipe
+        amounts
+    arms : Mapping[str, Arm]
+        by name, at least those of the recipe
+    out : Path
+        folder; rows that stand there already are kept and not computed again
+    tell : Callable[[str, int, int], None]
+        called after every row with a line about it, rows done and rows in all
     """
     ledger = Ledger(out)
     cells = list(recipe.cells())

@@ -37,8 +37,10 @@ def at_pixels(network: Network, pixels: Pixels, windows: Windows = WINDOWS) -> T
 
     Parameters
     ----------
-    network : of features or probabilities
-    pixels : of one tile
+    network : Network
+        of features or probabilities
+    pixels : Pixels
+        of one tile
     """
     tile = pixels.tile
     height, width = tile.grid.shape
@@ -74,12 +76,18 @@ class NetworkArm:
 
     Parameters
     ----------
-    name : of the arm
-    head : "default" and "ridge" map without a gradient step, "linear" and "full" train
-    recipe : of fine-tuning, the same for every arm
-    mapper : pretrained; None: random weights, anew for every draw
-    weights : digest of the pretrained weights, or "none"
-    device : "cpu" or "cuda"
+    name : str
+        of the arm
+    head : HeadKind
+        "default" and "ridge" map without a gradient step, "linear" and "full" train
+    recipe : FinetuneRecipe
+        of fine-tuning, the same for every arm
+    mapper : Mapper | None
+        pretrained; None: random weights, anew for every draw
+    weights : str
+        digest of the pretrained weights, or "none"
+    device : str
+        "cpu" or "cuda"
     """
 
     name: str
@@ -119,9 +127,12 @@ class Arms:
 
     Parameters
     ----------
-    arms : by name
-    weights : digest of the weights; None without
-    record : run record of the pretraining; None without
+    arms : Mapping[str, Arm]
+        by name
+    weights : str | None
+        digest of the weights; None without
+    record : dict[str, Any] | None
+        run record of the pretraining; None without
     """
 
     arms: Mapping[str, Arm]
@@ -145,7 +156,8 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
 
     Raises
     ------
-    Refusal : an unknown arm, or one that needs weights where there are none
+    Refusal
+        an unknown arm, or one that needs weights where there are none
     """
     for name in recipe.arms:
         if name not in NAMES:

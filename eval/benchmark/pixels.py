@@ -32,9 +32,12 @@ class Pixels:
 
     Parameters
     ----------
-    tile : that they lie in
-    y, x : (n,) rows and columns
-    mass : (K, n) class mass that is known of them
+    tile : Tile
+        that they lie in
+    y, x : Tensor
+        (n,) rows and columns
+    mass : Tensor
+        (K, n) class mass that is known of them
     """
 
     def __init__(self, tile: Tile, y: Tensor, x: Tensor, mass: Tensor) -> None:

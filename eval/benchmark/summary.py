@@ -48,15 +48,18 @@ def summarise(rows: pd.DataFrame, score: str = "miou") -> pd.DataFrame:
 
     Parameters
     ----------
-    rows : a benchmark's tidy rows
-    score : a column where more is better, for the choice of the best simple arm
+    rows : pd.DataFrame
+        a benchmark's tidy rows
+    score : str
+        a column where more is better, for the choice of the best simple arm
 
     Returns
     -------
-    tileset, labels_per_class, arm, mean, low, high, draws, best (the highest mean of the cell),
-    baseline (the simple arm with the highest mean), gain, gain_low, gain_high (arm minus baseline, paired by draw;
-    NaN for the baseline itself), verdict (helps | hurts | even: whether the interval of the gain excludes 0;
-    empty where there is no interval)
+    pd.DataFrame
+        tileset, labels_per_class, arm, mean, low, high, draws, best (the highest mean of the cell), baseline (the
+        simple arm with the highest mean), gain, gain_low, gain_high (arm minus baseline, paired by draw; NaN for the
+        baseline itself), verdict (helps | hurts | even: whether the interval of the gain excludes 0; empty where there
+        is no interval)
     """
     found = []
     for (tileset, labels), cell in rows.groupby(CELL, sort=True):

@@ -22,9 +22,12 @@ class Windows:
 
     Parameters
     ----------
-    size_px, overlap_px : side of a window, and what it shares with its neighbour [px]
-    batch : windows handed over at once
-    panel_px : columns worked on at once [px]; bounds the memory of very wide rasters, and changes no number
+    size_px, overlap_px : int
+        side of a window, and what it shares with its neighbour [px]
+    batch : int
+        windows handed over at once
+    panel_px : int
+        columns worked on at once [px]; bounds the memory of very wide rasters, and changes no number
     """
 
     size_px: int = 256
@@ -59,9 +62,12 @@ class Windows:
 
         Parameters
         ----------
-        height_px, width_px : of the raster
-        predict : maps windows
-        wanted : (y, x, height, width) -> whether a window is worth mapping; where none is, probabilities are 0
+        height_px, width_px : int
+            of the raster
+        predict : Predict
+            maps windows
+        wanted : Callable[[int, int, int, int], bool]
+            (y, x, height, width) -> whether a window is worth mapping; where none is, probabilities are 0
         """
         high, wide = min(self.size_px, height_px), min(self.size_px, width_px)
         say = self.ramp(high)[:, None] * self.ramp(wide)

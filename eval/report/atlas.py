@@ -44,10 +44,14 @@ class Plate:
 
     Parameters
     ----------
-    title, about : what is seen
-    pictures : (caption, PNG as data URI)
-    legend : (class, colour, share of the map)
-    scores : on the test pixels in sight; None where there are none
+    title, about : str
+        what is seen
+    pictures : tuple[tuple[str, str], ...]
+        (caption, PNG as data URI)
+    legend : tuple[tuple[str, str, float], ...]
+        (class, colour, share of the map)
+    scores : Scores | None
+        on the test pixels in sight; None where there are none
     """
 
     title: str

@@ -34,11 +34,18 @@ class Comparison:
 
     Parameters
     ----------
-    place : its folder
-    tables : one a tileset
-    verdicts : one sentence an arm that is not a simple one
-    arms : (name, colour) for the key
-    curves, reliability, classes : figures as SVG
+    place : str
+        its folder
+    tables : tuple[dict[str, Any], ...]
+        one a tileset
+    verdicts : tuple[dict[str, Any], ...]
+        one sentence an arm that is not a simple one
+    arms : tuple[tuple[str, str], ...]
+        (name, colour) for the key
+    curves, classes : Markup
+        figures as SVG
+    reliability : Markup | None
+        figures as SVG
     """
 
     place: str
@@ -55,8 +62,10 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
 
     Parameters
     ----------
-    paths : folders of runs, or GeoTIFF maps by `terraficta eval predict`
-    out : folder
+    paths : Sequence[Path]
+        folders of runs, or GeoTIFF maps by `terraficta eval predict`
+    out : Path
+        folder
     """
     if not paths:
         raise Refusal("report", "--run", "none", "at least one run", "name a folder of finetune or benchmark")

@@ -24,10 +24,14 @@ class Labels:
 
     Parameters
     ----------
-    tile, y, x : (P,) int64; position among the tiles, and pixel
-    mass : (P, K) float32 class mass, weights kept
-    legend : K classes
-    wanted : pixels asked for a class, or "all"
+    tile, y, x : Tensor
+        (P,) int64; position among the tiles, and pixel
+    mass : Tensor
+        (P, K) float32 class mass, weights kept
+    legend : Legend
+        K classes
+    wanted : int | Literal['all']
+        pixels asked for a class, or "all"
     """
 
     tile: Tensor
@@ -97,9 +101,12 @@ def draw_labels(tiles: Iterable[Tile], per_class: int | Literal["all"], seed: in
 
     Parameters
     ----------
-    tiles : read once, in turn
-    per_class : pixels a class; a class that has fewer gives all; "all" takes every one
-    seed : of the draw
+    tiles : Iterable[Tile]
+        read once, in turn
+    per_class : int | Literal['all']
+        pixels a class; a class that has fewer gives all; "all" takes every one
+    seed : int
+        of the draw
 
     Raises
     ------

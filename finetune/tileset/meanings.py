@@ -38,11 +38,16 @@ class Meanings:
 
     Parameters
     ----------
-    classes : K class names of the user
-    matrix : (K, 24) weights that sum to 1 a class; all zero where a class has no meaning
-    named : K; whether a class has a meaning
-    because : K; "stated", "not understood", or the words that it was understood by, for the user to read
-    shares : (K,) areas that the user knows of, summing to 1; None where nothing is known
+    classes : tuple[str, ...]
+        K class names of the user
+    matrix : Tensor
+        (K, 24) weights that sum to 1 a class; all zero where a class has no meaning
+    named : tuple[bool, ...]
+        K; whether a class has a meaning
+    because : tuple[str, ...]
+        K; "stated", "not understood", or the words that it was understood by, for the user to read
+    shares : Tensor | None
+        (K,) areas that the user knows of, summing to 1; None where nothing is known
 
     Examples
     --------
@@ -87,8 +92,8 @@ def propose_meanings(
     Raises
     ------
     Refusal
-        a class of ours or of the user's that does not exist, weights that do not sum to 1, all classes alike,
-        shares that are negative or exceed 1
+        a class of ours or of the user's that does not exist, weights that do not sum to 1, all classes alike, shares
+        that are negative or exceed 1
     """
     stated = stated or {}
     for name in stated:
