@@ -36,13 +36,13 @@ demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TI
 	$(TF) synth show --corpus $(DEMO)/corpus --out $(DEMO)/corpus.png
 	$(if $(TILESET),,@echo "No real tiles here: what follows maps a fictional stand-in. TILESET=DIR make demo maps yours.")
 	$(if $(TILESET),,$(TF) synth make --recipe standin --count 6 --seed 1999 --out $(DEMO)/standin)
-	@echo "== 2/5 Pretrain: few-label mapping tasks on endless fictional land =="
-	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),4) --workers 1 --seed $(SEED) --out $(DEMO)/pretrain
+	@echo "== 2/5 Pretrain: a minute's taste of it; the map stands on the weights that ship =="
+	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),1) --workers 1 --seed $(SEED) --out $(DEMO)/pretrain
 	@echo "== 3/5 Fine-tune: 25 labels a class of $(LAND) =="
-	$(TF) finetune run --tileset $(LAND) --weights $(DEMO)/pretrain/weights.safetensors --head ridge --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
+	$(TF) finetune run --tileset $(LAND) --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
 	@echo "== 4/5 Map and measure =="
 	$(TF) eval predict --run $(DEMO)/finetune --tileset $(LAND) --out $(DEMO)/map.tif
-	$(TF) eval benchmark --tileset $(LAND) --weights $(DEMO)/pretrain/weights.safetensors --arms episodic,forest,forest-context,logistic --labels-per-class 5,25 --seeds 3 --out $(DEMO)/benchmark
+	$(TF) eval benchmark --tileset $(LAND) --arms names,default,forest,forest-context --labels-per-class 0,5,25 --seeds 2 --out $(DEMO)/benchmark
 	@echo "== 5/5 Report =="
 	$(TF) eval report --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
 	@echo; echo "Map:     $(abspath $(DEMO))/map.tif"; echo "         $(abspath $(DEMO))/map.png"; echo "Report:  $(abspath $(DEMO))/report/report.html"
@@ -67,11 +67,11 @@ corpus: $(READY) ## a corpus of fictional tiles in out/corpus
 pretrain: $(READY) ## weights in out/pretrain (MINUTES=20)
 	$(TF) pretrain run --recipe $(or $(RECIPE),standard) --minutes $(or $(MINUTES),20) --workers $(or $(WORKERS),1) --seed $(SEED) --out $(OUT)/pretrain
 
-finetune: $(READY) ## a map model of TILESET in out/finetune
-	$(TF) finetune run --tileset $(TILESET) --weights $(OUT)/pretrain/weights.safetensors --labels-per-class $(or $(LABELS),25) --seed $(SEED) --out $(OUT)/finetune
+finetune: $(READY) ## a map model of TILESET in out/finetune (WEIGHTS=FILE for your own)
+	$(TF) finetune run --tileset $(TILESET) $(if $(WEIGHTS),--weights $(WEIGHTS)) --labels-per-class $(or $(LABELS),25) --seed $(SEED) --out $(OUT)/finetune
 
 eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
-	$(TF) eval benchmark --tileset $(TILESET) --weights $(OUT)/pretrain/weights.safetensors --seeds 5 --out $(OUT)/benchmark
+	$(TF) eval benchmark --tileset $(TILESET) $(if $(WEIGHTS),--weights $(WEIGHTS)) --seeds 5 --out $(OUT)/benchmark
 
 report: $(READY) ## out/report/report.html from the runs in out
 	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report

@@ -144,7 +144,9 @@ def score(
 def benchmark(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
     out: Annotated[Path, typer.Option(help="folder; rows that stand there already are not computed again")],
-    weights: Annotated[Path | None, typer.Option(help="for names, default, ridge and synthetic")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="for names, default, ridge and synthetic, in place of those that ship")
+    ] = None,
     recipe: Annotated[str, typer.Option(help="name or file")] = "standard",
     arms: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
     labels_per_class: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
@@ -181,7 +183,11 @@ def benchmark(
     best = {f"{r['tileset']} {r['labels_per_class']}": r["arm"] for r in summary.to_dict("records") if r["best"]}
     metrics = {"rows": len(ledger.rows), "best": best}
     digest = hashlib.blake2b((out / ROWS).read_bytes(), digest_size=6).hexdigest()
-    about = {"weights": str(weights), "weights_digest": known.weights, "parent_record": known.record}
+    about = {
+        "weights": "shipped" if weights is None else str(weights),
+        "weights_digest": known.weights,
+        "parent_record": known.record,
+    }
     run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
     console.print(summary_table(summary))
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)

@@ -41,8 +41,10 @@ def look(trainer: lightning.Trainer, task: lightning.LightningModule) -> tuple[f
 @app.command("run")
 def run(
     tileset: Annotated[Path, typer.Option(help="Folder with a tileset.yaml.")],
-    weights: Annotated[str, typer.Option(help="weights.safetensors of a pretraining run, or none.")],
     out: Annotated[Path, typer.Option(help="New folder for model.pt and run.json.")],
+    weights: Annotated[
+        str | None, typer.Option(help="weights.safetensors of a pretraining run, in place of those that ship; or none.")
+    ] = None,
     labels_per_class: Annotated[
         str, typer.Option(help="Labelled pixels a class of the train fold; all; 0: names alone.")
     ] = "25",
@@ -79,7 +81,7 @@ def run(
         metrics = {"labels": counts, "temperature": model.temperature, "choice": model.choice}
         record.write(
             partial, metrics, device=on, digest=weights_digest(partial / MODEL), head=kind, labels_per_class=number,
-            weights=weights, weights_record=pretraining, tileset=_about(land),
+            weights=weights or "shipped", weights_record=pretraining, tileset=_about(land),
         )  # fmt: skip
     _say(labels, model.temperature, out)
 
@@ -100,7 +102,7 @@ def _number(text: str) -> int | Literal["all"]:
     return int(text)
 
 
-def _mapper(weights: str, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
+def _mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
     """The mapper to start from, and the record of the run that made it."""
     return (fresh_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import lightning
 import typer
 
 from terraficta.pretrain.groups import render_groups
+from terraficta.pretrain.onnx_export import export_onnx
 from terraficta.pretrain.progress import ProgressLine
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.pretrain.task import PretrainTask, pretrain
+from terraficta.pretrain.weights import read_weights
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.tile import Level
 
 app = typer.Typer(help="Learn on land that never was.", no_args_is_help=True)
 
@@ -83,3 +87,18 @@ def render(
         for _ in numbers:
             pass
     typer.echo(out)
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Option(help="The ONNX file.")],
+    sensor: Annotated[str, typer.Option(help="Whose bands it reads, e.g. sentinel2a.")],
+    level: Annotated[str, typer.Option(help="BOA | TOA | RADIANCE | DN: what the numbers of its images are.")] = "BOA",
+    weights: Annotated[Path | None, typer.Option(help="In place of those that ship.")] = None,
+) -> None:
+    """Write a mapper for one sensor as an ONNX file, for programs that have no torch."""
+    for known in get_args(Level):
+        if level == known:
+            typer.echo(export_onnx(read_weights(weights)[0], read_sensor(sensor), out, known))
+            return
+    raise Refusal("--level", "level", level, ", ".join(get_args(Level)), "use one of them")

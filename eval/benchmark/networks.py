@@ -21,7 +21,7 @@ from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_r
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.pretrain.model import Mapper
-from terraficta.pretrain.weights import read_weights, weights_digest
+from terraficta.pretrain.weights import SHIPPED, read_weights, weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
@@ -162,12 +162,10 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
     for name in recipe.arms:
         if name not in NAMES:
             raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
-        if weights is None and NETWORKS.get(name, ("", False))[1]:
-            mend = f"give --weights, or leave {name} out of --arms"
-            raise Refusal("--weights", name, "no weights, and none ship yet", "a weights file", mend)
     tuning = read_finetune_recipe(recipe.adapt)
-    mapper, record = read_weights(weights) if weights is not None else (None, None)
-    digest = weights_digest(weights) if weights is not None else "none"
+    learned = any(NETWORKS.get(name, ("", False))[1] for name in recipe.arms)
+    mapper, record = read_weights(weights) if weights is not None or learned else (None, None)
+    digest = weights_digest(weights or SHIPPED) if mapper is not None else "none"
     if mapper is not None:
         tuning = tuning.model_copy(update={"model": mapper.recipe})  # scratch: the same network, unlearned
     made: dict[str, Arm] = {}
@@ -177,4 +175,4 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
             continue
         head, learned = NETWORKS[name]
         made[name] = NetworkArm(name, head, tuning, mapper if learned else None, digest if learned else "none", device)
-    return Arms(made, None if weights is None else digest, record)
+    return Arms(made, None if mapper is None else digest, record)
