@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from terraficta.finetune.map_model import read_map_model as read_map_model
     from terraficta.finetune.tileset.tileset import read_tileset as read_tileset
+    from terraficta.pretrain.pyramid import load_encoder as load_encoder
     from terraficta.pretrain.weights import read_weights as load_weights
     from terraficta.synth.corpus.corpus import read_corpus as read_corpus
     from terraficta.synth.corpus.corpus import write_corpus as write_corpus
@@ -45,6 +46,7 @@ FACE = {
     "SceneKey": ("synth.types.key", "SceneKey"),
     "Sensor": ("synth.types.sensor", "Sensor"),
     "Tile": ("synth.types.tile", "Tile"),
+    "load_encoder": ("pretrain.pyramid", "load_encoder"),
     "load_weights": ("pretrain.weights", "read_weights"),
     "read_corpus": ("synth.corpus.corpus", "read_corpus"),
     "read_map_model": ("finetune.map_model", "read_map_model"),
@@ -68,6 +70,7 @@ __all__ = [
     "SceneKey",
     "Sensor",
     "Tile",
+    "load_encoder",
     "load_weights",
     "read_corpus",
     "read_map_model",
