@@ -120,7 +120,10 @@ MENDS = {
 def _refusal(path: Path, error: ValidationError, model: type[Entry], prefix: str = "") -> Refusal:
     """The first fault of a pydantic report, in our own words."""
     first = error.errors()[0]
-    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"]]
+    named = [
+        step for step in first["loc"] if "[" not in str(step)
+    ]  # without the branch of a union, e.g. dict[str,float]
+    steps = [f"[{step}]" if isinstance(step, int) else f".{step}" for step in named]
     field = (prefix + "".join(steps)).lstrip(".") or MANIFEST
     last = str(first["loc"][-1]) if first["loc"] else ""
     if field == "crosswalk":

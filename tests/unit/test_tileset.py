@@ -142,7 +142,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "a crosswalk, as it was": (key("crosswalk", {"forest": "water"}), "crosswalk", "rename crosswalk: to means:"),
     "unknown meaning": (key("means", {"forest": "evergren_forest"}), "means.forest", "did you mean evergreen_forest?"),
     "meaning of an unknown class": (key("means", {"jungle": "water"}), "means.jungle", "not in the legend"),
-    "meaning that is no weight": (key("means", {"forest": {"park": "much"}}), "means.forest", "one name, or null"),
+    "meaning that is no weight": (key("means", {"forest": {"park": "much"}}), "means.forest.park", "one name, or null"),
     "weights that do not sum": (key("means", {"forest": {"park": 0.5, "road": 0.2}}), "means.forest", "sum to 0.7"),
     "negative weight": (key("means", {"forest": {"park": 1.5, "road": -0.5}}), "means.forest.park", "from 0 to 1"),
     "one meaning for all": (key("means", dict.fromkeys(LEGEND, "water")), "means", "one meaning for all classes"),
