@@ -23,6 +23,7 @@ from terraficta.finetune.context import band_pairs
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.meanings import Meanings
+from terraficta.pretrain.weights import SHIPPED, weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
@@ -207,9 +208,12 @@ def test_a_network_is_asked_only_where_there_are_pixels(made: Path) -> None:
     assert sum(asked) <= 4
 
 
-def test_arms_that_need_weights_say_so() -> None:
-    with pytest.raises(Refusal, match="leave synthetic out"):
-        make_arms(FAST.model_copy(update={"arms": ("synthetic",)}), None, "cpu")
+def test_arms_that_need_weights_take_those_that_ship() -> None:
+    learned = make_arms(FAST.model_copy(update={"arms": ("synthetic", "forest")}), None, "cpu")
+    assert learned.arms["synthetic"].weights == learned.weights == weights_digest(SHIPPED)
+    assert make_arms(FAST.model_copy(update={"arms": ("forest",)}), None, "cpu").weights is None
+    with pytest.raises(Refusal, match="no such file"):
+        make_arms(FAST.model_copy(update={"arms": ("synthetic",)}), Path("nowhere"), "cpu")
     with pytest.raises(Refusal, match="forest-context"):
         make_arms(FAST.model_copy(update={"arms": ("florest",)}), None, "cpu")
     assert set(read_benchmark_recipe("standard").arms) == {
