@@ -50,7 +50,7 @@ class Detector:
         times the usual residual of calibration between detector elements; 0 none
     quantise : bool
         saturate, and round to the sensor's bits
-    words : NDArray[np.int32]
+    seeds : NDArray[np.int32]
         (N, B) int32, seeds of the noise fields
     """
 
@@ -58,7 +58,7 @@ class Detector:
     noise: float
     striping: float
     quantise: bool
-    words: NDArray[np.int32]
+    seeds: NDArray[np.int32]
 
     @classmethod
     def none(cls, sensor: Sensor, count: int = 1) -> Detector:
@@ -72,8 +72,8 @@ class Detector:
 
 def draw_detector(recipe: InstrumentRecipe, optics: Optics, keys: Sequence[SceneKey]) -> Detector:
     """The detector behind these optics, with noise of its own for every scene and band."""
-    words = [[key.at("instrument", "noise", b.name).field_seed() for b in optics.sensor.bands] for key in keys]
-    return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(words, np.int32))
+    seeds = [[key.at("instrument", "noise", b.name).field_seed() for b in optics.sensor.bands] for key in keys]
+    return Detector(optics, recipe.noise, recipe.striping, recipe.quantise, np.array(seeds, np.int32))
 
 
 def record(signal: Tensor, detector: Detector, sza_deg: Tensor, together: bool | None = None) -> Tensor:
@@ -134,15 +134,15 @@ def _record_planes(
     def column(values: NDArray[np.float64]) -> Tensor:
         return torch.as_tensor(values, dtype=signal.dtype, device=signal.device)[:, None, None]
 
-    sensor, words = detector.optics.sensor, detector.words[scene, band]
+    sensor, seeds = detector.optics.sensor, detector.seeds[scene, band]
     read, photon = np.array([noise_terms(sensor.bands[b]) for b in band]).T
     if detector.striping:
-        gains, offsets = _element_fields(words, sensor, signal)
+        gains, offsets = _element_fields(seeds, sensor, signal)
         offset_sd = detector.striping * PIXEL_OFFSET_SHARE * read * gain
         signal = signal * (gains * (detector.striping * PIXEL_GAIN_SD) + 1) + offsets * column(offset_sd)
     if detector.noise:
         ways = [detector.optics.resampling[n] for n in scene]
-        field = _noise_on_grid(words, ratio, ways, signal)
+        field = _noise_on_grid(seeds, ratio, ways, signal)
         spread = signal.clamp(min=0) * column(detector.noise**2 * photon * gain)
         spread = spread.add_(column((detector.noise * read * gain) ** 2)).sqrt_()
         signal = field.mul_(spread).add_(signal)
@@ -154,11 +154,11 @@ def _record_planes(
     return signal
 
 
-def _element_fields(words: NDArray[np.int32], sensor: Sensor, like: Tensor) -> tuple[Tensor, Tensor]:
+def _element_fields(seeds: NDArray[np.int32], sensor: Sensor, like: Tensor) -> tuple[Tensor, Tensor]:
     """Unit gain and offset errors of the detector elements: one a column, or a whisk-broom's few lines repeated."""
     height, width = like.shape[-2:]
     count = sensor.whisk_lines or width
-    salted = np.concatenate([words ^ salt for salt in (0x5A5A5A5, 0x3C3C3C3)])
+    salted = np.concatenate([seeds ^ salt for salt in (0x5A5A5A5, 0x3C3C3C3)])
     gains, offsets = gaussian_field(salted, count, like.device).chunk(2)
     if sensor.whisk_lines:
         line = torch.arange(height, device=like.device) % sensor.whisk_lines
@@ -166,13 +166,13 @@ def _element_fields(words: NDArray[np.int32], sensor: Sensor, like: Tensor) -> t
     return gains[:, None, :], offsets[:, None, :]
 
 
-def _noise_on_grid(words: NDArray[np.int32], ratio: int, ways: Sequence[Resampling], like: Tensor) -> Tensor:
+def _noise_on_grid(seeds: NDArray[np.int32], ratio: int, ways: Sequence[Resampling], like: Tensor) -> Tensor:
     """Unit noise (P, H, W); that of a coarse band is as coarse, and brought to the grid as its signal was."""
     height, width = like.shape[-2:]
     if ratio == 1:
-        return gaussian_field(words, height * width, like.device).reshape(-1, height, width)
+        return gaussian_field(seeds, height * width, like.device).reshape(-1, height, width)
     rows, columns = -(-height // ratio) + 2, -(-width // ratio) + 2
-    native = gaussian_field(words, rows * columns, like.device).reshape(-1, rows, columns)
+    native = gaussian_field(seeds, rows * columns, like.device).reshape(-1, rows, columns)
     return torch.cat([to_grid(native[i : i + 1], ratio, (height, width), way) for i, way in enumerate(ways)])
 
 
@@ -227,23 +227,23 @@ def _solar_spectrum() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return wavelength_nm, 1000 * np.interp(wavelength_nm, spectrum.index.to_numpy(), spectrum.to_numpy())
 
 
-def gaussian_field(words: NDArray[np.int32], count: int, device: torch.device | str = "cpu") -> Tensor:
-    """Unit Gaussian noise (P, count) float32, one row a word.
+def gaussian_field(seeds: NDArray[np.int32], count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Unit Gaussian noise (P, count) float32, one row a seed.
 
     A counter is hashed (two rounds of the murmur3 finaliser, keyed between them) and its halves look up quantiles
     of the normal distribution: integers and a table only, so the bits are the same on any device, alone or in a batch.
 
     Parameters
     ----------
-    words : NDArray[np.int32]
+    seeds : NDArray[np.int32]
         (P,) the seed of every row
     count : int
         of values
     """
     half = -(-count // 2)
     counter = torch.arange(half, dtype=torch.int32, device=device) * _signed(0x9E3779B1)
-    word = torch.as_tensor(words.astype(np.int32), device=device)[:, None]
-    hashed = _mix(_mix(counter ^ word) ^ _mix(word * _signed(0x85EBCA77)))
+    seed = torch.as_tensor(seeds.astype(np.int32), device=device)[:, None]
+    hashed = _mix(_mix(counter ^ seed) ^ _mix(seed * _signed(0x85EBCA77)))
     low, high = hashed & 0xFFFF, (hashed >> 16) & 0xFFFF
     table = _normal_quantiles().to(device)
     halves = torch.cat([low, high], 1)[:, :count]

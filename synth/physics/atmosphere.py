@@ -25,7 +25,7 @@ from terraficta.synth.types.sensor import Sensor
 
 AEROSOL_ODDS = (0.5, 0.15, 0.1, 0.15, 0.1)
 """how often each of AEROSOLS is drawn: most land lies under continental air"""
-WHOLE = {"aerosol", "word"}
+WHOLE = {"aerosol", "seed"}
 """fields of an atmosphere that are whole numbers"""
 ITERATIONS = 4
 """of the inversion with adjacency; each leaves about a tenth of the error"""
@@ -65,7 +65,7 @@ class Atmosphere:
         0: neighbours do not shine into each other's view; 1: they do
     aot550_guess, water_vapour_guess_cm : Tensor
         what an imperfect correction believes
-    word : Tensor
+    seed : Tensor
         seed of the fields of haze and clouds
     """
 
@@ -81,7 +81,7 @@ class Atmosphere:
     adjacency: float
     aot550_guess: Tensor
     water_vapour_guess_cm: Tensor
-    word: Tensor
+    seed: Tensor
 
     @classmethod
     def none(cls, scenes: int = 1) -> Atmosphere:
@@ -141,7 +141,7 @@ def draw_atmosphere(recipe: AirRecipe, keys: Sequence[SceneKey]) -> Atmosphere:
             # products are off by about 0.05 + 0.15 aot (one sigma): ACIX-II, Doxani 2023, doi:10.1016/j.rse.2022.113412
             "aot550_guess": _within("aot550", aot + haze + float(rng.normal()) * (0.05 + 0.15 * (aot + haze))),
             "water_vapour_guess_cm": _within("water_vapour_cm", water * (1 + 0.1 * float(rng.normal()))),
-            "word": key.at("air", "fields").field_seed(),
+            "seed": key.at("air", "fields").field_seed(),
         }  # fmt: skip
         for name, value in drawn.items():
             rows[name].append(value)
@@ -186,7 +186,7 @@ def toa_reflectance(
     n, _, height, width = boa_reflectance.shape
     clouds = None
     if bool((air.cloud_share > 0).any()):
-        clouds = grow_clouds(air.word, air.cloud_share, air.cloud_size_m, air.cloud_base_m, sun, height, width, cell_m)
+        clouds = grow_clouds(air.seed, air.cloud_share, air.cloud_size_m, air.cloud_base_m, sun, height, width, cell_m)
     aot = haze_field(air, height, width, cell_m)
     toa = _through_the_air(boa_reflectance, elevation_m, cell_m, aot, sun, air, sensor, light, clouds)
     if clouds is None:
@@ -202,7 +202,7 @@ def haze_field(air: Atmosphere, height: int, width: int, cell_m: Tensor) -> Tens
         return aot
     f = next(f for f in (COARSE, 4, 2, 1) if height % f == 0 and width % f == 0)
     window = Window.over(height // f, width // f, cell_m.double() * f)
-    field = fbm(window, torch.full_like(cell_m, HAZE_M).double(), air.word + 1, 3)
+    field = fbm(window, torch.full_like(cell_m, HAZE_M).double(), air.seed + 1, 3)
     haze = air.haze[:, None, None] * torch.exp(HAZE_SPREAD * field.double() - HAZE_SPREAD**2 / 2).float()
     thick = (air.aot550[:, None, None] + haze).clamp(max=RANGES["aot550"][1])
     return _fine(thick[:, None], (height, width))[:, 0]

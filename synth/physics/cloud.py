@@ -53,14 +53,14 @@ class Clouds:
 
 
 def grow_clouds(
-    word: Tensor, share: Tensor, size_m: Tensor, base_m: Tensor, sun: Sun, height: int, width: int, cell_m: Tensor
+    seed: Tensor, share: Tensor, size_m: Tensor, base_m: Tensor, sun: Sun, height: int, width: int, cell_m: Tensor
 ) -> Clouds:
     """Clouds as a fractal optical thickness above a threshold that covers the wanted share of the window.
 
     Parameters
     ----------
-    word : Tensor
-        (N,) int64 seed words
+    seed : Tensor
+        (N,) int64 seeds
     share : Tensor
         (N,) share of the window under cloud, 0..1
     size_m, base_m : Tensor
@@ -68,7 +68,7 @@ def grow_clouds(
     """
     f = next(f for f in (POOL, 2, 1) if height % f == 0 and width % f == 0)
     rows, columns = height // f, width // f
-    window = Window.over(rows, columns, cell_m.to(word.device, torch.float64) * f)
+    window = Window.over(rows, columns, cell_m.to(seed.device, torch.float64) * f)
     azimuth = torch.deg2rad(sun.saa_deg.double())
     throw_m = base_m.double() * torch.tan(torch.deg2rad(sun.sza_deg.double().clamp(max=80)))
     towards = Window(
@@ -76,7 +76,7 @@ def grow_clouds(
         window.x_m + (throw_m * torch.sin(azimuth))[:, None],
         window.cell_m,
     )
-    field, shading = (fbm(w, size_m.double(), word, OCTAVES, 0.8) for w in (window, towards))
+    field, shading = (fbm(w, size_m.double(), seed, OCTAVES, 0.8) for w in (window, towards))
     rank = ((1 - share.double()) * (rows * columns)).round().long().clamp(1, rows * columns)
     threshold = torch.sort(field.flatten(1), dim=1).values.gather(1, rank[:, None] - 1)[:, :, None]
     thickness = optical_thickness(field - threshold).double()

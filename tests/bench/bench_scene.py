@@ -48,7 +48,7 @@ def fields() -> None:
         print("noise is not installed (pip install noise): no peer to compare with")
         return
     window = Window.over(SIDE, SIDE, torch.full((4,), 10.0))
-    word, spacing, side = seeds_of(range(4)), per_scene([2560.0] * 4), 128
+    seed, spacing, side = seeds_of(range(4)), per_scene([2560.0] * 4), 128
     for octaves in (1, 4, 8):
 
         def theirs(count: int = octaves) -> None:
@@ -56,7 +56,7 @@ def fields() -> None:
                 for x in range(side):
                     noise.pnoise2(x * 0.013, y * 0.013, count)
 
-        ours = 4 * SIDE * SIDE / best_s(lambda n=octaves: fbm(window, spacing, word, n, 0.8))  # type: ignore[misc]
+        ours = 4 * SIDE * SIDE / best_s(lambda n=octaves: fbm(window, spacing, seed, n, 0.8))  # type: ignore[misc]
         peer = side * side / best_s(theirs)
         print(f"fbm, {octaves} octaves: {ours / 1e6:.0f} Mpx/s, {ours / peer:.1f} x pnoise2 (limit {FIELD_LIMIT:g} x)")
 

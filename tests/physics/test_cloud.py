@@ -15,8 +15,8 @@ def _sun(sza, saa):
     return Sun(*(torch.tensor([float(v)]) for v in (sza, saa, 0.0, 0.0, 45.0, 180.0)))
 
 
-def _clouds(share, sza=45.0, saa=90.0, base_m=800.0, word=11):
-    return grow_clouds(torch.tensor([word]), torch.tensor([share]), torch.tensor([1500.0]), torch.tensor([base_m]),
+def _clouds(share, sza=45.0, saa=90.0, base_m=800.0, seed=11):
+    return grow_clouds(torch.tensor([seed]), torch.tensor([share]), torch.tensor([1500.0]), torch.tensor([base_m]),
                        _sun(sza, saa), 256, 256, CELL)  # fmt: skip
 
 
@@ -69,14 +69,14 @@ def test_edges_are_thin_and_cores_are_bright_but_not_white():
 
 
 def test_alone_and_in_a_batch_to_the_last_bit():
-    word, share = torch.tensor([3, 4]), torch.tensor([0.2, 0.5])
+    seed, share = torch.tensor([3, 4]), torch.tensor([0.2, 0.5])
     size, base, cell = torch.tensor([900.0, 4000.0]), torch.tensor([600.0, 2000.0]), torch.tensor([10.0, 30.0])
     sun = Sun(*(torch.tensor(v) for v in ([30.0, 55.0], [140.0, 200.0], [0.0] * 2, [0.0] * 2, [45.0] * 2, [1.0] * 2)))
-    many = grow_clouds(word, share, size, base, sun, 128, 128, cell)
+    many = grow_clouds(seed, share, size, base, sun, 128, 128, cell)
     for i in range(2):
         one_sun = Sun(*(getattr(sun, n)[i : i + 1] for n in sun.__dataclass_fields__))
         pick = slice(i, i + 1)
-        one = grow_clouds(word[pick], share[pick], size[pick], base[pick], one_sun, 128, 128, cell[pick])
+        one = grow_clouds(seed[pick], share[pick], size[pick], base[pick], one_sun, 128, 128, cell[pick])
         assert torch.equal(one.opacity[0], many.opacity[i])
         assert torch.equal(one.shadow[0], many.shadow[i])
         assert torch.equal(one.brightness[0], many.brightness[i])

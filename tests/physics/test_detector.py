@@ -97,7 +97,7 @@ def test_noise_is_white_normal_and_unlike_between_scenes() -> None:
 def test_noise_of_a_coarse_band_is_coarse() -> None:
     sensor = read_sensor("sentinel2a").pick(["B11"])
     detector = detector_of(sensor, KEYS[:1], psf=1.0, noise=1.0)
-    settled = Detector(Optics(sensor, 1.0, detector.optics.shift_px, ("nearest",)), 1.0, 0.0, False, detector.words)
+    settled = Detector(Optics(sensor, 1.0, detector.optics.shift_px, ("nearest",)), 1.0, 0.0, False, detector.seeds)
     noise = record(torch.full((1, 1, 64, 64), 0.2), settled, torch.zeros(1))[0, 0].reshape(32, 2, 32, 2)
     assert torch.equal(noise[:, 0, :, 0], noise[:, 1, :, 1])
 
