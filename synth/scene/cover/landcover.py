@@ -11,12 +11,13 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.corridor import clear_swaths, dig_canals
 from terraficta.synth.scene.cover.crown import crowned, seen
-from terraficta.synth.scene.cover.field import Blocks, farm, lay_blocks, sow
+from terraficta.synth.scene.cover.field import farm, lay_blocks, sow
 from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.flood import flood
 from terraficta.synth.scene.cover.forestry import fell, plant
 from terraficta.synth.scene.cover.given_cover import Wish
 from terraficta.synth.scene.cover.habitat import Habitat, find_habitat, natural_cover, snowed_in
+from terraficta.synth.scene.cover.parcel import Blocks
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.quarry import dig
 from terraficta.synth.scene.cover.season import Moment, first_moments
