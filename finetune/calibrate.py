@@ -27,13 +27,16 @@ def soften(probabilities: Tensor, temperature: float, axis: int = 0) -> Tensor:
     return torch.softmax(probabilities.clamp(min=EPSILON).log() / temperature, axis)
 
 
-def fit_temperature(probabilities: Tensor, mass: Tensor, doubt: float | None = None) -> float:
+def fit_temperature(probabilities: Tensor, mass: Tensor, doubt: float | None = None, expected: float = 1.0) -> float:
     """The temperature that makes class mass (K, P) most likely under probabilities (K, P).
 
     Parameters
     ----------
     doubt : float | None
-        how far log T is believed to lie from 0 before any label is seen (a standard deviation); None: no belief
+        how far log T is believed to lie from that of `expected` before any label is seen (a standard deviation); None:
+        no belief
+    expected : float
+        the temperature that is believed in
 
     Source
     ------
@@ -44,7 +47,7 @@ def fit_temperature(probabilities: Tensor, mass: Tensor, doubt: float | None = N
 
     def cost(log_temperature: float) -> float:
         q = torch.log_softmax(logits / np.exp(log_temperature), 0)
-        belief = 0.0 if doubt is None else 0.5 * (log_temperature / doubt) ** 2
+        belief = 0.0 if doubt is None else 0.5 * ((log_temperature - np.log(expected)) / doubt) ** 2
         return float(-(p * q).sum()) + belief
 
     return float(np.exp(minimize_scalar(cost, bounds=LOG_TEMPERATURE, method="bounded").x))

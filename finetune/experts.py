@@ -89,9 +89,11 @@ def fit_blend(
         blend = fit(rows, recipe.blend.check_trees)
         return lambda check: blend.log_probabilities(evidence.take(torch.from_numpy(check))).double().exp().numpy()
 
-    temperature = 1.0
+    temperature = recipe.blend.temperature
     found = out_of_fold(learn, classes, groups, mass.shape[1], seed, recipe.folds)
     if found is not None:
-        temperature = fit_temperature(torch.from_numpy(found).T, mass.T, recipe.temperature_doubt)
+        temperature = fit_temperature(
+            torch.from_numpy(found).T, mass.T, recipe.blend.temperature_doubt, recipe.blend.temperature
+        )
     choice = " ".join(f"{name}^{e:.2g}" for name, e in zip(("ridge", "forest", "names"), exponents, strict=True))
     return FittedHead(fit(np.arange(len(classes)), recipe.blend.trees), temperature, choice)

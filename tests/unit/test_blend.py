@@ -117,10 +117,13 @@ def test_the_temperature_is_that_of_labels_not_seen() -> None:
     mass = torch.eye(2).repeat(60, 1)
     features = torch.randn(120, 40, generator=rng)  # nothing to learn: whoever is sure is wrong
     evidence = Evidence(features, None, features.numpy())
-    recipe = FinetuneRecipe(name="t", about="t", temperature_doubt=3.0)
+    recipe = FinetuneRecipe(name="t", about="t", blend=BlendRecipe(temperature_doubt=3.0))
 
     def fit(x: torch.Tensor, y: torch.Tensor):  # noqa: ANN202
         return fit_ridge(x, y, torch.tensor(0.01), torch.tensor(20.0))
 
     fitted = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, recipe, 0)
     assert fitted.temperature > 4
+    usual = FinetuneRecipe(name="t", about="t")
+    kept = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, usual, 0)
+    assert usual.blend.temperature < kept.temperature < fitted.temperature, "labels move it from what is believed"
