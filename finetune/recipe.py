@@ -29,7 +29,7 @@ class BlendRecipe(Recipe):
     """exponent of the names by labels a class, between which it changes with the logarithm of their number"""
     trees: int = Field(default=100, ge=1)
     temperature: float = Field(default=1.35, gt=0)
-    """what the product is divided by, good in the mean over tilesets: experts that agree are surer than they should be"""
+    """what the product is divided by, good in the mean over tilesets: experts that agree are too sure"""
     temperature_doubt: float = Field(default=0.15, gt=0)
     """how far the logarithm of the right one is believed to lie from that before a label is seen: few labels of even
     classes tell little of it"""
