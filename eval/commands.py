@@ -16,6 +16,7 @@ from rich.table import Table
 
 from terraficta.eval.benchmark.ablate import ablate as run_ablation
 from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
+from terraficta.eval.benchmark.confusions import confusions
 from terraficta.eval.benchmark.networks import make_arms
 from terraficta.eval.benchmark.recipe import read_benchmark_recipe
 from terraficta.eval.benchmark.summary import summarise
@@ -27,6 +28,7 @@ from terraficta.eval.score import score_map, score_run, score_tables
 from terraficta.finetune.map_model import read_map_model
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import read_pretrain_recipe
+from terraficta.pretrain.weights import read_weights
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, whole_file
@@ -223,3 +225,26 @@ def report(
 ) -> None:
     """One self-contained page: what was done, maps, tables, curves."""
     typer.echo(write_report(run, out))
+
+
+@app.command("confusions")
+def confusions_command(
+    tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
+    weights: Annotated[Path | None, typer.Option(help="in place of those that ship")] = None,
+    pixels: Annotated[int, typer.Option(min=1, help="test pixels of each tileset that are asked at most")] = 10_000,
+) -> None:
+    """What the network calls each class of real places, without a label: what fiction gets wrong."""
+    mapper, _ = read_weights(weights)
+    console = Console()
+    for folder in tileset:
+        land = read_tileset(folder)
+        table = Table("class", "share", "IoU", "fiction calls it", "names map it as", title=land.name, box=None)
+        rows = confusions(land, mapper, pixels)
+        for row in rows:
+            called, mapped = (", ".join(f"{n} {v:.2f}" for n, v in part) for part in (row.called, row.mapped))
+            iou = "not named" if math.isnan(row.iou) else f"{row.iou:.3f}"
+            table.add_row(row.name, f"{row.share:.3f}", iou, called, mapped)
+        console.print(table)
+        known = [row.iou for row in rows if not math.isnan(row.iou)]
+        if known:
+            console.print(f"names alone: mIoU {sum(known) / len(known):.3f} over {len(known)} named classes\n")
