@@ -73,7 +73,8 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
     Parameters
     ----------
     path : of the map, ending in .tif
-    source : open rasterio dataset whose grid the map takes: size, CRS and transform or ground control points
+    source : open rasterio dataset whose grid the map takes: size, CRS and transform, ground control points, rational
+        polynomials
     legend : K classes, at most 255
     about : further tags, e.g. the digest of the weights
     """
@@ -94,6 +95,8 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
     with whole_file(path) as partial, TemporaryDirectory(prefix=".map-", dir=path.parent) as folder:
         flat = Path(folder) / "flat.tif"  # uncompressed, so that pieces can be written in any order without waste
         with rasterio.open(flat, "w", **profile) as target:
+            if source.rpcs is not None:
+                target.rpcs = source.rpcs
             target.descriptions = names
             target.scales = (1.0, *[1 / STEPS] * (len(names) - 1))
             target.offsets = (0.0, *[-1 / STEPS] * (len(names) - 1))

@@ -215,7 +215,7 @@ def test_ground_control_points_are_kept(fitted: tuple[Path, Path], tmp_path: Pat
 def test_another_number_of_bands_is_refused_and_nothing_is_left(fitted: tuple[Path, Path], tmp_path: Path) -> None:
     image, _ = draw_ground(0, 48)
     write_raster(tmp_path / "four.tif", (image[:4] * 1e4).astype(np.uint16))
-    with pytest.raises(Refusal, match=r"four.tif: bands: found 4, expected 5: B02, B03"):
+    with pytest.raises(Refusal, match=r"four.tif: bands: found 4 bands, expected 5: B02, B03"):
         predict_image(fitted[1], [tmp_path / "four.tif"], tmp_path / "out" / "map.tif")
     assert not (tmp_path / "out").exists()
 
