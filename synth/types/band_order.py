@@ -15,6 +15,8 @@ COLOURS_NM = {
     "nearinfrared": (750.0, 1000.0),
 }
 """words for bands that many files use, and where they lie [nm]"""
+COUNTED = re.compile(r"(?i:band|layer|channel) \d+")
+"""what GDAL calls bands that have no name in some formats; it counts them and says no more"""
 NEAR_NM = 12.0
 """a declared wavelength may lie so far from the centre of a narrow band [nm]"""
 
@@ -73,6 +75,8 @@ def stated_order(
     """
     if all(centre is not None for centre in centres_nm):
         return positions_by_wavelength(centres_nm, bands)
+    if all(COUNTED.fullmatch(name or "") and name.split()[-1] == str(n) for n, name in enumerate(names, 1) if name):
+        return None
     found = positions_by_name(names, bands)
     known = [n for n in found if n is not None]
     if not known or len(set(known)) < len(known):
