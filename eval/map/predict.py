@@ -38,9 +38,12 @@ class Made:
 
     Parameters
     ----------
-    map, preview, record : the GeoTIFF, the PNG and the run record
-    shares : share of the mapped pixels a class
-    mapped_px : pixels that are not nodata [px]
+    map, preview, record : Path
+        the GeoTIFF, the PNG and the run record
+    shares : dict[str, float]
+        share of the mapped pixels a class
+    mapped_px : int
+        pixels that are not nodata [px]
     """
 
     map: Path
@@ -67,17 +70,27 @@ def predict_image(
 
     Parameters
     ----------
-    run_folder : of `terraficta finetune run`
-    images : one GeoTIFF, or two where the run maps change
-    out : GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
-    scene : id of the tile that the image is of; None, or one that the model does not know: where the model scales
-        each scene by itself, the image is scaled by its own pixels
-    stored : how the image's numbers are stored; None: as in the tileset that the run was fitted on
-    windows : how the image is cut
-    device : "cpu" or "cuda"
-    inputs : further files that must not be written over, e.g. of the tileset
-    overwrite : whether a file that stands at `out` may be replaced, though it is no map by this model
-    tell : called with the share that is done
+    run_folder : Path
+        of `terraficta finetune run`
+    images : Sequence[str | Path]
+        one GeoTIFF, or two where the run maps change
+    out : Path
+        GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
+    scene : str | None
+        id of the tile that the image is of; None, or one that the model does not know: where the model scales each
+        scene by itself, the image is scaled by its own pixels
+    stored : Stored | None
+        how the image's numbers are stored; None: as in the tileset that the run was fitted on
+    windows : Windows | None
+        how the image is cut
+    device : str
+        "cpu" or "cuda"
+    inputs : Sequence[str | Path]
+        further files that must not be written over, e.g. of the tileset
+    overwrite : bool
+        whether a file that stands at `out` may be replaced, though it is no map by this model
+    tell : Callable[[float], None]
+        called with the share that is done
     """
     if out.suffix.lower() not in {".tif", ".tiff"}:
         raise Refusal(out, "out", out.suffix or "no suffix", ".tif", "name a GeoTIFF")
@@ -167,7 +180,8 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
 
     Raises
     ------
-    Refusal : where neither the run says so nor its tileset is to be found
+    Refusal
+        where neither the run says so nor its tileset is to be found
     """
     stated = record.get("tileset")
     if isinstance(stated, Mapping) and {"scale", "offset", "nodata"} <= set(stated):

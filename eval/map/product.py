@@ -72,11 +72,15 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
 
     Parameters
     ----------
-    path : of the map, ending in .tif
-    source : open rasterio dataset whose grid the map takes: size, CRS and transform, ground control points, rational
+    path : Path
+        of the map, ending in .tif
+    source : Any
+        open rasterio dataset whose grid the map takes: size, CRS and transform, ground control points, rational
         polynomials
-    legend : K classes, at most 255
-    about : further tags, e.g. the digest of the weights
+    legend : Legend
+        K classes, at most 255
+    about : Mapping[str, Any]
+        further tags, e.g. the digest of the weights
     """
     if len(legend) > MOST_CLASSES:
         raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
@@ -151,7 +155,8 @@ def read_legend(path: Path) -> Legend:
 
     Raises
     ------
-    Refusal : where the file is not such a map
+    Refusal
+        where the file is not such a map
     """
     try:
         with rasterio.open(path) as source:

@@ -116,7 +116,7 @@ class Manifest(Entry):
     offset: Number | None
     nodata: Number | None
     legend: list[str]
-    labels_from: Literal[0, 1] | None = None
+    labels_from: int | None = Field(default=None, ge=0, le=1)
     label_column: str | None = None
     colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
     means: dict[str, dict[str, float] | str | None] | None = None

@@ -41,11 +41,16 @@ def require_reflectance(
 
     Parameters
     ----------
-    where : the file that states scale and offset
-    values : (P, B) sampled over all scenes, stored * scale + offset
-    label : (P,) class + 1, 0 unlabelled
-    sensor : B bands
-    legend : class names
+    where : str | Path
+        the file that states scale and offset
+    values : Tensor
+        (P, B) sampled over all scenes, stored * scale + offset
+    label : Tensor
+        (P,) class + 1, 0 unlabelled
+    sensor : Sensor
+        B bands
+    legend : tuple[str, ...]
+        class names
 
     Error
     -----

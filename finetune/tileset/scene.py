@@ -78,7 +78,7 @@ class Scene:
     def label_values(self) -> NDArray[np.int64]:
         """(H, W) as stored, the pixels that the file itself calls missing as -1."""
         if isinstance(self.label, VectorLabel):
-            return self.label.values()
+            return self.label.values
         assert self.label is not None
         values, seen = _values(self.label)
         return np.where(seen, values.astype(np.int64), -1)

@@ -36,9 +36,12 @@ class BlockSplit:
 
     Parameters
     ----------
-    block_px : side of a block [px]
-    seam_px : width of the ground on each side of a train / test border that belongs to neither [px]
-    deal : which of the random assignments
+    block_px : int
+        side of a block [px]
+    seam_px : int
+        width of the ground on each side of a train / test border that belongs to neither [px]
+    deal : int
+        which of the random assignments
     """
 
     block_px: int
@@ -74,9 +77,12 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
 
     Parameters
     ----------
-    grids : of the scenes
-    labels : (H, W) uint8, 0 unlabelled
-    classes : K
+    grids : Sequence[Grid]
+        of the scenes
+    labels : Sequence[Tensor]
+        (H, W) uint8, 0 unlabelled
+    classes : int
+        K
     """
     side_px = int(np.median([min(grid.shape) for grid in grids]))
     block_px = max(2, side_px // BLOCKS_A_SIDE)

@@ -35,18 +35,29 @@ class Tileset:
 
     Parameters
     ----------
-    folder : where tileset.yaml stands
-    name, about : short name; place, date, what the labels are
-    sensor : the bands of one date, in file order
-    legend : its own classes
-    level : BOA | TOA | RADIANCE | DN
-    gsd_m : ground sampling distance [m]
-    scale, offset, nodata : image = stored * scale + offset, None where each file declares its own; `nodata` is a stored
-        value, or None. A scene may have a scale and offset of its own
-    dates : images a scene; 2 where the task is change
-    scenes : in the order of the manifest
-    labels_from : stored value of the first class; None: not stated, so that labels from 0 are asked about
-    meanings : of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
+    folder : Path
+        where tileset.yaml stands
+    name, about : str
+        short name; place, date, what the labels are
+    sensor : Sensor
+        the bands of one date, in file order
+    legend : Legend
+        its own classes
+    level : Level
+        BOA | TOA | RADIANCE | DN
+    gsd_m : float
+        ground sampling distance [m]
+    scale, offset, nodata : float | None
+        image = stored * scale + offset, None where each file declares its own; `nodata` is a stored value, or None. A
+        scene may have a scale and offset of its own
+    dates : int
+        images a scene; 2 where the task is change
+    scenes : tuple[Scene, ...]
+        in the order of the manifest
+    labels_from : int | None
+        stored value of the first class; None: not stated, so that labels from 0 are asked about
+    meanings : Meanings
+        of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
 
     Examples
     --------
@@ -158,8 +169,10 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
 
     Parameters
     ----------
-    folder : that holds tileset.yaml
-    verify : False opens and compares the files' heads only; pixels are then checked when a scene is read
+    folder : str | Path
+        that holds tileset.yaml
+    verify : bool
+        False opens and compares the files' heads only; pixels are then checked when a scene is read
 
     Raises
     ------

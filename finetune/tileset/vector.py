@@ -9,6 +9,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ class VectorLabel:
     legend: tuple[str, ...]
     column: str | None = None
 
+    @cached_property
     def values(self) -> NDArray[np.int64]:
         """(H, W) class 1..K; 0 where nothing is drawn, or where drawn shapes of two classes meet.
 
@@ -104,7 +106,7 @@ class VectorLabel:
         if not (drawn > 0).any():
             mend = "check the coordinate system of the file, and that it lies on the image"
             raise Refusal(self.path, "label", f"{len(shapes)} features, none on the image", "labelled pixels", mend)
-        outside = sum(not self._burn([shape]).any() for shape in shapes) if len(shapes) <= 10_000 else 0
+        outside = sum(not self._near(shape) for shape in shapes)
         empty = sum(k == 0 for k in classes)
         told = [f"{len(shapes)} features label {int((drawn > 0).sum())} pixels"]
         told += [f"{outside} lie outside {self.image.name}"] if outside else []
@@ -112,6 +114,13 @@ class VectorLabel:
         told += [f"{conflicts} pixels of two classes are left unlabelled"] if conflicts else []
         log.warning("%s: %s", Path(self.path).name, "; ".join(told))
         return drawn
+
+    def _near(self, shape: Shape) -> bool:
+        """Whether the box around a shape in pixels meets the image."""
+        spans = zip(*_points(shape["coordinates"]), strict=True)
+        return all(
+            min(span) < side and max(span) >= 0 for span, side in zip(spans, self.image.shape[::-1], strict=True)
+        )
 
     def _burn(self, shapes: Sequence[Shape]) -> NDArray[np.bool_]:
         thin = [s for s in shapes if "Polygon" not in s["type"]]
