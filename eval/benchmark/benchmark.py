@@ -145,7 +145,7 @@ class Ledger:
                     if stated[name] != mine:
                         raise Refusal(
                             self.folder / ROWS, name, f"{stated[name]} in the row {key}", f"{mine}, as of now",
-                            "choose a new --out: rows of other weights, recipes, test pixels, images or labels are no comparison",
+                            "choose a new --out: rows of other weights, recipes or files are no comparison",
                         )  # fmt: skip
                 return True
         return False

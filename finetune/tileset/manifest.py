@@ -210,11 +210,13 @@ def _check_legend(path: Path, manifest: Manifest) -> None:
 
 
 def _check_numbers(path: Path, manifest: Manifest) -> None:
-    for field, part in (("", manifest), *((f"scenes[{n}].", scene) for n, scene in enumerate(manifest.scenes))):
-        if part.scale is not None and (not math.isfinite(part.scale) or part.scale <= 0):
-            raise Refusal(path, f"{field}scale", part.scale, "a positive number", MENDS["scale"])
-        if part.offset is not None and not math.isfinite(part.offset):
-            raise Refusal(path, f"{field}offset", part.offset, "a finite number", MENDS["offset"])
+    stated = [("", manifest.scale, manifest.offset)]
+    stated += [(f"scenes[{n}].", scene.scale, scene.offset) for n, scene in enumerate(manifest.scenes)]
+    for field, scale, offset in stated:
+        if scale is not None and (not math.isfinite(scale) or scale <= 0):
+            raise Refusal(path, f"{field}scale", scale, "a positive number", MENDS["scale"])
+        if offset is not None and not math.isfinite(offset):
+            raise Refusal(path, f"{field}offset", offset, "a finite number", MENDS["offset"])
 
 
 def _check_scenes(path: Path, manifest: Manifest) -> None:

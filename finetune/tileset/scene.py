@@ -234,7 +234,7 @@ def _scaled(raster: Raster, stored: Stored) -> tuple[Tensor, Tensor]:
 
 def _require_no_empty_bands(raster: Raster, missing: NDArray[np.bool_], stored: Stored) -> None:
     """Name the bands that hold no data anywhere, where others do: water vapour bands of spectrometers."""
-    empty = missing.all((1, 2))
+    empty: NDArray[np.bool_] = np.asarray(missing.all((1, 2)))
     if not empty.any() or empty.all():
         return
     numbers = [n for n, gone in zip(raster.order, empty, strict=True) if gone]
