@@ -271,7 +271,7 @@ class Raster:
 
     def require_same_ground(self, other: Raster, role: str) -> None:
         """Refuse `other` (label, fold, ...) where it does not lie on this image pixel by pixel."""
-        mend = f"warp the {role} to the grid of the image (nearest neighbour), or name the right file"
+        mend = f"warp the {role} to the grid of the image (gdalwarp, nearest neighbour), or name the right file"
         if other.shape != self.shape:
             found = f"{other.height_px} x {other.width_px} px"
             raise Refusal(other.path, role, found, f"{self.height_px} x {self.width_px} px, as {self.name}", mend)
