@@ -20,8 +20,13 @@ from terraficta.eval.benchmark.confusions import confusions
 from terraficta.eval.benchmark.networks import make_arms
 from terraficta.eval.benchmark.recipe import read_benchmark_recipe
 from terraficta.eval.benchmark.summary import summarise
-from terraficta.eval.map.predict import predict_image, scene_images, scene_of, stored_of_tileset
-from terraficta.eval.map.source import Stored
+from terraficta.eval.map.predict import (
+    predict_image,
+    scene_images,
+    scene_of,
+    stored_of_run,
+    stored_of_tileset,
+)
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.report.report import write_report
 from terraficta.eval.score import score_map, score_run, score_tables
@@ -30,8 +35,9 @@ from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.pretrain.weights import read_weights
 from terraficta.synth.types.device import pick_device
+from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, whole_file
+from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
 
 COLUMNS = (
     TextColumn("{task.description}"),
@@ -75,17 +81,19 @@ def predict(
     run: Annotated[Path, typer.Option(help="folder of terraficta finetune run")],
     out: Annotated[Path, typer.Option(help="GeoTIFF to write; .png, .qml, .aux.xml and .run.json come beside it")],
     image: Annotated[
-        list[Path] | None, typer.Option(help="GeoTIFF; twice (before, after) where the run maps change")
+        list[str] | None,
+        typer.Option(help="raster, or any name that GDAL opens; twice (before, after) where the run maps change"),
     ] = None,
     tileset: Annotated[Path | None, typer.Option(help="map a scene of it, or take scale and nodata from it")] = None,
     scene: Annotated[str | None, typer.Option(help="id of a scene of --tileset; the first one by default")] = None,
     scale: Annotated[
         float | None, typer.Option(help="image = stored * scale + offset, in place of the tileset's")
     ] = None,
-    offset: Annotated[float, typer.Option(help="with --scale")] = 0.0,
-    nodata: Annotated[float | None, typer.Option(help="with --scale: stored value of missing pixels")] = None,
+    offset: Annotated[float | None, typer.Option(help="likewise")] = None,
+    nodata: Annotated[float | None, typer.Option(help="likewise: stored value of missing pixels")] = None,
     window: Annotated[int, typer.Option(min=32, help="side of a window [px]")] = 256,
     overlap: Annotated[int, typer.Option(min=0, help="that neighbouring windows share [px]")] = 64,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Map an image of any size: class, probability, entropy and the probability of each class, as a COG."""
@@ -96,17 +104,28 @@ def predict(
     if overlap * 2 > window:
         raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
     where = pick_device(device)
-    stored, tile = None if scale is None else Stored(scale, offset, nodata), None
+    stored: Stored | None = None
+    tile: str | None = None
+    inputs: list[Path] = []
     if tileset is not None:
         land = read_tileset(tileset, verify=False)
-        stored = stored or stored_of_tileset(land)
-        image = image or scene_images(land, scene, read_map_model(run))
-        tile = scene_of(land, image)
+        images: list[str] = image or scene_images(land, scene, read_map_model(run))
+        one = scene_of(land, images)
+        tile = None if one is None else f"{land.name}/{one}"
+        stored, inputs, image = stored_of_tileset(land, one), land.files, images
+    if (scale, offset, nodata) != (None, None, None):
+        usual = stored or stored_of_run(run, read_run(run))
+        stored = Stored(
+            usual.scale if scale is None else scale,
+            (usual.offset if scale is None else 0.0) if offset is None else offset,
+            (usual.nodata if scale is None else None) if nodata is None else nodata,
+        )
     windows = Windows(window, overlap, batch=4 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
         made = predict_image(
-            run, image or [], out, scene=tile, stored=stored, windows=windows, device=where,
+            run, image or [], out, scene=tile, stored=stored, windows=windows, device=where, inputs=inputs,
+            overwrite=overwrite,
             tell=lambda share: bar.update(task, completed=share),
         )  # fmt: skip
     for path in (made.map, made.preview, made.record):
@@ -126,6 +145,8 @@ def score(
     if (run is None) == (map is None):
         raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
     land = read_tileset(tileset, verify=False)
+    if out is not None:
+        require_no_input([out], [*land.files, *([map] if map is not None else [])])
     if run is not None:
         tally = score_run(run, land, pick_device(device))
     else:

@@ -45,6 +45,7 @@ def run(
     groups: Annotated[Path | None, typer.Option(help="Folder of `pretrain render`; its groups are used again.")] = None,
     seed: Annotated[int, typer.Option(help="Of the fictional world and of the network.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render ahead.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the weights of a finished run.")] = False,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
 ) -> None:
@@ -67,6 +68,7 @@ def run(
         workers=workers,
         device=pick_device(device),
         progress=[ProgressLine("pretrain", look)],
+        overwrite=overwrite,
     )
     typer.echo(weights)
 

@@ -29,6 +29,7 @@ from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group
 from terraficta.pretrain.weights import WEIGHTS, write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run
 
 RESUME = "resume.ckpt"
@@ -124,6 +125,8 @@ class PretrainTask(lightning.LightningModule):
         self.mean = copy.deepcopy(self.mapper).requires_grad_(False)
         """running mean of the weights: what is kept"""
         self.running: dict[str, float] = {}
+        self.made_of: dict[str, str] = {}
+        """what the run is made of, so that an interrupted one goes on with the same"""
         self._timer = timer
 
     def elapsed_s(self) -> float:
@@ -163,12 +166,27 @@ class PretrainTask(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["running"] = self.running
+        checkpoint["made_of"] = self.made_of
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.running = checkpoint["running"]
 
     def transfer_batch_to_device(self, batch: Episode, device: torch.device, dataloader_idx: int) -> Episode:
         return batch  # episodes are dealt on the device
+
+
+def made_of(recipe: PretrainRecipe, seed: int, source: Source) -> dict[str, str]:
+    """What an interrupted run must find again to go on: all but its budget."""
+    same = recipe.model_copy(update={"steps": 1}).digest()
+    return {"recipe": same, "seed": str(seed)} | {role: str(digest) for role, digest in source.parents().items()}
+
+
+def require_same_run(resume: Path, kept: dict[str, str], now: dict[str, str]) -> None:
+    """Refuse to go on with an interrupted run that was made of something else."""
+    for name in sorted(kept.keys() | now.keys() if kept else ()):
+        if kept.get(name) != now.get(name):
+            mend = "go on with the same recipe, seed and source, or name another --out"
+            raise Refusal(resume, name, f"{now.get(name)} now", f"{kept.get(name)}, as the run began", mend)
 
 
 def mean_decay(averaging: float, step: int) -> float:
@@ -193,6 +211,7 @@ def pretrain(
     workers: int = 0,
     device: str = "cpu",
     progress: list[Callback] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Pretrain, or go on where an interrupted run in `folder` stopped; returns the path of the weights.
 
@@ -208,7 +227,17 @@ def pretrain(
         processes that render ahead; 0 renders in this one
     device : str
         "cpu" or "cuda"
+    overwrite : bool
+        whether finished weights in `folder` may be replaced
+
+    Raises
+    ------
+    Refusal
+        finished weights, or an interrupted run of another recipe, seed or source
     """
+    if (folder / WEIGHTS).is_file() and not (folder / RESUME).is_file() and not overwrite:
+        mend = "name another --out, or add --overwrite to replace them"
+        raise Refusal(folder / WEIGHTS, "--out", "weights of a finished run", "a new folder", mend)
     folder.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -219,10 +248,13 @@ def pretrain(
     run = Run("pretrain", recipe.model_dump(mode="json"), seed, source.parents())
     timer = Timer(None if minutes is None else timedelta(minutes=minutes))
     task = PretrainTask(recipe, timer)
+    task.made_of = made_of(recipe, seed, source)
     resume = folder / RESUME
     start = 0
     if resume.is_file():
-        start = int(torch.load(resume, map_location="cpu", weights_only=False)["global_step"])
+        kept = torch.load(resume, map_location="cpu", weights_only=False)
+        require_same_run(resume, kept.get("made_of", {}), task.made_of)
+        start = int(kept["global_step"])
     episodes = EpisodeStream(recipe, seed, start, source, device)
     keeper = ModelCheckpoint(
         folder, Path(RESUME).stem, train_time_interval=SAVE_EVERY, save_on_exception=True, enable_version_counter=False

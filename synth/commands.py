@@ -21,6 +21,7 @@ from rich.progress import (
 )
 
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import require_no_input
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
@@ -31,8 +32,8 @@ Change = Annotated[
 ]
 Size = Annotated[int | None, typer.Option("--size", help="Side of a tile in pixels, in place of the recipe's.")]
 Camera = Annotated[str | None, typer.Option("--sensor", help="One sensor for all, or 'invented'.")]
-Dem = Annotated[Path | None, typer.Option(help="Grow on this elevation model, any raster of heights in metres.")]
-Cover = Annotated[Path | None, typer.Option(help="Keep to this class map; --cover-legend says what its codes mean.")]
+Dem = Annotated[str | None, typer.Option(help="Grow on this elevation model: any raster of heights that GDAL opens.")]
+Cover = Annotated[str | None, typer.Option(help="Keep to this class map; --cover-legend says what its codes mean.")]
 CoverLegend = Annotated[str, typer.Option(help="worldcover, dynamic_world, corine1, ... or terraficta.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 
@@ -105,6 +106,7 @@ def show(
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
 
+    require_no_input([out], [path for path in (dem, cover) if path is not None])
     if (recipe is None) == (corpus is None):
         found = "both" if recipe else "neither"
         raise Refusal("synth show", "--recipe or --corpus", found, "one of them", "write --recipe tier3")
@@ -149,6 +151,7 @@ def toa(
     """Top-of-atmosphere reflectance for a table of conditions."""
     from terraficta.synth.tools.toa_table import toa_table
 
+    require_no_input([out], [table])
     count = toa_table(table, out)
     screen.print(f"{count} conditions: {out}")
 
@@ -164,6 +167,7 @@ def canopy(
     """Leaf and canopy reflectance (PROSPECT, 4SAIL) for a table of plants."""
     from terraficta.synth.tools.canopy_table import canopy_table
 
+    require_no_input([out], [table])
     count = canopy_table(table, out, fuse)
     screen.print(f"{count} canopies: {out}")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import logging
 import signal
 import sys
 from types import FrameType
@@ -19,6 +21,22 @@ ROOMS = {
 }
 
 
+DEBUG = "--debug"
+"""anywhere among the words: show where in the code an error came up"""
+MEND_GDAL = "the file is damaged, unreadable or of another format: check it with gdalinfo, or copy it again"
+MENDS = {
+    errno.ENOENT: "check the path",
+    errno.EACCES: "change the permissions, or name another place",
+    errno.EPERM: "change the permissions, or name another place",
+    errno.EROFS: "name a place that can be written to",
+    errno.ENOSPC: "free some space, or name a place on another disk",
+    errno.EDQUOT: "free some space, or name a place on another disk",
+    errno.EISDIR: "name a file, not a folder",
+    errno.ENOTDIR: "name a folder, not a file",
+    errno.EEXIST: "name another place, or remove what stands there",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""what to do about what the system says"""
 OF_MANY = {"--tileset", "--run"}
 """options that may be followed by several values"""
 
@@ -51,15 +69,42 @@ def door() -> None:
 
 
 def main() -> None:
-    """Run the command; bad input becomes one clear line and exit code 2."""
+    """Run the command; bad input, files and disks become one clear line and exit code 2; `--debug` shows the rest."""
+    words = sys.argv[1:]
+    debug = DEBUG in words
+    signal.signal(signal.SIGTERM, _end)
+    notes = logging.StreamHandler()
+    notes.setFormatter(logging.Formatter("terraficta: %(message)s"))
+    logging.getLogger("terraficta").addHandler(notes)
+    try:
+        app(spread([word for word in words if word != DEBUG]))
+    except Exception as error:
+        line = None if debug else in_one_line(error)
+        if line is None:
+            raise
+        print(f"terraficta: {line}", file=sys.stderr)
+        sys.exit(2)
+
+
+def in_one_line(error: Exception) -> str | None:
+    """File, cause and mend of what files, permissions, disks and GDAL do; None for what would be a fault of ours.
+
+    Examples
+    --------
+    >>> in_one_line(PermissionError(13, "Permission denied", "map.tif"))
+    'map.tif: Permission denied. Mend: change the permissions, or name another place'
+    """
     from terraficta.synth.types.refusal import Refusal
 
-    signal.signal(signal.SIGTERM, _end)
-    try:
-        app(spread(sys.argv[1:]))
-    except Refusal as refusal:
-        print(f"terraficta: {refusal}", file=sys.stderr)
-        sys.exit(2)
+    if isinstance(error, Refusal):
+        return str(error)
+    if type(error).__module__.partition(".")[0] == "rasterio":
+        return f"{' '.join(str(error.__cause__ or error).split())}. Mend: {MEND_GDAL}"
+    if isinstance(error, OSError):
+        cause = error.strerror or " ".join(str(error).split()) or type(error).__name__
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{cause}. Mend: {MENDS.get(error.errno or 0, 'check the path, the disk and the connection')}"
+    return None
 
 
 def spread(words: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,27 @@ def read_ground(folder: Path, test_pixels: int) -> Ground:
     if not train or not test:
         fold = "test" if train else "train"
         raise Refusal(folder, "fold", f"no labelled pixel in the {fold} fold", "at least one", "check fold and label")
-    return Ground(tileset, train, blind, test, _protocol(folder, test_pixels))
+    return Ground(tileset, train, blind, test, _protocol(tileset, test_pixels))
 
 
-def _protocol(folder: Path, test_pixels: int) -> str:
+def _protocol(tileset: Tileset, test_pixels: int) -> str:
+    """Digest of what is in the files that a tileset stands on, wherever they lie, and of the test pixels."""
     digest = hashlib.blake2b(str(test_pixels).encode(), digest_size=6)
-    digest.update((folder / "tileset.yaml").read_bytes())
-    for path in sorted(folder.rglob("*.tif")):
-        digest.update(f"{path.relative_to(folder)} {path.stat().st_size}".encode())
+    for path in tileset.files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
     return digest.hexdigest()
+
+
+def _made_by(ground: Ground, arm: Arm) -> str:
+    """Digest of all that a row hangs on but its key and weights: ground, recipe of the arm, version."""
+    recipe = getattr(arm, "recipe", None)
+    try:
+        version = metadata.version("terraficta")
+    except metadata.PackageNotFoundError:  # a checkout that was not installed
+        version = ""
+    parts = [ground.protocol, "" if recipe is None else recipe.digest(), version]
+    return hashlib.blake2b(" ".join(parts).encode(), digest_size=6).hexdigest()
 
 
 def score(fitted: Fitted, pixels: Sequence[Pixels], classes: int) -> tuple[Tally, Tally | None]:
@@ -132,7 +145,7 @@ class Ledger:
                     if stated[name] != mine:
                         raise Refusal(
                             self.folder / ROWS, name, f"{stated[name]} in the row {key}", f"{mine}, as of now",
-                            "choose a new --out: rows of different weights, test pixels or files are no comparison",
+                            "choose a new --out: rows of other weights, recipes or files are no comparison",
                         )  # fmt: skip
                 return True
         return False
@@ -167,7 +180,7 @@ def run_cell(ground: Ground, arm: Arm, per_class: int, seed: int) -> tuple[dict[
         "nll_calibrated": None if calibrated is None else calibrated.nll,
         "seconds": fit_s + predict_s, "fit_s": fit_s, "predict_s": predict_s,
         "n_train": 0 if labels is None else len(labels), "n_test": sum(len(p) for p in ground.test),
-        "choice": fitted.choice, "weights": arm.weights, "protocol": ground.protocol,
+        "choice": fitted.choice, "weights": arm.weights, "protocol": _made_by(ground, arm),
         **{f"iou_{name}": value for name, value in zip(classes, scores["iou"], strict=True)},
     }  # fmt: skip
     curve = plain.reliability()
@@ -214,7 +227,7 @@ def run_benchmark(
         for per_class, seed, name in cells:
             done += 1
             key = (ground.tileset.name, name, per_class, seed)
-            if ledger.find(key, ground.protocol, arms[name].weights):
+            if ledger.find(key, _made_by(ground, arms[name]), arms[name].weights):
                 continue
             row, detail = run_cell(ground, arms[name], per_class, seed)
             ledger.add(row, detail)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,20 @@ from torch import Tensor
 
 from terraficta.eval.map.preview import natural_colour, thin, write_preview
 from terraficta.eval.map.product import open_map
-from terraficta.eval.map.source import Source, Stored, open_source
+from terraficta.eval.map.source import Source, open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset, stack_sensor
 from terraficta.pretrain.weights import weights_digest
+from terraficta.synth.types.raster import READ_ERRORS, Stored, is_plain
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, whole_file
+from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""
+log = logging.getLogger("terraficta")
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,12 @@ class Made:
 
     Parameters
     ----------
-    map, preview, record : the GeoTIFF, the PNG and the run record
-    shares : share of the mapped pixels a class
-    mapped_px : pixels that are not nodata [px]
+    map, preview, record : Path
+        the GeoTIFF, the PNG and the run record
+    shares : dict[str, float]
+        share of the mapped pixels a class
+    mapped_px : int
+        pixels that are not nodata [px]
     """
 
     map: Path
@@ -48,46 +55,68 @@ class Made:
 
 def predict_image(
     run_folder: Path,
-    images: Sequence[Path],
+    images: Sequence[str | Path],
     out: Path,
     *,
     scene: str | None = None,
     stored: Stored | None = None,
     windows: Windows | None = None,
     device: str = "cpu",
+    inputs: Sequence[str | Path] = (),
+    overwrite: bool = False,
     tell: Callable[[float], None] = lambda share: None,
 ) -> Made:
     """Map an image, or before and after, with the model of a fine-tuning run.
 
     Parameters
     ----------
-    run_folder : of `terraficta finetune run`
-    images : one GeoTIFF, or two where the run maps change
-    out : GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
-    scene : id of the tile that the image is of; None, or one that the model does not know: where the model scales
-        each scene by itself, the image is scaled by its own pixels
-    stored : how the image's numbers are stored; None: as in the tileset that the run was fitted on
-    windows : how the image is cut
-    device : "cpu" or "cuda"
-    tell : called with the share that is done
+    run_folder : Path
+        of `terraficta finetune run`
+    images : Sequence[str | Path]
+        one GeoTIFF, or two where the run maps change
+    out : Path
+        GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
+    scene : str | None
+        id of the tile that the image is of; None, or one that the model does not know: where the model scales each
+        scene by itself, the image is scaled by its own pixels
+    stored : Stored | None
+        how the image's numbers are stored; None: as in the tileset that the run was fitted on
+    windows : Windows | None
+        how the image is cut
+    device : str
+        "cpu" or "cuda"
+    inputs : Sequence[str | Path]
+        further files that must not be written over, e.g. of the tileset
+    overwrite : bool
+        whether a file that stands at `out` may be replaced, though it is no map by this model
+    tell : Callable[[float], None]
+        called with the share that is done
     """
     if out.suffix.lower() not in {".tif", ".tiff"}:
         raise Refusal(out, "out", out.suffix or "no suffix", ".tif", "name a GeoTIFF")
     model = read_map_model(run_folder, device)
     parent, digest = read_run(run_folder), weights_digest(run_folder / MODEL)
+    require_free(out, [*images, *inputs, run_folder / MODEL], digest, overwrite)
+    stated = stored is not None
     stored = stored or stored_of_run(run_folder, parent)
     windows = windows or Windows(batch=4 if device == "cpu" else 32)
     run = Run(
         "predict",
-        {"images": [str(p) for p in images], "stored": vars(stored), "windows": vars(windows)},
+        {
+            "images": [str(p) for p in images],
+            "stored": vars(stored),
+            "stated": stated,
+            "windows": vars(windows),
+            "bands": [asdict(band) for band in model.sensor.bands],
+            "gsd_m": model.sensor.gsd_m,
+        },
         seed=0,
         parents={"map_model": digest},
     )
-    names = [band.name for band in model.sensor.bands]
     about = {"TIFFTAG_SOFTWARE": "terraficta eval predict", "map_model": digest}
     counts = torch.zeros(len(model.legend), dtype=torch.int64)
-    with open_source(images, stored, names, model.dates) as source:
-        _require_plausible(images[0], source, model)
+    with open_source(images, stored, model.sensor, model.dates, stated) as source:
+        _require_plausible(str(images[0]), source, model)
         scene = scene or str(images[0])
         if scene not in model.encoder.by_scene:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
@@ -99,6 +128,8 @@ def predict_image(
                 tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
         preview = _write_preview(out, source, model)
     mapped = int(counts.sum())
+    if mapped == 0:
+        log.warning("%s: no valid pixel, so the map is empty", images[0])
     shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, counts.tolist(), strict=True)}
     record = out.with_suffix(".run.json")
     with whole_file(record) as partial:
@@ -136,8 +167,11 @@ def mapped_pieces(
         yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]
 
 
-def stored_of_tileset(tileset: Tileset) -> Stored:
-    """How a tileset's images are stored."""
+def stored_of_tileset(tileset: Tileset, scene: str | None = None) -> Stored:
+    """How a tileset's images are stored, or those of one scene by its id."""
+    for one in tileset.scenes:
+        if one.entry.id == scene:
+            return one.stored(tileset.scale, tileset.offset, tileset.nodata)
     return Stored(tileset.scale, tileset.offset, tileset.nodata)
 
 
@@ -146,7 +180,8 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
 
     Raises
     ------
-    Refusal : where neither the run says so nor its tileset is to be found
+    Refusal
+        where neither the run says so nor its tileset is to be found
     """
     stated = record.get("tileset")
     if isinstance(stated, Mapping) and {"scale", "offset", "nodata"} <= set(stated):
@@ -157,7 +192,7 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
     raise Refusal(folder / "run.json", "tileset", stated, "a tileset that is there", mend)
 
 
-def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[Path]:
+def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[str]:
     """The image files of a scene by its id (None: the first), once the tileset is known to suit a model."""
     model.encoder.require_sensor(tileset.sensor if model.dates == 1 else stack_sensor(tileset.sensor))
     if tileset.level != model.encoder.level:
@@ -171,16 +206,45 @@ def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[P
     return [raster.path for raster in chosen.images]
 
 
-def scene_of(tileset: Tileset, images: Sequence[Path]) -> str | None:
-    """The tile id of the scene that these files are, where the tileset holds it."""
-    wanted = [path.resolve() for path in images]
+def scene_of(tileset: Tileset, images: Sequence[str | Path]) -> str | None:
+    """The id of the scene that these files are, where the tileset holds it."""
+    wanted = [_whole_name(path) for path in images]
     for scene in tileset.scenes:
-        if [raster.path.resolve() for raster in scene.images] == wanted:
-            return f"{tileset.name}/{scene.entry.id}"
+        if [_whole_name(raster.path) for raster in scene.images] == wanted:
+            return scene.entry.id
     return None
 
 
-def _require_plausible(path: Path, source: Source, model: MapModel) -> None:
+def _whole_name(name: str | Path) -> str:
+    return os.path.realpath(name) if is_plain(str(name)) else str(name)
+
+
+def require_free(out: Path, inputs: Sequence[str | Path], model: str, overwrite: bool) -> None:
+    """Refuse to write a map over an input, or over anything but an earlier map by the same model.
+
+    Raises
+    ------
+    Refusal
+        before anything is read or written
+    """
+    beside_it = [out, out.with_suffix(".png"), out.with_suffix(".qml"), out.with_suffix(".run.json")]
+    beside_it.append(out.with_name(out.name + ".aux.xml"))
+    require_no_input(beside_it, inputs)
+    there = [path for path in beside_it if path.exists()]
+    if overwrite or not there:
+        return
+    try:
+        with rasterio.open(out) as file:
+            mine = file.tags().get("map_model") == model
+    except READ_ERRORS:
+        mine = False
+    if not mine:
+        mend = "name another --out, or add --overwrite to replace what stands there"
+        raise Refusal(there[0], "--out", "a file that stands there", "a new name, or a map by this model", mend)
+    log.warning("%s: the earlier map by this model is replaced", out)
+
+
+def _require_plausible(path: str, source: Source, model: MapModel) -> None:
     """Refuse reflectance that cannot be, e.g. an image stored in another scale than the run's tileset."""
     if model.encoder.level not in {"BOA", "TOA"}:
         return

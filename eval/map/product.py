@@ -72,10 +72,15 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
 
     Parameters
     ----------
-    path : of the map, ending in .tif
-    source : open rasterio dataset whose grid the map takes: size, CRS and transform or ground control points
-    legend : K classes, at most 255
-    about : further tags, e.g. the digest of the weights
+    path : Path
+        of the map, ending in .tif
+    source : Any
+        open rasterio dataset whose grid the map takes: size, CRS and transform, ground control points, rational
+        polynomials
+    legend : Legend
+        K classes, at most 255
+    about : Mapping[str, Any]
+        further tags, e.g. the digest of the weights
     """
     if len(legend) > MOST_CLASSES:
         raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
@@ -94,6 +99,8 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
     with whole_file(path) as partial, TemporaryDirectory(prefix=".map-", dir=path.parent) as folder:
         flat = Path(folder) / "flat.tif"  # uncompressed, so that pieces can be written in any order without waste
         with rasterio.open(flat, "w", **profile) as target:
+            if source.rpcs is not None:
+                target.rpcs = source.rpcs
             target.descriptions = names
             target.scales = (1.0, *[1 / STEPS] * (len(names) - 1))
             target.offsets = (0.0, *[-1 / STEPS] * (len(names) - 1))
@@ -148,7 +155,8 @@ def read_legend(path: Path) -> Legend:
 
     Raises
     ------
-    Refusal : where the file is not such a map
+    Refusal
+        where the file is not such a map
     """
     try:
         with rasterio.open(path) as source:

@@ -4,46 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import rasterio
 import torch
 from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.synth.types.raster import Raster, Stored, number_text, open_raster, tell_notes
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Sensor
 
 
 @dataclass(frozen=True)
-class Stored:
-    """How an image is stored: image = stored * scale + offset.
-
-    Parameters
-    ----------
-    scale, offset : from stored numbers to product units
-    nodata : stored value of missing pixels, or None; 0 marks a pixel as missing only where every band is 0, since a
-        dark band may well measure 0. What the file itself declares as nodata is honoured too
-    """
-
-    scale: float
-    offset: float
-    nodata: float | None
-
-
 class Source:
     """Open image files on one grid: one, or before and after.
 
     Parameters
     ----------
-    files : open rasterio datasets
-    stored : how numbers are stored
+    files : list[Any]
+        open rasterio datasets
+    rasters : list[Raster]
+        what they say of themselves
+    stored : list[Stored]
+        how the numbers of each are stored
     """
 
-    def __init__(self, files: Sequence[Any], stored: Stored) -> None:
-        self.files, self.stored = list(files), stored
+    files: list[Any]
+    rasters: list[Raster]
+    stored: list[Stored]
 
     @property
     def first(self) -> Any:
@@ -53,61 +43,83 @@ class Source:
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W)."""
-        return self.first.height, self.first.width
+        return self.rasters[0].shape
 
     def read(self, y: int, x: int, height: int, width: int, step: int = 1) -> tuple[Tensor, Tensor]:
         """Image (B, h, w) float32, 0 where missing, and valid (h, w); every `step`-th pixel of the window."""
-        images, valids = zip(*(self._read(file, Window(x, y, width, height), step) for file in self.files), strict=True)
-        valid = torch.stack(valids).all(0)
-        return torch.cat(images) * valid, valid
-
-    def _read(self, file: Any, window: Window, step: int) -> tuple[Tensor, Tensor]:
-        shape = (file.count, -(-int(window.height) // step), -(-int(window.width) // step))
-        stored = file.read(window=window, out_shape=shape)
-        missing = ~np.isfinite(stored)
-        for nodata in {self.stored.nodata, file.nodata} - {None}:
-            equal = stored == nodata
-            missing |= equal.all(0) if nodata == 0 else equal
-        valid = ~missing.any(0)
-        image = stored.astype(np.float32) * np.float32(self.stored.scale) + np.float32(self.stored.offset)
-        return torch.from_numpy(np.where(valid, image, np.float32(0))), torch.from_numpy(valid)
+        window, shape = Window(x, y, width, height), (-(-height // step), -(-width // step))
+        parts = [
+            raster.image(file, stored, window, shape)
+            for file, raster, stored in zip(self.files, self.rasters, self.stored, strict=True)
+        ]
+        valid = torch.stack([torch.from_numpy(part) for _, part in parts]).all(0)
+        return torch.cat([torch.from_numpy(part) for part, _ in parts]) * valid, valid
 
 
 @contextmanager
-def open_source(paths: Sequence[Path], stored: Stored, bands: Sequence[str], dates: int) -> Iterator[Source]:
+def open_source(
+    paths: Sequence[str | Path], stored: Stored, sensor: Sensor, dates: int, stated: bool = True
+) -> Iterator[Source]:
     """Open images, and refuse what a model could not map.
 
     Parameters
     ----------
-    paths : one image, or before and after
-    stored : how numbers are stored
-    bands : what the model was fitted on, in order, for one date
-    dates : images that it wants
+    paths : Sequence[str | Path]
+        one image, or before and after; any name that GDAL opens
+    stored : Stored
+        how numbers are stored
+    sensor : Sensor
+        what the model was fitted on, for one date
+    dates : int
+        images that it wants
+    stated : bool
+        whether somebody said `stored` of these images: then a file that contradicts is refused; else a file that
+        declares scale and offset is read by them
 
     Raises
     ------
     Refusal
-        a missing or damaged file, another number of bands or images, grids that differ
+        a missing or damaged file, other bands, another pixel size or number of images, grids that differ
     """
     if len(paths) != dates:
         wanted = "one image" if dates == 1 else "two images, before and after"
         raise Refusal("--image", "number", len(paths), wanted, "repeat --image as often as the run has dates")
+    rasters, scalings = [], []
+    for path in paths:
+        raster = _fitting(open_raster(path, field="image"), sensor)
+        rasters.append(raster)
+        scalings.append(_stored(raster, stored, stated))
+        rasters[0].require_same_ground(raster, "image")
+        if (rasters[0].transform is None) != (raster.transform is None):
+            mend = "warp one image onto the grid of the other (gdalwarp)"
+            raise Refusal(raster.path, "grid", "one image has a place, one has none", "the same grid", mend)
+    tell_notes(rasters)
     with ExitStack() as stack:
-        files = []
-        for path in paths:
-            try:
-                file = stack.enter_context(rasterio.open(path))
-            except rasterio.errors.RasterioIOError as error:
-                raise Refusal(path, "image", str(error), "a raster that GDAL reads", "check the path") from error
-            if file.count != len(bands):
-                expected = f"{len(bands)}: {', '.join(bands)}"
-                mend = "hand over the bands that the run was fitted on, in that order (gdal_translate -b)"
-                raise Refusal(path, "bands", file.count, expected, mend)
-            files.append(file)
-            grid, first = (file.shape, file.transform, file.crs), (files[0].shape, files[0].transform, files[0].crs)
-            if grid != first:
-                mend = "warp one image onto the grid of the other (gdalwarp)"
-                raise Refusal(
-                    path, "grid", f"{file.shape}, {file.crs}", f"that of {paths[0]}: {first[0]}, {first[2]}", mend
-                )
-        yield Source(files, stored)
+        files = [stack.enter_context(raster.opened()) for raster in rasters]
+        yield Source(files, rasters, scalings)
+
+
+def _fitting(raster: Raster, sensor: Sensor) -> Raster:
+    mend = "hand over the bands that the run was fitted on, in that order (gdal_translate -b)"
+    raster = raster.with_bands(sensor.bands, True, mend)
+    mend = f"bring the image to the pixels of the model (gdalwarp -tr {sensor.gsd_m:g} {sensor.gsd_m:g})"
+    raster.require_gsd(sensor.gsd_m, "of the pixels that the model was fitted on", mend)
+    return raster
+
+
+def _stored(raster: Raster, stored: Stored, stated: bool) -> Stored:
+    """How an image is stored: as stated, else as it declares, else as the images were that the model was fitted on."""
+    if stated:
+        raster.require_scaling(stored, "as stated")
+        return stored
+    pairs = raster.declared()
+    if pairs is None:
+        raster.require_scaling(stored, "as stated")  # refuses where neither says anything
+        return stored
+    scale, offset = pairs[0]
+    usual = (stored.scale, stored.offset)
+    if len(set(pairs)) > 1 or usual != (scale, offset):
+        text = f"scale {number_text(scale)}, offset {number_text(offset)}" if len(set(pairs)) == 1 else "own, by band"
+        note = f"read as the file declares ({text}), not as the tileset of the run was stored"
+        tell_notes([replace(raster, notes=(note,))])
+    return Stored(None, None, stored.nodata)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from terraficta.eval.map.preview import class_colours, natural_colour, thin
 from terraficta.eval.map.product import BEFORE_CLASSES, encode, read_legend
-from terraficta.eval.map.source import Stored, open_source
+from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.metrics import Scores, Tally
 from terraficta.eval.provenance import Link
@@ -28,6 +28,9 @@ from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.split import TEST
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.raster import Stored
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.sensor import Band, Sensor
 from terraficta.synth.types.tile import Tile
 
 SCENES = 3
@@ -133,7 +136,7 @@ def _mapped(tile: Tile, model: MapModel) -> Tensor:
 
 def _of_map(link: Link) -> tuple[list[Plate], str]:
     path = Path(link.place.removesuffix(".run.json") + ".tif")
-    images = [Path(image) for image in link.recipe.get("images", [])]
+    images = [str(image) for image in link.recipe.get("images", [])]
     if not path.is_file():
         return [], f"The map {path} is not there any more."
     legend = read_legend(path)
@@ -141,24 +144,24 @@ def _of_map(link: Link) -> tuple[list[Plate], str]:
         step = thin(max(file.shape), PICTURE_PX)
         stored = file.read([1, 2, BEFORE_CLASSES], out_shape=(3, -(-file.height // step), -(-file.width // step)))
     captions: dict[str, NDArray[np.uint8]] = {}
-    if images and all(image.is_file() for image in images):
-        with rasterio.open(images[0]) as file:
-            names = [str(n) for n in range(file.count)]
-        with open_source(images, Stored(**link.recipe["stored"]), names, len(images)) as source:
-            image, valid = source.read(0, 0, *source.shape, step=step)
-        parent = link.record.get("parent_record") or {}
-        bands = _visible(parent, len(names))
-        captions["image"] = natural_colour(image, valid, bands)
-    return [_plate(path.stem, "the whole map", captions, stored, legend, None)], ""
+    sensor, missing = _sensor(link.recipe), ""
+    if sensor is None:
+        missing = f"The record of {path} does not say which bands the image has, so the image is not drawn."
+    else:
+        try:
+            stated, how = bool(link.recipe.get("stated")), Stored(**link.recipe["stored"])
+            with open_source(images, how, sensor, len(images), stated) as source:
+                image, valid = source.read(0, 0, *source.shape, step=step)
+            captions["image"] = natural_colour(image, valid, sensor.reading_order())
+        except Refusal as refusal:
+            missing = f"The image of {path} is not drawn: {refusal}"
+    return [_plate(path.stem, "the whole map", captions, stored, legend, None)], missing
 
 
-def _visible(parent: Mapping[str, Any], count: int) -> tuple[int, int, int]:
-    """Red, green and blue band as the run knows them; else the first three, last first."""
-    stated = parent.get("tileset") or {}
-    bands = stated.get("reading_order") if isinstance(stated, Mapping) else None
-    if bands:
-        return bands[0], bands[1], bands[2]
-    return min(2, count - 1), min(1, count - 1), 0
+def _sensor(recipe: Mapping[str, Any]) -> Sensor | None:
+    """The bands of one date, as a prediction records them."""
+    bands = [Band(**band) for band in recipe.get("bands", [])]
+    return Sensor("recorded", tuple(bands), float(recipe["gsd_m"])) if bands else None
 
 
 def _plate(

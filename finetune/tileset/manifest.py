@@ -15,8 +15,33 @@ from terraficta.synth.types.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sen
 from terraficta.synth.types.tile import Level
 
 MANIFEST = "tileset.yaml"
+NAN = (".nan", "nan")
+"""how YAML and people write what is not a number"""
 Word = Annotated[str, BeforeValidator(lambda value: value if value is None else str(value))]
-"""text; YAML may have read an id as a number, or a date as a date"""
+"""text, as it is written: `003` and `NO` are words"""
+
+
+def _number(value: Any) -> Any:
+    """What YAML writes for special numbers, as Python reads it."""
+    if isinstance(value, str):
+        word = value.strip().lower()
+        return "nan" if word in NAN else word.replace(".inf", "inf").replace("_", "")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+"""a number in any spelling: 1e3, 1.0e+3, .nan"""
+
+
+class Words(yaml.SafeLoader):
+    """A YAML reader that leaves every word as it is written, but for null; types are the manifest's."""
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, pattern) for tag, pattern in rules if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+        ]
+        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 class Entry(BaseModel):
@@ -29,8 +54,8 @@ class BandEntry(Entry):
     """One band, described by the tileset itself."""
 
     name: Word
-    centre_nm: float = Field(ge=SOLAR_RANGE_NM[0], le=SOLAR_RANGE_NM[1])
-    fwhm_nm: float = Field(ge=0.5, le=1500)
+    centre_nm: Annotated[float, BeforeValidator(_number), Field(ge=SOLAR_RANGE_NM[0], le=SOLAR_RANGE_NM[1])]
+    fwhm_nm: Annotated[float, BeforeValidator(_number), Field(ge=0.5, le=1500)]
     inferred: bool = False
     gsd_m: float | None = Field(default=None, gt=0)
 
@@ -58,6 +83,8 @@ class SceneEntry(Entry):
     mass: str | None = None
     fold: str | None = None
     clm: str | None = None
+    scale: Number | None = None
+    offset: Number | None = None
     region: Word | None = None
     date: Word | None = None
     date_before: Word | None = None
@@ -83,12 +110,14 @@ class Manifest(Entry):
     licence: str
     task: Literal["cover", "change"] = "cover"
     sensor: SensorEntry
-    gsd_m: float = Field(gt=0)
+    gsd_m: Annotated[float, BeforeValidator(_number), Field(gt=0)]
     level: Level
-    scale: float
-    offset: float
-    nodata: float | None
+    scale: Number | None
+    offset: Number | None
+    nodata: Number | None
     legend: list[str]
+    labels_from: int | None = Field(default=None, ge=0, le=1)
+    label_column: str | None = None
     colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
     means: dict[str, dict[str, float] | str | None] | None = None
     shares: dict[str, float] | None = None
@@ -106,6 +135,7 @@ MENDS = {
     "offset": "write the summand in reflectance = stored * scale + offset, e.g. offset: 0.0",
     "nodata": "write the value that means no data, or nodata: null where every pixel is measured",
     "gsd_m": "write the ground sampling distance in metres, e.g. gsd_m: 10.0",
+    "labels_from": "write labels_from: 1 where 0 is unlabelled, labels_from: 0 where 0 is the first class",
     "legend": "list the class names; class 1 first. An unlabelled tileset has legend: []",
     "scenes": "list at least one scene with id and image",
     "colours": "write one '#rrggbb' a class, or leave the key out",
@@ -153,7 +183,7 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise Refusal(folder, MANIFEST, "no such file", "a folder that holds a tileset.yaml", "check the path")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Words)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Refusal(path, "yaml", " ".join(str(error).split()), "valid YAML", "correct the file") from error
     if not isinstance(content, dict):
@@ -180,10 +210,13 @@ def _check_legend(path: Path, manifest: Manifest) -> None:
 
 
 def _check_numbers(path: Path, manifest: Manifest) -> None:
-    if not math.isfinite(manifest.scale) or manifest.scale <= 0:
-        raise Refusal(path, "scale", manifest.scale, "a positive number", MENDS["scale"])
-    if not math.isfinite(manifest.offset):
-        raise Refusal(path, "offset", manifest.offset, "a finite number", MENDS["offset"])
+    stated = [("", manifest.scale, manifest.offset)]
+    stated += [(f"scenes[{n}].", scene.scale, scene.offset) for n, scene in enumerate(manifest.scenes)]
+    for field, scale, offset in stated:
+        if scale is not None and (not math.isfinite(scale) or scale <= 0):
+            raise Refusal(path, f"{field}scale", scale, "a positive number", MENDS["scale"])
+        if offset is not None and not math.isfinite(offset):
+            raise Refusal(path, f"{field}offset", offset, "a finite number", MENDS["offset"])
 
 
 def _check_scenes(path: Path, manifest: Manifest) -> None:
@@ -235,7 +268,8 @@ def sensor_of(path: Path, manifest: Manifest) -> Sensor:
             raise Refusal(path, f"sensor.bands[{n}]", f"{name} a second time", "every band once", "correct the name")
     return Sensor(
         name=entry.like or manifest.name, bands=bands, gsd_m=manifest.gsd_m,
-        dn_scale=manifest.scale, dn_offset=manifest.offset,
+        dn_scale=1.0 if manifest.scale is None else manifest.scale,
+        dn_offset=0.0 if manifest.offset is None else manifest.offset,
     )  # fmt: skip
 
 
@@ -247,6 +281,13 @@ def _known_band(path: Path, n: int, content: Any, known: Sensor) -> Band:
     return bands[content]
 
 
+def _parsed(value: Any) -> float | None:
+    try:
+        return float(_number(value))
+    except (TypeError, ValueError):
+        return None
+
+
 def _described_band(path: Path, n: int, content: Any) -> Band:
     field = f"sensor.bands[{n}]"
     if not isinstance(content, dict):
@@ -254,9 +295,9 @@ def _described_band(path: Path, n: int, content: Any) -> Band:
         raise Refusal(path, field, f"only the name {content}", "a band with centre_nm and fwhm_nm", mend)
     field += f" ({content['name']})" if "name" in content else ""
     for key in ("centre_nm", "fwhm_nm"):
-        value = content.get(key)
+        value = _parsed(content.get(key))
         least = SOLAR_RANGE_NM[0] / 1000 if key == "centre_nm" else 0
-        if isinstance(value, int | float) and least < value < (20 if key == "centre_nm" else 0.5):
+        if value is not None and least < value < (20 if key == "centre_nm" else 0.5):
             mend = f"write {key}: {value * 1000:g}"
             raise Refusal(path, f"{field}.{key}", value, "nanometres; this looks like micrometres", mend)
     try:

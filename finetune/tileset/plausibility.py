@@ -18,6 +18,10 @@ DARKEST_BRIGHT = 0.005
 """the brightest visible per cent of any ground, open sea included, lies above this"""
 DEEPEST_MEDIAN = -0.02
 """over-corrected products have negative pixels, not negative medians"""
+LOWEST = -0.5
+"""no correction of the air leaves reflectance below it; what does is a mark for missing pixels that is not declared"""
+LOWEST_SHARE = 1e-3
+"""of pixels that may lie below it all the same"""
 LEAF_NIR = (0.06, 0.8)
 """median near infrared reflectance of pixels that show leaves; dense crops reach 0.65 (PROSAIL at LAI 8),
 conifers in low sun at the top of the atmosphere 0.08"""
@@ -30,16 +34,23 @@ WATER_WORDS = {"water", "sea", "lake", "river", "ocean", "lakes", "rivers", "wat
 LEAF_WORDS = {"forest", "tree", "trees", "grass", "grassland", "meadow", "wheat", "woodland", "vegetation", "shrubland"}
 
 
-def require_reflectance(where: Path, values: Tensor, label: Tensor, sensor: Sensor, legend: tuple[str, ...]) -> None:
+def require_reflectance(
+    where: str | Path, values: Tensor, label: Tensor, sensor: Sensor, legend: tuple[str, ...]
+) -> None:
     """Refuse numbers that cannot be reflectance, though the level says BOA or TOA.
 
     Parameters
     ----------
-    where : the manifest that states scale and offset
-    values : (P, B) sampled over all scenes, stored * scale + offset
-    label : (P,) class + 1, 0 unlabelled
-    sensor : B bands
-    legend : class names
+    where : str | Path
+        the file that states scale and offset
+    values : Tensor
+        (P, B) sampled over all scenes, stored * scale + offset
+    label : Tensor
+        (P,) class + 1, 0 unlabelled
+    sensor : Sensor
+        B bands
+    legend : tuple[str, ...]
+        class names
 
     Error
     -----
@@ -72,7 +83,7 @@ def require_reflectance(where: Path, values: Tensor, label: Tensor, sensor: Sens
         _require_water(where, values[water, green], values[water, nir], sensor.bands[green].name)
 
 
-def _impossible(where: Path, found: str, expected: str) -> Refusal:
+def _impossible(where: str | Path, found: str, expected: str) -> Refusal:
     mend = (
         "correct scale and offset (reflectance = stored * scale + offset; often 0.0001), "
         "or write level: DN where the numbers are not calibrated"
@@ -80,7 +91,15 @@ def _impossible(where: Path, found: str, expected: str) -> Refusal:
     return Refusal(where, "scale", found, expected, mend)
 
 
-def _require_band(where: Path, band: Tensor, name: str, centre_nm: float) -> None:
+def _require_band(where: str | Path, band: Tensor, name: str, centre_nm: float) -> None:
+    if float((band < LOWEST).float().mean()) > LOWEST_SHARE:
+        share = float((band < LOWEST).float().mean())
+        found = f"reflectance of {float(band.min()):.6g} in {share:.1%} of band {name} ({centre_nm:.0f} nm)"
+        mend = (
+            "if it marks missing pixels, state that stored value as nodata; if not, correct scale and offset "
+            "(reflectance = stored * scale + offset), or write level: DN where the numbers are not calibrated"
+        )
+        raise Refusal(where, "scale", found, f"at least {LOWEST}", mend)
     middle, bright = torch.quantile(band, torch.tensor([0.5, 0.98])).tolist()
     if bright > BRIGHTEST:
         found = f"reflectance above {bright:.3g} in 2 % of band {name} ({centre_nm:.0f} nm)"
@@ -90,7 +109,7 @@ def _require_band(where: Path, band: Tensor, name: str, centre_nm: float) -> Non
         raise _impossible(where, found, "at least 0, but for noise")
 
 
-def _require_leaves(where: Path, nir: Tensor, name: str) -> None:
+def _require_leaves(where: str | Path, nir: Tensor, name: str) -> None:
     if len(nir) < LEAST_PIXELS:
         return
     middle, (least, most) = float(nir.median()), LEAF_NIR
@@ -99,7 +118,7 @@ def _require_leaves(where: Path, nir: Tensor, name: str) -> None:
         raise _impossible(where, found, f"{least} to {most}, what leaves can reflect")
 
 
-def _require_water(where: Path, green: Tensor, nir: Tensor, name: str) -> None:
+def _require_water(where: str | Path, green: Tensor, nir: Tensor, name: str) -> None:
     if len(green) < LEAST_PIXELS:
         return
     open_water = nir < 0.7 * green  # frozen lakes under snow are as bright in the near infrared

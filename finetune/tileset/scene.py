@@ -7,18 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry
-from terraficta.finetune.tileset.reader import Raster, open_raster
 from terraficta.finetune.tileset.split import TEST, TRAIN
+from terraficta.finetune.tileset.vector import VectorLabel, is_vector, open_vector
 from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.raster import Raster, Stored, beside, number_text, open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 
 FOLDS = {"train": TRAIN, "test": TEST}
 MASS_TOLERANCE = 1e-3
 """by how much class mass may exceed 1 in a pixel: it was stored in float32"""
+IGNORED = 255
+"""what many label files store for pixels that are not to be looked at"""
 
 
 @dataclass(frozen=True)
@@ -27,35 +31,62 @@ class Scene:
 
     Parameters
     ----------
-    entry : what the manifest says
-    images : one raster, or two where the task is change
-    label, mass, fold, cloud : rasters on the same grid, or None
+    entry : SceneEntry
+        what the manifest says
+    images : tuple[Raster, ...]
+        one raster, or two where the task is change
+    label : Raster | VectorLabel | None
+        on the same grid, or drawn on it
+    mass, fold, cloud : Raster | None
+        rasters on the same grid, or None
+    labels_from : int
+        stored value of the first class
     """
 
     entry: SceneEntry
     images: tuple[Raster, ...]
-    label: Raster | None = None
+    label: Raster | VectorLabel | None = None
     mass: Raster | None = None
     fold: Raster | None = None
     cloud: Raster | None = None
+    labels_from: int = 1
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W)."""
         return self.images[0].shape
 
-    def image(self, scale: float, offset: float, nodata: float | None) -> tuple[Tensor, Tensor]:
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of every file of it."""
+        others = (part.path for part in (self.label, self.mass, self.fold, self.cloud) if part is not None)
+        return (*(image.path for image in self.images), *others)
+
+    def stored(self, scale: float | None, offset: float | None, nodata: float | None) -> Stored:
+        """How its images are stored, from what is said of all scenes and of this one."""
+        own = self.entry
+        return Stored(scale if own.scale is None else own.scale, offset if own.offset is None else own.offset, nodata)
+
+    def image(self, stored: Stored) -> tuple[Tensor, Tensor]:
         """(B, H, W) float32 = stored * scale + offset, all dates stacked and 0 where not valid; (H, W) bool valid."""
-        parts = [_scaled(raster, scale, offset, nodata) for raster in self.images]
+        parts = [_scaled(raster, stored) for raster in self.images]
         valid = torch.stack([part for _, part in parts]).all(0)
         if self.cloud is not None:
-            valid &= torch.from_numpy(self.cloud.read()[0] == 0)
+            valid &= torch.from_numpy(_values(self.cloud)[0] == 0)
         return torch.cat([part for part, _ in parts]) * valid, valid
+
+    def label_values(self) -> NDArray[np.int64]:
+        """(H, W) as stored, the pixels that the file itself calls missing as -1."""
+        if isinstance(self.label, VectorLabel):
+            return self.label.values
+        assert self.label is not None
+        values, seen = _values(self.label)
+        return np.where(seen, values.astype(np.int64), -1)
 
     def class_mass(self, legend: Legend) -> Tensor:
         """(K, H, W) float32; zeros where the scene has no labels."""
         if self.label is not None:
-            return _one_hot(self.label, legend)
+            return self._one_hot(legend)
         if self.mass is not None:
             return _soft(self.mass)
         return torch.zeros(len(legend), *self.shape)
@@ -66,12 +97,34 @@ class Scene:
             return torch.full(self.shape, FOLDS[self.entry.fold], dtype=torch.uint8)
         if self.fold is None:
             return None
-        fold = self.fold.read()[0]
+        values, seen = _values(self.fold)
+        fold = np.where(seen, values, 0)
         strange = np.unique(fold[(fold < 0) | (fold > TEST)])
         if len(strange):
             mend = "write 1 for train, 2 for test, 0 for neither"
             raise Refusal(self.fold.path, "fold", f"values {strange[:8].tolist()}", "0, 1 or 2", mend)
         return torch.from_numpy(fold.astype(np.uint8))
+
+    def _one_hot(self, legend: Legend) -> Tensor:
+        """(K, H, W) from stored label values; refuses those outside the legend."""
+        assert self.label is not None
+        values, first = self.label_values(), 1 if isinstance(self.label, VectorLabel) else self.labels_from
+        missing = values == -1
+        label = np.where(missing, 0, values + 1 - first)
+        strange = np.unique(values[(label < 0) | (label > len(legend))])
+        if len(strange):
+            found = f"{'value' if len(strange) == 1 else 'values'} {', '.join(map(str, strange[:8]))}"
+            unlabelled = "0 (unlabelled) or " if first == 1 else ""
+            expected = f"{unlabelled}{first}..{len(legend) - 1 + first}: {', '.join(legend.classes)}"
+            mend = "add the class to the legend, or set these pixels to 0"
+            if strange.tolist() == [IGNORED]:
+                mend = (
+                    f"where {IGNORED} means unlabelled, say so in the file (gdal_edit.py -a_nodata {IGNORED}) "
+                    "or set these pixels to 0; where it is a class, add it to the legend"
+                )
+            raise Refusal(self.label.path, "label", found, expected, mend)
+        hot = torch.zeros(len(legend) + 1, *self.shape)
+        return hot.scatter_(0, torch.from_numpy(label)[None], 1.0)[1:]
 
 
 def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scene:
@@ -79,71 +132,123 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
     entry, path = manifest.scenes[n], folder / MANIFEST
 
     def opened(key: str, name: str) -> Raster:
-        return open_raster(folder / name, path, f"scenes[{n}] ({entry.id}).{key}")
+        return open_raster(beside(folder, name), path, f"scenes[{n}] ({entry.id}).{key}")
 
     keys = ("before", "after") if manifest.dates == 2 else ("image",)
     images = tuple(opened(key, name) for key, name in zip(keys, entry.images, strict=True))
+    stated = Scene(entry, images).stored(manifest.scale, manifest.offset, manifest.nodata)
+    images = tuple(_image(raster, manifest, stated, sensor) for raster in images)
     for raster in images:
-        _require_image(raster, manifest, sensor)
         images[0].require_same_ground(raster, "image")
-    images[0].grid(manifest.gsd_m)
-    beside: dict[str, Raster] = {}
+    beside_it: dict[str, Raster] = {}
+    label: Raster | VectorLabel | None = None
     for role, name in {"label": entry.label, "mass": entry.mass, "fold": entry.fold, "cloud": entry.clm}.items():
         if name is None or (role == "fold" and name in FOLDS):
             continue
-        raster = beside[role] = opened({"cloud": "clm"}.get(role, role), name)
+        if role == "label" and is_vector(name):
+            label = open_vector(beside(folder, name), images[0], tuple(manifest.legend), manifest.label_column)
+            continue
+        raster = opened({"cloud": "clm"}.get(role, role), name)
         images[0].require_same_ground(raster, role)
-        if role != "mass":
-            raster.require_one_band_of_integers(role)
-        elif raster.count != len(manifest.legend):
-            mend = "write one band a class, in the order of the legend"
-            raise Refusal(raster.path, "mass", f"{raster.count} bands", f"{len(manifest.legend)} classes", mend)
-    return Scene(entry, images, **beside)
+        if role == "mass":
+            if raster.count != len(manifest.legend):
+                mend = "write one band a class, in the order of the legend"
+                raise Refusal(raster.path, "mass", f"{raster.count} bands", f"{len(manifest.legend)} classes", mend)
+        else:
+            raster = raster.one_band(role)
+        if role == "label":
+            label = raster
+        else:
+            beside_it[role] = raster
+    first = 1 if manifest.labels_from is None else manifest.labels_from
+    return Scene(entry, images, label, labels_from=first, **beside_it)
 
 
-def _require_image(raster: Raster, manifest: Manifest, sensor: Sensor) -> None:
-    if raster.count != len(sensor):
-        mend = "list every band of the file, in file order, under sensor.bands of tileset.yaml"
-        raise Refusal(raster.path, "image", f"{raster.count} bands", f"{len(sensor)}, as sensor.bands says", mend)
-    declared, stated = raster.nodata, manifest.nodata
-    if declared is None or np.isnan(declared) or (stated is not None and declared == stated):
-        return
-    mend = f"write nodata: {declared:g} in tileset.yaml, or take it out of the file (gdal_edit -unsetnodata)"
-    raise Refusal(raster.path, "nodata", f"{declared:g} in the file", f"{stated} as in tileset.yaml", mend)
+def require_labels_from_one(scenes: tuple[Scene, ...], legend: Legend, where: Path) -> None:
+    """Refuse labels that seem to count from 0: every class but the last occurs, the last never, and 0 does.
 
-
-def _scaled(raster: Raster, scale: float, offset: float, nodata: float | None) -> tuple[Tensor, Tensor]:
-    """(B, H, W) float32 with 0 where not valid, and (H, W) bool valid."""
-    stored = raster.read()
-    missing = ~np.isfinite(stored)
-    if missing.any() and nodata is None:
-        mend = "write nodata: .nan in tileset.yaml, or fill the pixels"
-        raise Refusal(
-            raster.path, "image", f"{int(missing.sum())} values NaN or infinite", "numbers, as nodata is null", mend
+    Asked, not guessed: a file that declares 0 as its nodata value, or `labels_from:` in tileset.yaml, is an answer.
+    """
+    seen: set[int] = set()
+    unlabelled = total = 0
+    for scene in scenes:
+        if scene.label is None or isinstance(scene.label, VectorLabel):
+            continue
+        values = scene.label_values()
+        seen |= set(np.unique(values).tolist()) - {-1}
+        unlabelled, total = unlabelled + int((values == 0).sum()), total + values.size
+    if len(legend) > 1 and seen == set(range(len(legend))):
+        found = (
+            f"values 0 to {len(legend) - 1}: {legend.classes[-1]} ({len(legend)}) never occurs, "
+            f"while 0 fills {unlabelled / total:.0%}"
         )
-    if nodata is not None and not np.isnan(nodata):
-        equal = stored == nodata
-        # a dark band may well measure 0, so a nodata of 0 means a pixel with no data in any band
-        missing |= equal.all(0) if nodata == 0 else equal
-    valid = ~missing.any(0)
-    image = np.where(valid, stored.astype(np.float32) * np.float32(scale) + np.float32(offset), 0)
+        mend = (
+            "write labels_from: 0 if 0 is the first class (the labels count from 0), "
+            "or labels_from: 1 if 0 means unlabelled"
+        )
+        raise Refusal(where, "label", found, f"0 (unlabelled) or 1..{len(legend)}", mend)
+
+
+def _image(raster: Raster, manifest: Manifest, stored: Stored, sensor: Sensor) -> Raster:
+    mend = "list every band of the file, in file order, under sensor.bands of tileset.yaml"
+    raster = raster.with_bands(sensor.bands, False, mend)
+    raster.require_gsd(manifest.gsd_m, f"of {MANIFEST}", "write gsd_m: {found}, or correct the georeference")
+    raster.require_nodata(manifest.nodata, f"as in {MANIFEST}")
+    raster.require_scaling(stored, f"as in {MANIFEST}")
+    radiance = [unit for unit in raster.units if unit and "sr" in unit.lower() and "w" in unit.lower()]
+    if radiance and manifest.level in ("BOA", "TOA"):
+        mend = "write level: RADIANCE, or convert the image to reflectance"
+        raise Refusal(
+            raster.path, "unit", f"{radiance[0]} in the file", f"reflectance, as level {manifest.level}", mend
+        )
+    return raster
+
+
+def _values(raster: Raster) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """(H, W) as stored, and where the file lets it count."""
+    with raster.opened() as file:
+        values, seen = raster.numbers(file)
+    declared = raster.nodata[raster.order[0] - 1]
+    missing = raster.missing(values)[0] if declared is not None else np.zeros(seen.shape, bool)
+    return values[0], seen & ~missing
+
+
+def _scaled(raster: Raster, stored: Stored) -> tuple[Tensor, Tensor]:
+    """(B, H, W) float32 with 0 where not valid, and (H, W) bool valid."""
+    with raster.opened() as file:
+        numbers, seen = raster.numbers(file)
+    strange = ~np.isfinite(numbers) & seen
+    declared = any(value is not None and np.isnan(value) for value in raster.nodata)
+    if strange.any() and stored.nodata is None and not declared:
+        mend = "write nodata: .nan in tileset.yaml, or fill the pixels"
+        found = f"{int(strange.sum())} values NaN or infinite"
+        raise Refusal(raster.path, "image", found, "numbers, as nodata is null", mend)
+    missing = raster.missing(numbers, stored.nodata)
+    valid = seen & ~missing.any(0)
+    if not valid.any():
+        _require_no_empty_bands(raster, missing, stored)
+    scale, offset = raster.scaling(stored)
+    image = np.where(valid, np.where(valid, numbers, 0).astype(np.float32) * scale + offset, 0)
     return torch.from_numpy(image.astype(np.float32)), torch.from_numpy(valid)
 
 
-def _one_hot(raster: Raster, legend: Legend) -> Tensor:
-    """(K, H, W) from stored label values; refuses those outside the legend."""
-    label = raster.read()[0].astype(np.int64)
-    strange = np.unique(label[(label < 0) | (label > len(legend))])
-    if len(strange):
-        found = f"{'value' if len(strange) == 1 else 'values'} {', '.join(map(str, strange[:8]))}"
-        expected = f"0 (unlabelled) or 1..{len(legend)}: {', '.join(legend.classes)}"
-        raise Refusal(raster.path, "label", found, expected, "add the class to the legend, or set these pixels to 0")
-    return torch.zeros(len(legend) + 1, *raster.shape).scatter_(0, torch.from_numpy(label)[None], 1.0)[1:]
+def _require_no_empty_bands(raster: Raster, missing: NDArray[np.bool_], stored: Stored) -> None:
+    """Name the bands that hold no data anywhere, where others do: water vapour bands of spectrometers."""
+    empty: NDArray[np.bool_] = np.asarray(missing.all((1, 2)))
+    if not empty.any() or empty.all():
+        return
+    numbers = [n for n, gone in zip(raster.order, empty, strict=True) if gone]
+    text = ", ".join(map(str, numbers[:12])) + (" ..." if len(numbers) > 12 else "")
+    mark = "missing" if stored.nodata is None else number_text(stored.nodata)
+    mend = "leave them out of the file (gdal_translate -b) and of sensor.bands"
+    raise Refusal(raster.path, "bands", f"bands {text} {mark} throughout", "some data in every band", mend)
 
 
 def _soft(raster: Raster) -> Tensor:
     """(K, H, W) as stored; refuses what is no class mass."""
-    mass = torch.from_numpy(raster.read().astype(np.float32))
+    with raster.opened() as file:
+        numbers, seen = raster.numbers(file)
+    mass = torch.from_numpy(np.where(seen, numbers, 0).astype(np.float32))
     total = mass.sum(0)
     if not (mass.isfinite().all() and mass.min() >= 0 and total.max() <= 1 + MASS_TOLERANCE):
         found = f"class mass from {float(mass.min()):.3g}, summing to {float(total.max()):.3g}"

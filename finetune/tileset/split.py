@@ -36,9 +36,12 @@ class BlockSplit:
 
     Parameters
     ----------
-    block_px : side of a block [px]
-    seam_px : width of the ground on each side of a train / test border that belongs to neither [px]
-    deal : which of the random assignments
+    block_px : int
+        side of a block [px]
+    seam_px : int
+        width of the ground on each side of a train / test border that belongs to neither [px]
+    deal : int
+        which of the random assignments
     """
 
     block_px: int
@@ -48,15 +51,10 @@ class BlockSplit:
 
     def blocks(self, grid: Grid) -> tuple[list[Address], np.ndarray]:
         """The addresses of a scene's blocks, and (H, W) the position of each pixel's block among them."""
-        height, width = grid.shape
-        y, x = np.arange(height, dtype=np.float64), np.arange(width, dtype=np.float64)
-        if grid.transform is not None:
-            y = (grid.transform.f + (y + 0.5) * grid.transform.e) / abs(grid.transform.e)
-            x = (grid.transform.c + (x + 0.5) * grid.transform.a) / abs(grid.transform.a)
-        rows, row = np.unique(np.floor(y / self.block_px).astype(np.int64), return_inverse=True)
-        columns, column = np.unique(np.floor(x / self.block_px).astype(np.int64), return_inverse=True)
-        addresses = [(grid.crs or "", int(r), int(c)) for r in rows for c in columns]
-        return addresses, row[:, None] * len(columns) + column[None]
+        row, column = _ground_blocks(grid, self.block_px)
+        place, position = np.unique(np.stack([row.ravel(), column.ravel()]), axis=1, return_inverse=True)
+        addresses = [(grid.crs or "", int(r), int(c)) for r, c in place.T]
+        return addresses, position.reshape(grid.shape)
 
     def fold_of(self, address: Address) -> int:
         """TRAIN or TEST for a block."""
@@ -79,9 +77,12 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
 
     Parameters
     ----------
-    grids : of the scenes
-    labels : (H, W) uint8, 0 unlabelled
-    classes : K
+    grids : Sequence[Grid]
+        of the scenes
+    labels : Sequence[Tensor]
+        (H, W) uint8, 0 unlabelled
+    classes : int
+        K
     """
     side_px = int(np.median([min(grid.shape) for grid in grids]))
     block_px = max(2, side_px // BLOCKS_A_SIDE)
@@ -102,3 +103,20 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
         return float(np.abs(share - TEST_SHARE).sum())
 
     return min(splits, key=imbalance)
+
+
+def _ground_blocks(grid: Grid, block_px: int) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W) row and column of the block that each pixel lies in, counted on the ground, however it is turned."""
+    y, x = (
+        np.arange(side, dtype=np.float64)[at] for side, at in zip(grid.shape, ((..., None), (None, ...)), strict=True)
+    )
+    if grid.transform is None:
+        north, east = y + 0 * x, x + 0 * y
+    elif grid.transform.b == grid.transform.d == 0:
+        # north-up grids of one place share their blocks, also where pixels are not square
+        north = (grid.transform.f + (y + 0.5) * grid.transform.e) / abs(grid.transform.e) + 0 * x
+        east = (grid.transform.c + (x + 0.5) * grid.transform.a) / abs(grid.transform.a) + 0 * y
+    else:
+        side = np.sqrt(abs(grid.transform.determinant))
+        east, north = (part / side for part in grid.transform * (x + 0.5, y + 0.5))
+    return np.floor(north / block_px).astype(np.int64), np.floor(east / block_px).astype(np.int64)

@@ -10,16 +10,17 @@ from typing import Literal
 
 import numpy as np
 import torch
-from matplotlib import colormaps
 from torch import Tensor
 
 from terraficta.finetune.tileset.manifest import MANIFEST, read_manifest, sensor_of
 from terraficta.finetune.tileset.meanings import Meanings, propose_meanings
 from terraficta.finetune.tileset.plausibility import require_reflectance
-from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene
+from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene, require_labels_from_one
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
+from terraficta.synth.types.colours import distinct_colours
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.raster import files_of, tell_notes
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
@@ -34,16 +35,29 @@ class Tileset:
 
     Parameters
     ----------
-    folder : where tileset.yaml stands
-    name, about : short name; place, date, what the labels are
-    sensor : the bands of one date, in file order
-    legend : its own classes
-    level : BOA | TOA | RADIANCE | DN
-    gsd_m : ground sampling distance [m]
-    scale, offset, nodata : image = stored * scale + offset; `nodata` is a stored value, or None
-    dates : images a scene; 2 where the task is change
-    scenes : in the order of the manifest
-    meanings : of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
+    folder : Path
+        where tileset.yaml stands
+    name, about : str
+        short name; place, date, what the labels are
+    sensor : Sensor
+        the bands of one date, in file order
+    legend : Legend
+        its own classes
+    level : Level
+        BOA | TOA | RADIANCE | DN
+    gsd_m : float
+        ground sampling distance [m]
+    scale, offset, nodata : float | None
+        image = stored * scale + offset, None where each file declares its own; `nodata` is a stored value, or None. A
+        scene may have a scale and offset of its own
+    dates : int
+        images a scene; 2 where the task is change
+    scenes : tuple[Scene, ...]
+        in the order of the manifest
+    labels_from : int | None
+        stored value of the first class; None: not stated, so that labels from 0 are asked about
+    meanings : Meanings
+        of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
 
     Examples
     --------
@@ -59,12 +73,13 @@ class Tileset:
     legend: Legend
     level: Level
     gsd_m: float
-    scale: float
-    offset: float
+    scale: float | None
+    offset: float | None
     nodata: float | None
     dates: int
     scenes: tuple[Scene, ...] = field(repr=False)
     meanings: Meanings = field(repr=False)
+    labels_from: int | None = None
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -92,6 +107,12 @@ class Tileset:
         """The scenes without labels."""
         return (self._read(scene) for scene in self.scenes if not scene.entry.labelled)
 
+    @property
+    def files(self) -> list[Path]:
+        """Every file that it stands on, its manifest first."""
+        names = (name for scene in self.scenes for name in scene.files)
+        return [self.folder / MANIFEST, *dict.fromkeys(path for name in names for path in files_of(name))]
+
     @cached_property
     def blocks(self) -> BlockSplit:
         """The spatial blocks of labelled scenes that state no fold of their own."""
@@ -117,6 +138,8 @@ class Tileset:
             sampled_label += [label] * self.dates
             in_fold += torch.tensor([int(tile.in_fold(TRAIN).sum()), int(tile.in_fold(TEST).sum())])
         where = self.folder / MANIFEST
+        if self.labels_from is None:
+            require_labels_from_one(self.scenes, self.legend, where)
         if self.level in {"BOA", "TOA"}:
             names = self.legend.classes if self.dates == 1 else ()
             require_reflectance(where, torch.cat(sampled), torch.cat(sampled_label), self.sensor, names)
@@ -127,7 +150,7 @@ class Tileset:
                     raise Refusal(where, "fold", f"no labelled pixel in the {fold} fold", "at least one", mend)
 
     def _read(self, scene: Scene) -> Tile:
-        image, valid = scene.image(self.scale, self.offset, self.nodata)
+        image, valid = scene.image(scene.stored(self.scale, self.offset, self.nodata))
         entry, grid = scene.entry, scene.images[0].grid(self.gsd_m)
         fold = scene.stated_fold()
         if fold is None and entry.labelled:
@@ -146,8 +169,10 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
 
     Parameters
     ----------
-    folder : that holds tileset.yaml
-    verify : False opens and compares the files' heads only; pixels are then checked when a scene is read
+    folder : str | Path
+        that holds tileset.yaml
+    verify : bool
+        False opens and compares the files' heads only; pixels are then checked when a scene is read
 
     Raises
     ------
@@ -157,7 +182,9 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
     folder = Path(folder)
     manifest = read_manifest(folder)
     path = folder / MANIFEST
-    legend = Legend(manifest.name, tuple(manifest.legend), tuple(manifest.colours or _colours(len(manifest.legend))))
+    legend = Legend(
+        manifest.name, tuple(manifest.legend), tuple(manifest.colours or distinct_colours(len(manifest.legend)))
+    )
     sensor = sensor_of(path, manifest)
     scenes = tuple(open_scene(folder, manifest, n, sensor) for n in range(len(manifest.scenes)))
     tileset = Tileset(
@@ -165,7 +192,9 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
         gsd_m=manifest.gsd_m, scale=manifest.scale, offset=manifest.offset, nodata=manifest.nodata,
         dates=manifest.dates, scenes=scenes, 
         meanings=propose_meanings(legend.classes, manifest.means, manifest.shares, path),
+        labels_from=manifest.labels_from,
     )  # fmt: skip
+    tell_notes([image for scene in scenes for image in scene.images])
     if verify:
         tileset.verify()
     return tileset
@@ -181,12 +210,6 @@ def one_date(sensor: Sensor, dates: int) -> Sensor:
     """The bands of one date of a stack, by their own names."""
     bands = sensor.bands[: len(sensor) // dates]
     return replace(sensor, bands=tuple(replace(band, name=band.name.split("/")[-1]) for band in bands))
-
-
-def _colours(classes: int) -> list[str]:
-    table = colormaps["tab20"]
-    rgb = [tuple(round(255 * part) for part in table(k % 20)[:3]) for k in range(classes)]
-    return ["#%02x%02x%02x" % triple for triple in rgb]  # noqa: UP031
 
 
 def _hard(mass: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -55,10 +55,38 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_no_input(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
+    """Refuse to write over a file that is read, by whatever name or link it goes.
+
+    Parameters
+    ----------
+    outputs : Iterable[Path]
+        that will be written
+    inputs : Iterable[str | Path]
+        that are read; names of GDAL's own stand for the files that they lie in
+
+    Raises
+    ------
+    Refusal
+        names the output
+    """
+    from terraficta.synth.types.raster import files_of
+
+    read = [path for name in inputs for path in files_of(name)]
+    for output in outputs:
+        for path in read:
+            if os.path.realpath(output) == os.path.realpath(path) or (output.exists() and output.samefile(path)):
+                mend = "name another file: what is read is never written over"
+                raise Refusal(output, "--out", f"the input {path}", "a file that is no input", mend)
+
+
 def _git_commit() -> str | None:
-    here = Path(__file__).resolve().parent
+    """The commit of this package, where its own files are kept in a repository; none of the user's."""
+    mine = Path(__file__).resolve()
+    git = ["git", "-C", str(mine.parent)]
     try:
-        done = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        subprocess.run([*git, "ls-files", "--error-unmatch", mine.name], capture_output=True, check=True)
+        done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None  # installed without its repository
     return done.stdout.strip()
@@ -134,5 +162,10 @@ def read_run(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
         raise Refusal(folder, "run.json", "none", "a folder that a Terraficta run wrote", "check the path")
-    record: dict[str, Any] = json.loads(path.read_text())
+    try:
+        record: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise Refusal(
+            path, "run.json", str(error), "the record of a run", "the file is damaged: copy it again"
+        ) from error
     return record

@@ -12,7 +12,7 @@ from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 
 from terraficta.eval.map.predict import predict_image, scene_images
 from terraficta.eval.map.product import decode, encode
-from terraficta.eval.map.source import Stored, open_source
+from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
 from terraficta.finetune.adapt import adapt, fresh_mapper
@@ -21,9 +21,12 @@ from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
+from terraficta.synth.types.sensor import read_sensor
 
+SENSOR = read_sensor("sentinel2a").pick(BANDS)
 SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
 
@@ -215,7 +218,7 @@ def test_ground_control_points_are_kept(fitted: tuple[Path, Path], tmp_path: Pat
 def test_another_number_of_bands_is_refused_and_nothing_is_left(fitted: tuple[Path, Path], tmp_path: Path) -> None:
     image, _ = draw_ground(0, 48)
     write_raster(tmp_path / "four.tif", (image[:4] * 1e4).astype(np.uint16))
-    with pytest.raises(Refusal, match=r"four.tif: bands: found 4, expected 5: B02, B03"):
+    with pytest.raises(Refusal, match=r"four.tif: bands: found 4 bands, expected 5: B02, B03"):
         predict_image(fitted[1], [tmp_path / "four.tif"], tmp_path / "out" / "map.tif")
     assert not (tmp_path / "out").exists()
 
@@ -239,7 +242,7 @@ def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None
     image, _ = draw_ground(0, 48)
     before = write_raster(tmp_path / "before.tif", image.astype(np.float32))
     after = write_raster(tmp_path / "after.tif", image.astype(np.float32), transform=from_origin(0, 0, 10, 10))
-    with pytest.raises(Refusal, match="gdalwarp"), open_source([before, after], Stored(1, 0, None), BANDS, 2):
+    with pytest.raises(Refusal, match="gdalwarp"), open_source([before, after], Stored(1, 0, None), SENSOR, 2):
         pass
 
 

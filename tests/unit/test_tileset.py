@@ -104,7 +104,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "unknown sensor": (key("sensor.like", "sentinel9"), "sensor.like", "sentinel2a"),
     "unknown band": (key("sensor.bands", [*BANDS[:4], "B99"]), "sensor.bands[4]", "B99"),
     "band twice": (key("sensor.bands", [*BANDS[:4], "B02"]), "sensor.bands[4]", "second time"),
-    "band missing in the list": (key("sensor.bands", BANDS[:4]), "image", "found 5 bands, expected 4"),
+    "band missing in the list": (key("sensor.bands", BANDS[:4]), "bands", "found 5 bands, expected 4"),
     "scale ten times too large": (key("scale", 0.001), "scale", "reflectance above"),
     "scale ten times too small": (key("scale", 0.00001), "scale", "over vegetation"),
     "no scale": (without("scale"), "scale", "reflectance = stored * scale + offset"),

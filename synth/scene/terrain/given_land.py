@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import rasterio
 import torch
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import calculate_default_transform, reproject
 from rasterio.warp import transform as moved
+from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from terraficta.synth.types.crosswalk import read_codes, read_legend
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.raster import Raster, last_line, number_text, open_raster
 from terraficta.synth.types.refusal import Refusal
 
 TRIES = 64
 """places that are tried before a raster is called too full of holes"""
 HOLE = 0.02
 """share of a window that may lack data; it is filled from the nearest row and column that have some"""
+TRUE_METRES = 0.01
+"""share by which the metres of a system may differ from those of the ground; UTM stays below 0.1 %"""
+LOWEST_M, HIGHEST_M = -11_000.0, 9_000.0
+"""Challenger Deep and Everest, rounded [m]"""
+UNTAGGED = (-9999.0, -32768.0, -32767.0, 32767.0, -99999.0, -3.4028234663852886e38, 9999.0, 65535.0, 0.0)
+"""stored numbers that mark voids in elevation models which fail to say so"""
+VOID_STEP_M = 30.0
+"""nine tenths of the ground around a void stand further off than this [m]; no lake and no sea lies so deep in a pit"""
+METRES = {
+    "": 1.0, "m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0,
+    "dm": 0.1, "decimetre": 0.1, "decimeter": 0.1, "decimetres": 0.1, "decimeters": 0.1,
+    "cm": 0.01, "centimetre": 0.01, "centimeter": 0.01, "centimetres": 0.01, "centimeters": 0.01,
+    "mm": 0.001, "km": 1000.0,
+    "ft": 0.3048, "foot": 0.3048, "feet": 0.3048, "international foot": 0.3048,
+    "us-ft": 1200 / 3937, "ftus": 1200 / 3937, "us survey foot": 1200 / 3937, "us survey feet": 1200 / 3937,
+    "foot_us": 1200 / 3937,
+}  # fmt: skip
+"""metres in the units that elevation models declare"""
+MetricGrid = tuple[str, Affine, int, int]
+"""CRS as WKT, transform, width and height [px]"""
+log = logging.getLogger("terraficta")
 
 
 @dataclass(frozen=True)
@@ -159,17 +184,18 @@ def draw_place_tries(key: SceneKey) -> tuple[tuple[float, float], ...]:
     return tuple((float(y), float(x)) for y, x in key.at("given", "place").rng().random((TRIES, 2)))
 
 
-def read_given(dem: Path | None, cover: Path | None, legend: str = "worldcover") -> GivenLand | None:
+def read_given(dem: str | Path | None, cover: str | Path | None, legend: str = "worldcover") -> GivenLand | None:
     """Read real land; None where nothing is given.
 
-    Both files are brought to the finer one's grid. In degrees, in feet, or turned, that is warped to the UTM zone of
-    its middle.
+    Both files are brought to the finer one's grid. Where that is in degrees, in feet, turned, or in metres that are not
+    those of the ground (web Mercator), it is warped to the UTM zone of its middle. Heights that mark voids without a
+    tag are voids.
 
     Parameters
     ----------
-    dem : Path | None
-        one-band raster of heights [m]
-    cover : Path | None
+    dem : str | Path | None
+        one-band raster of heights, in metres or in the unit that it declares; any name that GDAL opens
+    cover : str | Path | None
         one-band raster of classes, in the codes of the product or 1..K in the order of the legend
     legend : str
         name of the class map's legend, see `terraficta.synth.types.crosswalk`
@@ -182,75 +208,130 @@ def read_given(dem: Path | None, cover: Path | None, legend: str = "worldcover")
     """
     if dem is None and cover is None:
         return None
-    files = [path for path in (dem, cover) if path is not None]
-    grids = []
-    for path in files:
-        with _open(path) as file:
-            grids.append(_metric_grid(path, file))
+    files = [str(path) for path in (dem, cover) if path is not None]
+    grids = [_metric_grid(_open(path)) for path in files]
     grid = min(grids, key=lambda g: float(g[1].a))
     main = files[grids.index(grid)]
     elevation = classes = found = None
     if dem is not None:
-        values, known = _read(dem, grid, Resampling.cubic)
-        elevation = torch.from_numpy(values)
-        low, high = (float(v) for v in (np.nanmin(elevation), np.nanmax(elevation))) if known.any() else (0.0, 0.0)
-        if not known.any() or low < -11_000 or high > 9_000:
-            seen = f"{low:g} to {high:g}" if known.any() else "no data"
-            raise Refusal(dem, "elevation", seen, "heights in metres, -11000 to 9000", "check nodata and units")
+        elevation = torch.from_numpy(_heights(_open(str(dem)), grid))
     if cover is not None:
         found = read_legend(legend)
-        values, known = _read(cover, grid, Resampling.nearest)
+        values = _classes(_open(str(cover)), grid)
+        known = np.isfinite(values)
         classes = _positions(cover, np.where(known, values, 0).astype(np.int64), known, legend)
         if not bool((classes >= 0).any()):
             raise Refusal(
                 cover, "extent", "no labelled pixel on the elevation model", "overlapping files", "check both CRS"
             )
-    return GivenLand(main.name, elevation, classes, found, float(grid[1].a), grid[0], grid[1])
+    return GivenLand(Path(main).name, elevation, classes, found, float(grid[1].a), grid[0], grid[1])
 
 
-def _open(path: Path) -> rasterio.DatasetReader:
+def _open(path: str) -> Raster:
+    raster = open_raster(path).one_band("elevation or classes", integers=False)
+    if raster.transform is None or raster.crs is None:
+        found = "no place: neither CRS nor geotransform"
+        mend = "georeference it: gdal_edit.py -a_srs EPSG:n -a_ullr ULX ULY LRX LRY FILE"
+        with raster.opened() as file:
+            if file.crs is not None:
+                found = f"{file.crs.to_string()} without a geotransform"
+            elif not file.transform.is_identity:
+                found = "a geotransform without a system"
+        raise Refusal(path, "CRS", found, "a coordinate reference system and a geotransform", mend)
+    return raster
+
+
+def _metric_grid(raster: Raster) -> MetricGrid:
+    """A north-up grid of square pixels whose metres are those of the ground: the raster's own, or in UTM."""
+    t, crs = raster.transform, raster.crs
+    assert t is not None
+    assert crs is not None
+    own = crs.is_projected and t.b == t.d == 0 and t.a > 0 and math.isclose(t.a, -t.e, rel_tol=1e-3)
+    if own and raster.size_m is not None and all(abs(side / t.a - 1) < TRUE_METRES for side in raster.size_m):
+        return crs.to_wkt(), t, raster.width_px, raster.height_px
+    corners = [t * at for at in ((0, 0), (raster.width_px, 0), (0, raster.height_px), raster.shape[::-1])]
+    (left, right), (bottom, top) = ((min(v), max(v)) for v in zip(*corners, strict=True))
     try:
-        file = rasterio.open(path)
-    except (RasterioError, OSError) as error:
-        raise Refusal(
-            path, "file", " ".join(str(error).split()), "a raster that GDAL reads", "check the path"
-        ) from error
-    if file.crs is None:
-        raise Refusal(path, "CRS", "none", "a coordinate reference system", "gdal_edit.py -a_srs EPSG:n FILE")
-    return file
-
-
-def _metric_grid(path: Path, file: rasterio.DatasetReader) -> tuple[str, Affine, int, int]:
-    """CRS, transform, width, height of a north-up grid in metres with square pixels."""
-    t = file.transform
-    if (
-        file.crs.is_projected
-        and file.crs.linear_units_factor[1] == 1.0
-        and t.b == t.d == 0
-        and math.isclose(t.a, -t.e, rel_tol=1e-3)
-    ):
-        return file.crs.to_wkt(), t, file.width, file.height
-    longitude, latitude = moved(file.crs, "EPSG:4326", *([v] for v in file.xy(file.height // 2, file.width // 2)))
-    zone = int((longitude[0] + 180) // 6) % 60 + 1
-    utm = CRS.from_epsg((32600 if latitude[0] >= 0 else 32700) + zone)
-    warped, width, height = calculate_default_transform(file.crs, utm, file.width, file.height, *file.bounds)
-    if not width or not height:
-        raise Refusal(path, "CRS", file.crs.to_string(), "one that can be brought to UTM", "warp it with gdalwarp")
+        longitude, latitude = moved(crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])
+        zone = int((longitude[0] + 180) // 6) % 60 + 1
+        utm = CRS.from_epsg((32600 if latitude[0] >= 0 else 32700) + zone)
+        box = (left, bottom, right, top)
+        warped, width, height = calculate_default_transform(crs, utm, raster.width_px, raster.height_px, *box)
+    except (RasterioError, ValueError, OverflowError) as error:
+        found = f"{crs.to_string()}: {last_line(error)}"
+        mend = "warp it with gdalwarp"
+        raise Refusal(raster.path, "CRS", found, "one that can be brought to UTM", mend) from error
     return utm.to_wkt(), warped, int(width), int(height)
 
 
-def _read(path: Path, grid: tuple[str, Affine, int, int], how: Resampling) -> tuple[np.ndarray, np.ndarray]:
-    """Values (H, W) float32 and where they are known, on a grid of CRS, transform, width and height."""
+def _heights(raster: Raster, grid: MetricGrid) -> NDArray[np.float32]:
+    """(H, W) heights [m] on a grid, NaN where unknown."""
+    with raster.opened() as file:
+        numbers, seen = raster.numbers(file)
+    stored = numbers[0].astype(np.float32)
+    stored[~seen | raster.missing(numbers)[0]] = np.nan
+    scale, offset = (raster.declared() or [(1.0, 0.0)])[0]
+    heights = (stored * scale + offset) * _unit_m(raster)
+    for mark in UNTAGGED:
+        void = stored == mark
+        if _is_void(void, heights):
+            heights[void] = np.nan
+            share, text = void.mean(), number_text(mark)
+            log.warning(
+                "%s: %.1f %% of its heights are %s, taken as voids without a tag", raster.name, 100 * share, text
+            )
+    known = np.isfinite(heights)
+    low, high = (float(v) for v in (np.nanmin(heights), np.nanmax(heights))) if known.any() else (0.0, 0.0)
+    if not known.any() or low < LOWEST_M or high > HIGHEST_M:
+        seen_text = f"{low:g} to {high:g}" if known.any() else "no data"
+        mend = "check nodata and units: name the unit in the file (gdal_edit.py -units ft), or fill the voids"
+        raise Refusal(raster.path, "elevation", seen_text, "heights in metres, -11000 to 9000", mend)
+    return _warped(raster, heights, grid, Resampling.cubic)
+
+
+def _is_void(void: NDArray[np.bool_], heights: NDArray[np.float32]) -> bool:
+    """Whether a value that often marks voids does so here: the ground all around stands far off, as no cliff does."""
+    if not void.any():
+        return False
+    around = binary_dilation(void, np.ones((3, 3), bool)) & ~void & np.isfinite(heights)
+    if not around.any():
+        return bool(void.sum() < np.isfinite(heights).sum())
+    steps_m = np.abs(heights[around] - heights[void][0])
+    return bool(np.quantile(steps_m, 0.1) > VOID_STEP_M)
+
+
+def _unit_m(raster: Raster) -> float:
+    """Metres in the unit of the heights, as the band or a vertical system declares it."""
+    unit = (raster.units[raster.order[0] - 1] or "").strip().lower()
+    if not unit and raster.crs is not None:
+        vertical = re.search(r'VERT_CS\[.*?UNIT\["[^"]*",([0-9.eE+-]+)', raster.crs.to_wkt(), re.DOTALL)
+        return float(vertical.group(1)) if vertical else 1.0
+    if unit not in METRES:
+        mend = "name it in the file (gdal_edit.py -units m), or convert the heights to metres"
+        raise Refusal(raster.path, "unit", unit, f"one of {', '.join(filter(None, METRES))}", mend)
+    return METRES[unit]
+
+
+def _classes(raster: Raster, grid: MetricGrid) -> NDArray[np.float32]:
+    """(H, W) stored codes on a grid, NaN where unknown."""
+    with raster.opened() as file:
+        numbers, seen = raster.numbers(file)
+    codes = numbers[0].astype(np.float32)
+    codes[~seen | raster.missing(numbers)[0]] = np.nan
+    return _warped(raster, codes, grid, Resampling.nearest)
+
+
+def _warped(raster: Raster, values: NDArray[np.float32], grid: MetricGrid, how: Resampling) -> NDArray[np.float32]:
     crs, transform, width, height = grid
-    values = np.full((height, width), np.nan, np.float32)
-    with _open(path) as file:
-        reproject(
-            rasterio.band(file, 1), values, dst_crs=crs, dst_transform=transform, dst_nodata=np.nan, resampling=how
-        )
-    return values, np.isfinite(values)
+    found = np.full((height, width), np.nan, np.float32)
+    reproject(
+        values.astype(np.float32), found, src_crs=raster.crs, src_transform=raster.transform, src_nodata=np.nan,
+        dst_crs=crs, dst_transform=transform, dst_nodata=np.nan, resampling=how,
+    )  # fmt: skip
+    return found
 
 
-def _positions(path: Path, values: np.ndarray, known: np.ndarray, legend: str) -> Tensor:
+def _positions(path: str | Path, values: np.ndarray, known: np.ndarray, legend: str) -> Tensor:
     """Positions in the legend from stored codes; 0 that is no code means unlabelled."""
     codes = read_codes(legend)
     in_order = {k + 1: k for k in range(len(codes))}
