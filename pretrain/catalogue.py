@@ -18,7 +18,7 @@ from terraficta.synth.types.tile import Level
 
 def own_scaling(image: Tensor, level: Level = "BOA") -> Tensor:
     """An image (B, H, W) in product units to the views (4, B, H, W) that a mapper reads, scaled by its own values."""
-    return Scaling.of_pixels(image.flatten(1), level)(image)
+    return Scaling.of_image(image, level)(image)
 
 
 @dataclass(frozen=True)

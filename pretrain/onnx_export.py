@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.scaling import BandRange, Scaling
+from terraficta.pretrain.stem import SpectralStem
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import Sensor
@@ -23,12 +25,28 @@ OUTPUTS = ("features", "logits")
 OPSET = 17
 
 
+class _FixedStem(nn.Module):
+    """A stem whose weights are written beforehand: sines of large angles differ between runtimes."""
+
+    written: Tensor
+
+    def __init__(self, stem: SpectralStem, sensor: Sensor) -> None:
+        super().__init__()
+        self.stem = stem
+        with torch.no_grad():
+            self.register_buffer("written", stem.written(sensor.centre_nm, sensor.fwhm_nm))
+
+    def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
+        return self.stem.weighed(views, self.written)
+
+
 class _Exported(nn.Module):
     """The scaling and the network, with the range of each band as inputs: percentiles are for the caller to take."""
 
     def __init__(self, mapper: Mapper, sensor: Sensor, absolute: bool) -> None:
         super().__init__()
-        self.mapper, self.absolute = mapper, absolute
+        self.mapper, self.absolute = copy.deepcopy(mapper).float().eval(), absolute
+        self.mapper.stem = _FixedStem(self.mapper.stem, sensor)  # type: ignore[assignment]
         self.centre_nm, self.fwhm_nm = sensor.centre_nm, sensor.fwhm_nm
 
     def forward(self, image: Tensor, centre: Tensor, spread: Tensor, *stretch: Tensor) -> tuple[Tensor, ...]:
@@ -70,7 +88,7 @@ def export_onnx(mapper: Mapper, sensor: Sensor, path: Path, level: Level = "BOA"
     except ImportError as error:
         raise Refusal(path, "onnx", "not installed", "the onnx package", "pip install 'terraficta[onnx]'") from error
     absolute = level in ("BOA", "TOA")
-    network, names = _Exported(mapper.float().eval(), sensor, absolute), CALIBRATED if absolute else RELATIVE
+    network, names = _Exported(mapper, sensor, absolute), CALIBRATED if absolute else RELATIVE
     side, bands = 2 * mapper.stride_px, len(sensor)
     shapes = ((1, bands, side, side), *[(1, bands)] * (len(names) - 1))
     example = tuple(torch.rand(shape) + 0.1 for shape in shapes)

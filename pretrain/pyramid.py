@@ -58,7 +58,7 @@ class Pyramid(nn.Module):
         if images.shape[1] != len(self.centre_nm):
             expected = f"{len(self.centre_nm)}, as the encoder was loaded for"
             raise Refusal("image", "bands", images.shape[1], expected, "load the encoder for these bands")
-        return torch.stack([Scaling.of_pixels(image.flatten(1), self.level)(image) for image in images])
+        return torch.stack([Scaling.of_image(image, self.level)(image) for image in images])
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Images (N, B, H, W) to maps (N, C, H / r, W / r) for each C in `channels` and r in `reduction`."""

@@ -133,6 +133,12 @@ class Scaling:
         found = BandRange.of_pixels(pixels)
         return cls(found, found, level in ("BOA", "TOA"))
 
+    @classmethod
+    def of_image(cls, image: Tensor, level: Level) -> Scaling:
+        """Fit on an image (B, H, W) alone."""
+        found = BandRange.of_image(image)
+        return cls(found, found, level in ("BOA", "TOA"))
+
     def with_own(self, own: BandRange) -> Scaling:
         """The same for a scene of its own spread."""
         return replace(self, own=own)

@@ -47,10 +47,16 @@ class SpectralStem(nn.Module):
 
     def forward(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
         """Views (N, V, B, H, W) of an image to (N, H, W, width)."""
+        return self.weighed(views, self.written(centre_nm, fwhm_nm))
+
+    def written(self, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
+        """The weights (V * B, width) of bands at some wavelengths (B,) [nm]."""
         bands = len(centre_nm)
         weight = self.writer(wavelength_code(centre_nm, fwhm_nm)).view(bands, VIEWS, self.width).transpose(0, 1)
-        weight = weight * self.gain * (4.0 / bands)
-        flat, written = views.flatten(1, 2).flatten(2), weight.reshape(VIEWS * bands, self.width)
-        pixels = torch.addmm(self.bias, flat.transpose(1, 2).flatten(0, 1), written)
-        mixed: Tensor = self.mixer(pixels)
+        return (weight * self.gain * (4.0 / bands)).reshape(VIEWS * bands, self.width)
+
+    def weighed(self, views: Tensor, written: Tensor) -> Tensor:
+        """Views (N, V, B, H, W), with the weights of their bands, to (N, H, W, width)."""
+        flat = views.flatten(1, 2).flatten(2).transpose(1, 2).flatten(0, 1)
+        mixed: Tensor = self.mixer(torch.addmm(self.bias, flat, written))
         return mixed.view(views.shape[0], *views.shape[-2:], self.width)
