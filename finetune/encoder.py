@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -159,20 +159,12 @@ class Encoder:
     def at(self, tiles: Sequence[Tile], labels: Labels) -> Tensor:
         """(P, D) features of labelled pixels; only windows that hold labels are computed."""
         self.mapper.eval()
-        found: Tensor | None = None
-        for t, tile in enumerate(tiles):
-            mine = torch.nonzero(labels.tile == t)[:, 0]
-            if len(mine) == 0:
-                continue
-            y, x = labels.y[mine], labels.x[mine]
-            for rows, columns, inside in windows_of(tile.grid.shape, y, x):
-                image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
-                features = self.features(image, valid, [tile.id])[0].cpu()
-                if found is None:
-                    found = torch.empty(len(labels), len(features))
-                found[mine[inside]] = features[:, y[inside] - rows.start, x[inside] - columns.start].T
-        if found is None:
-            raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+        found = torch.empty(len(labels), 0)
+        for part in labelled_parts(tiles, labels):
+            features = self.features(part.image, part.valid, [part.scene])[0].flatten(1).cpu()
+            if found.shape[1] == 0:
+                found = torch.empty(len(labels), len(features))
+            found[part.which] = features[:, part.place].T
         return found
 
 
@@ -181,7 +173,51 @@ def by_date(scaling: Scaling, dates: int) -> Scaling:
     return replace(scaling, common=scaling.common.unflatten(dates), own=scaling.own.unflatten(dates))
 
 
-def windows_of(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:
+@dataclass(frozen=True)
+class LabelledPart:
+    """A part of a tile that holds labels, with context around them.
+
+    Parameters
+    ----------
+    image : Tensor
+        (1, B, h, w) in product units
+    valid : Tensor
+        (1, h, w) bool
+    scene : str
+        id of the tile
+    which : Tensor
+        (p,) int64 which of all labels lie here
+    place : Tensor
+        (p,) int64 flat position of each in the part
+    """
+
+    image: Tensor
+    valid: Tensor
+    scene: str
+    which: Tensor
+    place: Tensor
+
+
+def labelled_parts(tiles: Sequence[Tile], labels: Labels) -> Iterator[LabelledPart]:
+    """Parts of tiles that hold labels; the rest is never looked at.
+
+    Raises
+    ------
+    Refusal
+        no label at all
+    """
+    if len(labels) == 0:
+        raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+    for t in torch.unique(labels.tile).tolist():
+        tile, mine = tiles[t], torch.nonzero(labels.tile == t)[:, 0]
+        y, x = labels.y[mine], labels.x[mine]
+        for rows, columns, inside in _windows_of(tile.grid.shape, y, x):
+            image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
+            place = (y[inside] - rows.start) * image.shape[3] + x[inside] - columns.start
+            yield LabelledPart(image, valid, tile.id, mine[inside], place)
+
+
+def _windows_of(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:
     """Windows with margin that hold pixels, and which pixels lie in each; a small image is one window."""
     if max(shape) <= WINDOW_PX + 2 * MARGIN_PX:
         return [(slice(0, shape[0]), slice(0, shape[1]), torch.arange(len(y)))]

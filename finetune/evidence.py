@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.finetune.context import Pairs, band_pairs, context_features
-from terraficta.finetune.encoder import Encoder, windows_of
+from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.tileset.labels import Labels
-from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
 
@@ -66,18 +65,9 @@ def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evid
     """Evidence of labelled pixels, in their order; only windows that hold labels are computed."""
     parts: list[Evidence] = []
     order: list[Tensor] = []
-    for t, tile in enumerate(tiles):
-        mine = torch.nonzero(labels.tile == t)[:, 0]
-        if len(mine) == 0:
-            continue
-        y, x = labels.y[mine], labels.x[mine]
-        for rows, columns, inside in windows_of(tile.grid.shape, y, x):
-            image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
-            place = (y[inside] - rows.start) * image.shape[3] + x[inside] - columns.start
-            parts.append(read_evidence(encoder, image, valid, [tile.id]).take(place))
-            order.append(mine[inside])
-    if not parts:
-        raise Refusal("labels", "number", 0, "at least one label", "ask for more labels")
+    for part in labelled_parts(tiles, labels):
+        parts.append(read_evidence(encoder, part.image, part.valid, [part.scene]).take(part.place))
+        order.append(part.which)
     return together(parts).take(torch.argsort(torch.cat(order)))
 
 

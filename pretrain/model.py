@@ -155,14 +155,19 @@ class Mapper(nn.Module):
         shape = maps.shape[:3]
         return Reading(features.view(*shape, -1).permute(0, 3, 1, 2), logits.view(*shape, -1).permute(0, 3, 1, 2))
 
-    def _maps(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
-        """(N, H, W, C) what the spectral path and the context say of each pixel, before the projections."""
+    def encode(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The way down: spectral path (N, H, W, C); input of the encoder, padded to its stride; its scales."""
         height, width = views.shape[-2:]
         spectral = self.stem(views, centre_nm, fwhm_nm)
         local = self.local(spectral).permute(0, 3, 1, 2)
         down, right = -height % self.stride_px, -width % self.stride_px
         padded = functional.pad(local, (0, right, 0, down), mode="replicate") if down or right else local
-        scales = self.encoder(padded)
+        return spectral, padded, self.encoder(padded)
+
+    def _maps(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> Tensor:
+        """(N, H, W, C) what the spectral path and the context say of each pixel, before the projections."""
+        height, width = views.shape[-2:]
+        spectral, padded, scales = self.encode(views, centre_nm, fwhm_nm)
         context = self.deepest(scales[-1])
         for up, fine in zip(self.ups, scales[-2::-1], strict=True):
             context = up(context, fine)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.scaling import BandRange, Scaling
@@ -62,11 +61,8 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Images (N, B, H, W) to maps (N, C, H / r, W / r) for each C in `channels` and r in `reduction`."""
-        spectral = self.mapper.stem(self.views(images), self.centre_nm, self.fwhm_nm)
-        local = self.mapper.local(spectral).permute(0, 3, 1, 2)
-        down, right = (-size % self.mapper.stride_px for size in images.shape[-2:])
-        padded = functional.pad(local, (0, right, 0, down), mode="replicate") if down or right else local
-        return [padded, *self.mapper.encoder(padded)]
+        _, padded, scales = self.mapper.encode(self.views(images), self.centre_nm, self.fwhm_nm)
+        return [padded, *scales]
 
     def read(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (N, D, H, W) at full size, and logits (N, K, H, W) over the classes of fiction."""
