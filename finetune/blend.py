@@ -13,6 +13,7 @@ from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.forest import Forest
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.pretrain.head import Head
+from terraficta.synth.types.legend import TERRAFICTA, USES
 
 FLOOR = 0.01
 """what names grant every class: fiction is never that sure of real land"""
@@ -33,24 +34,31 @@ class NamesHead:
     ----------
     membership : Tensor
         (24, K) 1 where a class of fiction counts for a class of the user
+    used : Tensor
+        (2, K) 1 where a use counts for it; an area of that use is then of no class that is a cover
     named : Tensor
         (K,) bool; classes without a name share what no named class means
     """
 
     membership: Tensor
+    used: Tensor
     named: Tensor
 
     @classmethod
     def of(cls, meanings: Meanings) -> NamesHead:
         """From the meanings of a legend."""
-        return cls((meanings.matrix.T > LEAST_WEIGHT).float(), torch.tensor(meanings.named, dtype=torch.bool))
+        counts = (meanings.matrix.T > LEAST_WEIGHT).float()
+        cover, use = counts.split((len(TERRAFICTA), len(USES)))
+        return cls(cover, use, torch.tensor(meanings.named, dtype=torch.bool))
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""
-        assert evidence.fiction is not None
-        probability = evidence.fiction.exp()
-        said = probability @ self.membership
-        left = 1 - probability @ self.membership.amax(1)
+        assert evidence.fiction is not None and evidence.uses is not None
+        claimed = evidence.uses * self.used.amax(1)
+        free = (1 - claimed).prod(1, keepdim=True)
+        probability = free * evidence.fiction.exp()
+        said = probability @ self.membership + claimed @ self.used
+        left = free[:, 0] - probability @ self.membership.amax(1)
         return torch.log_softmax((torch.where(self.named, said, left[:, None]).clamp(min=0) + FLOOR).log(), 1)
 
 

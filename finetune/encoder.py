@@ -152,8 +152,8 @@ class Encoder:
         if self.dates == 1:
             return reading
         before, after = reading.features.unflatten(0, (-1, 2)).unbind(1)
-        logits = reading.logits.unflatten(0, (-1, 2)).flatten(1, 2)
-        return Reading(torch.cat([before, after, (after - before).abs()], 1), logits)
+        logits, uses = (part.unflatten(0, (-1, 2)).flatten(1, 2) for part in (reading.logits, reading.uses))
+        return Reading(torch.cat([before, after, (after - before).abs()], 1), logits, uses)
 
     @torch.no_grad()
     def at(self, tiles: Sequence[Tile], labels: Labels) -> Tensor:

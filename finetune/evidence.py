@@ -26,12 +26,15 @@ class Evidence:
         (P, D) of the network
     fiction : Tensor | None
         (P, 24) log-probabilities of what fiction calls them; None where the network was not asked (two dates)
+    uses : Tensor | None
+        (P, 2) probabilities of `USES`; None likewise
     context : NDArray[np.float32]
         (P, F) bands, surroundings and ratios in product units; see `finetune.context`
     """
 
     features: Tensor
     fiction: Tensor | None
+    uses: Tensor | None
     context: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -39,8 +42,8 @@ class Evidence:
 
     def take(self, rows: Tensor) -> Evidence:
         """Some of the pixels, by position."""
-        fiction = None if self.fiction is None else self.fiction[rows]
-        return Evidence(self.features[rows], fiction, self.context[rows.numpy()])
+        fiction, uses = (None if part is None else part[rows] for part in (self.fiction, self.uses))
+        return Evidence(self.features[rows], fiction, uses, self.context[rows.numpy()])
 
 
 def pairs_of(encoder: Encoder) -> Pairs:
@@ -55,10 +58,12 @@ def read_evidence(
     """Evidence of every pixel of images (N, T*B, H, W), in the order (N, H, W)."""
     encoder.mapper.eval()
     reading = encoder.read(image, valid, scenes)
-    fiction = _rows(torch.log_softmax(reading.logits, 1)) if encoder.dates == 1 else None
+    asked = encoder.dates == 1
+    fiction = _rows(torch.log_softmax(reading.logits, 1)) if asked else None
+    uses = _rows(reading.uses.sigmoid()) if asked else None
     seen = valid if valid is None else valid.to(image.device)
     context = context_features(image, seen, pairs_of(encoder))
-    return Evidence(_rows(reading.features), fiction, _rows(context).numpy())
+    return Evidence(_rows(reading.features), fiction, uses, _rows(context).numpy())
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:
@@ -73,10 +78,10 @@ def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evid
 
 def together(parts: Sequence[Evidence]) -> Evidence:
     """Evidence of several groups of pixels, one after another."""
-    fiction = [part.fiction for part in parts if part.fiction is not None]
+    fiction, uses = ([p for p in kind if p is not None] for kind in ([p.fiction for p in parts], [p.uses for p in parts]))
     return Evidence(
         torch.cat([part.features for part in parts]),
-        torch.cat(fiction) if len(fiction) == len(parts) else None,
+        *(torch.cat(kind) if len(kind) == len(parts) else None for kind in (fiction, uses)),
         np.concatenate([part.context for part in parts]),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ from terraficta.synth.scene.material.lottery import draw_lottery, lottery_reflec
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.tile import Level
 
+DARK_OBJECT = 0.15
+"""chance that the darkest pixel of a scene was taken for black, and taken off all others, as plain corrections do.
+Source: Chavez 1988, doi:10.1016/0034-4257(88)90019-3"""
 LEAST_SHARE = 0.003
 """of the pixels, below which a class is too rare to be asked for"""
 
@@ -60,6 +64,8 @@ class Episode:
         each over some of the N scenes
     mass : Tensor
         (Q, K) class mass of the first Q pixels in the generator's own legend; all 0 under a lottery look
+    uses : Tensor
+        (Q, U) what the areas are used for in which these lie
     """
 
     views: Tensor
@@ -68,6 +74,7 @@ class Episode:
     pixels: Tensor
     tasks: list[Task]
     mass: Tensor
+    uses: Tensor
 
 
 def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
@@ -106,7 +113,7 @@ def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
         mass = torch.zeros_like(mass)
     return Episode(
         torch.cat(views), sensor.centre_nm[bands].to(device), sensor.fwhm_nm[bands].to(device),
-        torch.cat(pixels), tasks, mass,
+        torch.cat(pixels), tasks, mass, _at(batch.uses, dense),
     )  # fmt: skip
 
 
@@ -142,8 +149,13 @@ def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
         x = torch.rot90(x, quarter, (-2, -1))
         return x.flip(-1) if mirror else x
 
-    image, valid, mass, material = (turn(x) for x in (batch.image, batch.valid, batch.mass, batch.material))
-    return Batch(image, valid, mass, material, batch.sensor, batch.level)
+    return _each(batch, turn)
+
+
+def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """The same change of image and all truth."""
+    planes = (change(p) for p in (batch.image, batch.valid, batch.mass, batch.material, batch.uses))
+    return Batch(*planes, batch.sensor, batch.level)
 
 
 def _cropped(batch: Batch, side: int, rng: np.random.Generator) -> Batch:
@@ -151,10 +163,7 @@ def _cropped(batch: Batch, side: int, rng: np.random.Generator) -> Batch:
     height, width = batch.valid.shape[-2:]
     side_y, side_x = min(side, height), min(side, width)
     y, x = int(rng.integers(height - side_y + 1)), int(rng.integers(width - side_x + 1))
-    image, valid, mass, material = (
-        p[..., y : y + side_y, x : x + side_x] for p in (batch.image, batch.valid, batch.mass, batch.material)
-    )
-    return Batch(image, valid, mass, material, batch.sensor, batch.level)
+    return _each(batch, lambda p: p[..., y : y + side_y, x : x + side_x])
 
 
 def _some_bands(recipe: EpisodeRecipe, batch: Batch, rng: np.random.Generator) -> list[int]:
@@ -185,7 +194,7 @@ def misread(image: Tensor, centre_nm: Tensor, strength: float, rng: np.random.Ge
     """Images (N, B, H, W) as products of doubtful radiometry give them: each scene with errors of its own.
 
     A gain that varies smoothly with wavelength and a little from band to band, a gamma of brightness, and bluish haze
-    that the whole scene lies under. The spreads are ours: set so that strength 1 is as bad as the worst of the products
+    that the whole scene lies under; at times the darkest object was taken for black. The spreads are ours: set so that strength 1 is as bad as the worst of the products
     that we have seen, and most draws are much better.
     """
     count, bands = image.shape[:2]
@@ -201,7 +210,10 @@ def misread(image: Tensor, centre_nm: Tensor, strength: float, rng: np.random.Ge
 
     level = image.mean((1, 2, 3), keepdim=True).clamp(min=1e-4)
     bent = level * (image.clamp(min=0.0) / level).pow(plane(power))
-    return torch.where(image > 0, bent, image) * plane(gain) + plane(haze) * (level / 0.15)
+    seen = torch.where(image > 0, bent, image) * plane(gain) + plane(haze) * (level / 0.15)
+    if rng.random() < DARK_OBJECT * strength:
+        seen = (seen - seen.flatten(2).quantile(0.005, 2)[..., None, None]).clamp(min=0.0)
+    return seen
 
 
 def _set_task(

@@ -29,6 +29,7 @@ def write_group(path: Path, batch: Batch) -> None:
         "image": (batch.image.half() if calibrated else batch.image).cpu(),
         "valid": batch.valid.cpu(),
         "mass": (batch.mass * MASS_STEPS).round().to(torch.uint8).cpu(),
+        "uses": (batch.uses * MASS_STEPS).round().to(torch.uint8).cpu(),
         "material": batch.material.to(torch.int32).cpu(),
         "sensor": json.dumps(asdict(batch.sensor)),
         "level": batch.level,
@@ -55,7 +56,7 @@ def read_group(path: Path) -> Batch:
     bands = tuple(Band(**{**b, "mtf_nyquist": tuple(b["mtf_nyquist"])}) for b in sensor["bands"])
     return Batch(
         content["image"].float(), content["valid"], content["mass"].float() / MASS_STEPS, content["material"].long(),
-        Sensor(**{**sensor, "bands": bands}), content["level"],
+        content["uses"].float() / MASS_STEPS, Sensor(**{**sensor, "bands": bands}), content["level"],
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from terraficta.pretrain.episode import Episode, Task
 from terraficta.pretrain.head import fit_ridge
@@ -24,8 +25,22 @@ def task_loss(mapper: Mapper, features: Tensor, task: Task) -> Tensor:
     return soft_cross_entropy(head.log_probabilities(features[task.query]), task.mass, balance(task.mass))
 
 
+def use_loss(logits: Tensor, uses: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy over the uses (P, U) of pixels; the rarer side of a use weighs as the root of its rarity.
+
+    Parameters
+    ----------
+    known : Tensor
+        (P,) 0 where nothing is known of a pixel
+    """
+    share = ((uses * known[:, None]).sum(0) / known.sum().clamp(min=1e-6)).clamp(0.02, 0.98)
+    rare = (uses / share.sqrt() + (1 - uses) / (1 - share).sqrt()) / (share.sqrt() + (1 - share).sqrt())
+    costs = functional.binary_cross_entropy_with_logits(logits, uses, rare * known[:, None], reduction="sum")
+    return costs / (known.sum().clamp(min=1.0) * uses.shape[1])
+
+
 def episode_loss(mapper: Mapper, episode: Episode, rehearsal: float, dense: float) -> dict[str, Tensor]:
-    """Losses of an episode by name: "episode", "dense" over our own legend, and their weighted "loss"."""
+    """Losses of an episode by name: "episode", "dense" over our own legend, "use", and their weighted "loss"."""
     reading = mapper.read(episode.views, episode.centre_nm, episode.fwhm_nm, episode.pixels)
     features = reading.features
     with torch.autocast(features.device.type, enabled=False):
@@ -33,4 +48,5 @@ def episode_loss(mapper: Mapper, episode: Episode, rehearsal: float, dense: floa
         few = torch.stack(losses).mean() if losses else features.sum() * 0
         logs = torch.log_softmax(reading.logits[: len(episode.mass)], 1)
         whole = soft_cross_entropy(logs, episode.mass, balance(episode.mass))
-    return {"loss": rehearsal * few + dense * whole, "episode": few.detach(), "dense": whole.detach()}
+        use = use_loss(reading.uses[: len(episode.mass)], episode.uses, episode.mass.sum(1))
+    return {"loss": rehearsal * few + dense * (whole + use), "use": use.detach(), "episode": few.detach(), "dense": whole.detach()}

@@ -13,7 +13,7 @@ from torch.nn import functional
 from terraficta.pretrain.neighbourhood import mean_around
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.stem import SpectralStem
-from terraficta.synth.types.legend import Legend
+from terraficta.synth.types.legend import USES, Legend
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,13 @@ class Reading:
         (N, D, H, W), or (P, D) of the pixels that were asked for
     logits : Tensor
         (N, K, H, W), or (P, K): scores of the classes of fiction, whose softmax is a probability
+    uses : Tensor
+        (N, U, H, W), or (P, U): scores of `USES`, each of whose sigmoids is a probability
     """
 
     features: Tensor
     logits: Tensor
+    uses: Tensor
 
 
 class Projection(nn.Module):
@@ -118,6 +121,7 @@ class Mapper(nn.Module):
         self.spectral_out = Projection(recipe.spectral)
         self.context_out = Projection(width)
         self.dense = nn.Linear(self.width, len(legend))
+        self.used = nn.Linear(self.width, len(USES))
         self.log_penalty = nn.Parameter(torch.tensor(-2.0))
         self.log_sharpness = nn.Parameter(torch.tensor(1.5))
 
@@ -148,12 +152,10 @@ class Mapper(nn.Module):
             for out, part in zip((self.spectral_out, self.context_out), x.split(cut, -1), strict=True)
         ]
         features = torch.cat(parts, -1)
-        logits = self.dense(features).float()
-        features = features.float()
+        found = features.float(), self.dense(features).float(), self.used(features).float()
         if at is not None:
-            return Reading(features, logits)
-        shape = maps.shape[:3]
-        return Reading(features.view(*shape, -1).permute(0, 3, 1, 2), logits.view(*shape, -1).permute(0, 3, 1, 2))
+            return Reading(*found)
+        return Reading(*(part.view(*maps.shape[:3], -1).permute(0, 3, 1, 2) for part in found))
 
     def encode(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The way down: spectral path (N, H, W, C); input of the encoder, padded to its stride; its scales."""

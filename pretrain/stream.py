@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.synth.corpus.corpus import read_corpus
 from terraficta.synth.instrument.invented import draw_sensor
+from terraficta.synth.labels.use import uses_of
 from terraficta.synth.look import draw_look, frame_of, gsd_of
 from terraficta.synth.render import see
 from terraficta.synth.scene.ground import Ground
@@ -41,6 +42,8 @@ class Batch:
         (N, K, H, W) class mass
     material : Tensor
         (N, H, W) int64; tells kinds within a class apart, e.g. crops; 0 where unknown
+    uses : Tensor
+        (N, U, H, W) what each area is used for, 0 or 1
     sensor : Sensor
         its B bands
     level : Level
@@ -51,6 +54,7 @@ class Batch:
     valid: Tensor
     mass: Tensor
     material: Tensor
+    uses: Tensor
     sensor: Sensor
     level: Level
 
@@ -58,7 +62,7 @@ class Batch:
         """The same batch on a device."""
         return Batch(
             self.image.to(device), self.valid.to(device), self.mass.to(device), self.material.to(device),
-            self.sensor, self.level,
+            self.uses.to(device), self.sensor, self.level,
         )  # fmt: skip
 
 
@@ -76,6 +80,7 @@ def stack_tiles(tiles: Sequence[Tile]) -> Batch:
         valid=torch.stack([t.valid for t in tiles]),
         mass=torch.stack([t.mass for t in tiles]),
         material=torch.stack([t.layers.get("material", unknown).long() for t in tiles]),
+        uses=torch.stack([uses_of(t.mass, t.grid.gsd_m) for t in tiles]),
         sensor=first.sensor,
         level=first.level,
     )

@@ -15,7 +15,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.legend import TERRAFICTA, USES
 from terraficta.synth.types.refusal import Refusal
 
 LEXICON = Path(__file__).parent / "lexicon.yaml"
@@ -27,6 +27,8 @@ LONGEST = 12
 SHORTEST_COMPOUND = 6
 """letters that a word needs before its end is looked at for a German noun"""
 
+WORDS = (*TERRAFICTA.classes, *USES)
+"""what a meaning may name: what covers the ground, or what people use it for"""
 Stated = Mapping[str, Mapping[str, float] | str | None]
 """class of the user -> {class of ours: weight}, one class of ours, or None: not to be guessed"""
 Weights = tuple[float, ...]
@@ -34,14 +36,14 @@ Weights = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Meanings:
-    """What the classes of a user's legend are in the legend of Terraficta.
+    """What the classes of a user's legend are in the legend of Terraficta, and in its uses.
 
     Parameters
     ----------
     classes : tuple[str, ...]
         K class names of the user
     matrix : Tensor
-        (K, 24) weights that sum to 1 a class; all zero where a class has no meaning
+        (K, 26) weights over `WORDS` that sum to 1 a class; all zero where a class has no meaning
     named : tuple[bool, ...]
         K; whether a class has a meaning
     because : tuple[str, ...]
@@ -71,7 +73,7 @@ class Meanings:
         """One line a class, so that the user can correct it."""
         found = []
         for name, row, because in zip(self.classes, self.matrix.tolist(), self.because, strict=True):
-            parts = sorted(((w, c) for w, c in zip(row, TERRAFICTA.classes, strict=True) if w > 0), reverse=True)
+            parts = sorted(((w, c) for w, c in zip(row, WORDS, strict=True) if w > 0), reverse=True)
             if parts:
                 found.append(f"{name}: {', '.join(f'{c} {w:.2f}' for w, c in parts)} ({because})")
             elif because == STATED:
@@ -110,9 +112,9 @@ def propose_meanings(
             because.append(STATED)
             continue
         found = understand(name)
-        rows.append(found[0] if found else (0.0,) * len(TERRAFICTA))
+        rows.append(found[0] if found else (0.0,) * len(WORDS))
         because.append(f"from '{found[1]}'" if found else NOT_UNDERSTOOD)
-    matrix = torch.tensor(rows, dtype=torch.float32).reshape(len(classes), len(TERRAFICTA))
+    matrix = torch.tensor(rows, dtype=torch.float32).reshape(len(classes), len(WORDS))
     named = tuple(bool(row.sum() > 0) for row in matrix)
     made = Meanings(tuple(classes), matrix, named, tuple(because), _read_shares(where, classes, shares))
     if len(classes) > 1 and all(name in stated for name in classes) and any(named) and not made.enough:
@@ -130,20 +132,20 @@ def _require_class(where: str | Path, field: str, name: str, classes: Sequence[s
 
 def _stated_weights(where: str | Path, name: str, said: Mapping[str, float] | str | None) -> Weights:
     if said is None:
-        return (0.0,) * len(TERRAFICTA)
+        return (0.0,) * len(WORDS)
     shares = {said: 1.0} if isinstance(said, str) else dict(said)
     for ours, weight in shares.items():
-        if ours not in TERRAFICTA.classes:
-            near = difflib.get_close_matches(ours, TERRAFICTA.classes, 1)
+        if ours not in WORDS:
+            near = difflib.get_close_matches(ours, WORDS, 1)
             mend = f"did you mean {near[0]}?" if near else "use a class of our legend"
-            raise Refusal(where, f"means.{name}", ours, f"one of {', '.join(TERRAFICTA.classes)}", mend)
+            raise Refusal(where, f"means.{name}", ours, f"one of {', '.join(WORDS)}", mend)
         if not 0 <= weight <= 1:
             raise Refusal(where, f"means.{name}.{ours}", weight, "a weight from 0 to 1", "correct the weight")
     total = sum(shares.values())
     if abs(total - 1) > TOLERANCE:
         scaled = ", ".join(f"{ours}: {weight / total:.2f}" for ours, weight in shares.items()) if total > 0 else "..."
         raise Refusal(where, f"means.{name}", f"weights that sum to {total:g}", "a sum of 1", f"write {{{scaled}}}")
-    return tuple(shares.get(ours, 0.0) / total for ours in TERRAFICTA.classes)
+    return tuple(shares.get(ours, 0.0) / total for ours in WORDS)
 
 
 def _read_shares(where: str | Path, classes: Sequence[str], said: Mapping[str, float] | None) -> Tensor | None:
@@ -188,7 +190,7 @@ def read_lexicon() -> _Lexicon:
     joining, relating = words("joining"), words("relating")
     phrases: dict[str, Weights] = {}
     for entry in content["meanings"]:
-        weights = tuple(float(entry["means"].get(c, 0.0)) for c in TERRAFICTA.classes)
+        weights = tuple(float(entry["means"].get(c, 0.0)) for c in WORDS)
         for phrase in entry["words"].split(","):
             key = _key(_tokens(phrase, spelling), joining, relating)
             if phrases.setdefault(key, weights) != weights:

@@ -30,6 +30,14 @@ STUBBLE = 0.10
 """share of the year over which stubble is tilled or rots away"""
 
 
+OVERWINTERS = -0.15
+"""sown so early, as a share of the growing cycle before midwinter, a crop meets the frost as a young stand: October"""
+DORMANT, REGROWTH = 0.14, 0.17
+"""leaf area of such a stand, as a share of the largest, until days are warm again, and when that is: late February.
+Source: Allen et al. 1998, FAO 56, table 11: 160 days of the 335 of winter wheat are its initial stage where it
+freezes"""
+
+
 class Clime(Protocol):
     """What of a climate decides the crops: `Climate` is one."""
 
@@ -251,6 +259,9 @@ def stage(crop: Crop, season: float | np.ndarray) -> Stage:
         length = g.harvest - g.sowing
         stands = mine & (age < length)
         grown = _ramp(age, g.emergence - g.sowing, g.peak - g.sowing)
+        if g.sowing < OVERWINTERS:
+            spring = _ramp(age, REGROWTH - g.sowing, g.peak - g.sowing)
+            grown = np.minimum(grown, DORMANT + (1 - DORMANT) * spring)
         green = np.where(stands, grown, green)
         ripe = np.where(stands, _ramp(age, g.ripening - g.sowing, length), ripe)
         stubble = np.where(mine & ~stands, 1 - _ramp(age, length, length + STUBBLE), stubble)

@@ -169,6 +169,9 @@ TERRAFICTA = Legend(
 )
 """Our own legend: what the generator draws. `road` is all paved ground, `park` all mown or planted green in towns."""
 
+USES = ("settlement", "farmland")
+"""what people use an area for, whatever a single pixel of it is covered with; see `labels.use`"""
+
 UPLAND_FORESTS = ("needleleaf_forest", "evergreen_forest", "deciduous_forest")
 """classes of TERRAFICTA: forests that grow by themselves on dry ground; mangroves stand in the tide"""
 TIMBER = (*UPLAND_FORESTS, "plantation")

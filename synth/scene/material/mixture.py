@@ -104,6 +104,8 @@ def _solids(plans: Sequence[MaterialPlan], wavelength_nm: Tensor) -> dict[str, T
         torch.as_tensor(np.concatenate(rows)).to(shapes)
         for rows in ([plan.film_cm for plan in plans], [plan.wet_share for plan in plans])
     )
+    rough = torch.as_tensor(np.concatenate([plan.rough for plan in plans])).to(shapes)
+    out["soil"] = (1 - rough[:, None]).view(*out["soil"].shape[:2], 1) * out["soil"]
     dry = out["soil"].flatten(0, 1)
     for name, damp in (("soil", 1.0), ("sand", 0.5)):
         out[name] = wetted(out[name].flatten(0, 1), film_cm, damp * share, wavelength_nm).view(shape)

@@ -18,6 +18,11 @@ LUSH = 4.5
 """leaf area index of a crop at which the leaf area of vegetation.yaml holds as it stands"""
 LEY = 0.7
 """leaf area index of a perennial just cut or just resting"""
+HARSH = 0.45
+"""how much more, or less, of the grass a winter far inland, or by the ocean, bleaches than the climate's usual one"""
+SPECIES_SPREAD = 0.045
+"""standard deviation of leaf-out and leaf-fall among the trees of a forest: 16 days, as the species of one stand differ.
+Source: Richardson & O'Keefe 2009, doi:10.1007/978-1-4419-0026-5_6 (33 species of one forest)"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Rhythm:
     Source
     ------
     Which climates have which: M. White et al. 1997, doi:10.1029/97GB00330 (temperate); P. Reich & R. Borchert 1984,
-    doi:10.2307/2260006 (dry tropics); leaf-out and fall to a month, the shares chosen.
+    doi:10.2307/2260006 (dry tropics); leaf-out and fall to a month, the shares chosen. Leaves are out in the middle of
+    April in temperate places, of May in boreal ones, of June on tundra.
     """
 
     leaf_out: float
@@ -52,11 +58,11 @@ class Rhythm:
 
 
 RHYTHMS = {
-    "tundra": Rhythm(0.32, 0.68, 1.0, 0.9, 0.0, 0.4),
-    "boreal": Rhythm(0.27, 0.74, 1.0, 0.85, 0.0, 0.5),
-    "temperate": Rhythm(0.2, 0.84, 1.0, 0.65, 0.0, 0.6),
+    "tundra": Rhythm(0.44, 0.70, 1.0, 0.9, 0.0, 0.4),
+    "boreal": Rhythm(0.39, 0.77, 1.0, 0.85, 0.0, 0.5),
+    "temperate": Rhythm(0.31, 0.85, 1.0, 0.75, 0.0, 0.6),
     "mediterranean": Rhythm(0.15, 0.9, 0.9, 0.1, 0.1, 1.0),
-    "steppe": Rhythm(0.22, 0.8, 1.0, 0.8, 0.3, 1.0),
+    "steppe": Rhythm(0.30, 0.83, 1.0, 0.8, 0.3, 1.0),
     "desert": Rhythm(0.2, 0.85, 0.5, 0.3, 0.5, 1.0),
     "savanna": Rhythm(0.2, 0.84, 0.3, 0.1, 0.95, 1.0),
     "monsoon": Rhythm(0.2, 0.84, 0.4, 0.2, 0.85, 0.9),
@@ -76,17 +82,20 @@ class Timing:
         share of the stubble that stays on the ground, of a crop
     weeds : np.ndarray
         their leaf area index in a crop
+    blush : np.ndarray
+        how red its leaves turn before they fall, 0 yellow .. 1
     """
 
     ahead: np.ndarray
     stubble_left: np.ndarray
     weeds: np.ndarray
+    blush: np.ndarray
 
 
 def draw_timing(key: SceneKey, count: int) -> Timing:
     """The timing of V = `count` variants."""
     rng = key.rng()
-    return Timing(rng.standard_normal(count), rng.uniform(0.2, 0.9, count), rng.uniform(0.0, 0.06, count))
+    return Timing(rng.standard_normal(count), rng.uniform(0.2, 0.9, count), rng.uniform(0.0, 0.06, count), rng.random(count))
 
 
 def at_season(head: str, traits: Traits, setting: Setting, timing: Timing, crop: Crop | None = None) -> Traits:
@@ -103,7 +112,7 @@ def at_season(head: str, traits: Traits, setting: Setting, timing: Timing, crop:
     """
     if crop is not None:
         return _sown(traits, crop, setting.season, timing)
-    return HABITS[head](traits, setting, timing.ahead)
+    return HABITS[head](traits, setting, timing)
 
 
 def _between(season: np.ndarray, rise: float, fall: float, width: float) -> np.ndarray:
@@ -124,9 +133,9 @@ def _parched(setting: Setting, season: np.ndarray) -> np.ndarray:
     return value
 
 
-def _evergreen(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+def _evergreen(traits: Traits, setting: Setting, timing: Timing) -> Traits:
     """Hardly any change: a little paler in frost, a little browner in drought."""
-    rhythm = RHYTHMS[setting.kind]
+    rhythm, jitter = RHYTHMS[setting.kind], timing.ahead
     cold = rhythm.frost * _winter(setting) * (1 - _between(setting.season + 0.03 * jitter, 0.18, 0.82, 0.05))
     dry = rhythm.straw * _parched(setting, setting.season + 0.03 * jitter)
     return {
@@ -137,17 +146,17 @@ def _evergreen(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
     }
 
 
-def _tidal(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+def _tidal(traits: Traits, setting: Setting, timing: Timing) -> Traits:
     """Evergreen, with more or less of the mud under water."""
-    return _evergreen(traits, setting, jitter) | {"flood": traits["flood"] ** np.exp(-1.2 * setting.tide)}
+    return _evergreen(traits, setting, timing) | {"flood": traits["flood"] ** np.exp(-1.2 * setting.tide)}
 
 
-def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, Timing], Traits]:
     """Leaves fall in winter, or in the dry season where that is what a year is made of; stems and twigs stay."""
 
-    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    def at(traits: Traits, setting: Setting, timing: Timing) -> Traits:
         rhythm = RHYTHMS[setting.kind]
-        season = setting.season + 0.025 * jitter
+        season = setting.season + SPECIES_SPREAD * timing.ahead
         cold = depth * rhythm.cold * _winter(setting)
         thirst = np.clip((_parched(setting, season) - 0.3) / 0.35, 0, 1)
         drop = depth * rhythm.drop * (1 - watered) * thirst
@@ -162,7 +171,7 @@ def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, 
             "wood": traits["wood"] + (0.95 - traits["wood"]) * (1 - leaves),
             "cab": traits["cab"] * (1 - 0.8 * yellow) * (1 - 0.35 * spring),
             "car": traits["car"] * (1 - 0.3 * yellow),
-            "ant": traits["ant"] + 7 * autumn,
+            "ant": traits["ant"] + 14 * timing.blush**2 * autumn,
             "cbrown": traits["cbrown"] + 0.5 * yellow,
             "cw": traits["cw"] * (1 - 0.4 * yellow),
             "under": traits.get("under", np.zeros_like(drop)) * (1 - 0.5 * cold * (1 - leaves) - 0.8 * drop),
@@ -171,13 +180,14 @@ def _shedding(depth: float, watered: float = 0.0) -> Callable[[Traits, Setting, 
     return at
 
 
-def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, np.ndarray], Traits]:
+def _grass(watered: float = 0.0) -> Callable[[Traits, Setting, Timing], Traits]:
     """Green where it is neither too cold nor too dry, else bleached; `watered` 0..1 by people or a high water table."""
 
-    def at(traits: Traits, setting: Setting, jitter: np.ndarray) -> Traits:
+    def at(traits: Traits, setting: Setting, timing: Timing) -> Traits:
         rhythm = RHYTHMS[setting.kind]
-        season = setting.season + 0.03 * jitter
-        cold = rhythm.frost * _winter(setting) * (1 - _between(season, rhythm.leaf_out - 0.06, 0.86, 0.04))
+        season = setting.season + 0.03 * timing.ahead
+        frost = np.clip(rhythm.frost + HARSH * setting.harshness, 0, 1)
+        cold = frost * _winter(setting) * (1 - _between(season, rhythm.leaf_out - 0.06, 0.86, 0.04))
         dry = rhythm.straw * np.clip(1.5 * _parched(setting, season) - 0.1, 0, 1) * (1 - watered)
         asleep = np.maximum(cold, 0.95 * dry)
         return {
@@ -219,8 +229,8 @@ HABITS = {
     "mangrove": _tidal,
     "shrubland": _shedding(0.45),
     "park": _shedding(0.7, watered=0.8),
-    **dict.fromkeys(("grassland", "fallow"), _grass()),
-    "pasture": _grass(watered=0.2),
+    **dict.fromkeys(("grassland", "meadow", "fallow"), _grass()),
+    **dict.fromkeys(("pasture", "ley"), _grass(watered=0.2)),
     "wetland": _grass(watered=0.6),
 }  # fmt: skip
 """how each kind of plants takes the year"""

@@ -16,17 +16,19 @@ from terraficta.synth.types.key import SceneKey
 VARIANTS = 16
 TRAITS = (
     "n", "cab", "car", "ant", "cbrown", "cw", "cm", "lai", "slope", "hotspot", "wood", "clump", "crown", "litter",
-    "under", "flood", "dead",
+    "under", "flood", "dead", "tall",
 )  # fmt: skip
 SHARES = ("wood", "clump", "crown", "litter", "flood", "dead")
 SOWN = ("cropland", "paddy")
 _MOST = np.array([[1.0 if name in SHARES else np.inf] for name in TRAITS])
-KINDS_AT_ONCE = {"plantation": 2, "orchard": 2}
+KINDS_AT_ONCE = {"plantation": 2, "orchard": 2, "pasture": 2}
 """how many kinds of plants share the variants of a class; one where nothing is said, of the sown classes the crops"""
 EVEN = 0.4
 """spread of vigour among the fields of one crop over that among wild plants: people see to it"""
 WOODED = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "mangrove", "plantation")
 """classes of trees that can die where they stand"""
+TALL = {**dict.fromkeys(WOODED, 1.0), "orchard": 0.5, "park": 0.5}
+"""how far plants throw their shadows into the gaps between them, 0 .. 1: trees wider apart than they are high less"""
 DEAD_VARIANTS = 2
 """at the barest end of each kind of tree: dead or defoliated, dying"""
 ROWED = ("plantation", "cropland", "orchard")
@@ -83,6 +85,7 @@ def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tupl
         vigour = (2 * (np.arange(count) + 0.5) / count - 1) * (EVEN if crop else 1)
         traits = _ordered(_whole(draw_traits(head, own, vigour, setting)))
         traits = _whole(at_season(head, traits, setting, draw_timing(own.at("season"), count), crop))
+        traits["tall"] = np.full(count, TALL.get(cover, 0.0))
         parts.append(_dying(traits) if cover in WOODED else traits)
         spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
     plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}

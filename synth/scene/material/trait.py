@@ -19,6 +19,14 @@ VEGETATION = Path(__file__).parents[2] / "data" / "vegetation.yaml"
 Traits = dict[str, np.ndarray]
 """{name: (V,)}"""
 KINDS: dict[str, dict[str, dict[str, float]]] = {
+    "grassland": {
+        "grassland": {"": 1.0, "temperate": 0.5, "rainforest": 0.5},
+        "meadow": {"temperate": 1.0, "rainforest": 1.0, "boreal": 0.5, "monsoon": 0.5, "mediterranean": 0.2, "steppe": 0.2},
+    },
+    "pasture": {
+        "pasture": {"": 1.0},
+        "ley": {"temperate": 1.0, "boreal": 0.5, "rainforest": 0.4, "monsoon": 0.3, "mediterranean": 0.3, "steppe": 0.2},
+    },
     "needleleaf_forest": {"needleleaf_forest": {"": 1.0}, "larch": {"boreal": 0.5, "tundra": 0.7}},
     "plantation": {
         "pine": {"": 1.0, "savanna": 0.4, "monsoon": 0.2, "rainforest": 0.1},
@@ -57,6 +65,8 @@ class Setting:
         how wet the ground is from it on the day; 0: as the climate has it in the mean .. 1
     tide : float
         -1 low .. 1 high
+    harshness : float
+        of the winter, -1 as by the ocean .. 1 as far inland
     """
 
     season: float
@@ -66,6 +76,7 @@ class Setting:
     drought: float
     rain: float = 0.0
     tide: float = 0.0
+    harshness: float = 0.0
 
     @property
     def dryness(self) -> float:
@@ -81,7 +92,8 @@ def draw_setting(facts: Mapping[str, Any], key: SceneKey) -> Setting:
     kind = str(facts["kind"]) if "kind" in facts else nearest_climate(share["warmth"], share["moisture"])
     drought = float(facts.get("drought", sum(BIOMES[kind].drought) / 2))
     weather = {name: float(facts.get(name, 0.0)) for name in ("rain", "tide")}
-    return Setting(**share, kind=kind, drought=drought, **weather)
+    harshness = 2 * float(key.at("winter").rng().random()) - 1
+    return Setting(**share, kind=kind, drought=drought, harshness=harshness, **weather)
 
 
 def nearest_climate(warmth: float, moisture: float) -> str:

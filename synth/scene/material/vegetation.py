@@ -21,6 +21,8 @@ STANDS_AT_ONCE = 128
 """spectra that are computed together: few enough for the cache, and so many that calls cost little"""
 LANES = 16
 """rows of a batch come in such multiples: rows x wavelengths then fill the SIMD lanes of any processor"""
+SKYLIGHT = 0.2
+"""share of the light that reaches a gap between trees in their shadow: skylight, and what leaves let through; chosen"""
 SUN_ZENITH_DEG = 35.0
 """at which a palette is lit; what other angles do is the business of light, not of materials"""
 
@@ -41,7 +43,12 @@ def vegetation_reflectance(
     -------
     tuple[Tensor, Tensor]
         (S, L) twice: an upper layer (leaves, dead leaves and bark mixed by area) of cover `crown` over grass of LAI
-        `under` over soil, litter and standing water; and those without the upper layer
+        `under` over soil, litter and standing water; and those without the upper layer, in the shadow of trees
+
+    Source
+    ------
+    Li & Strahler 1992, doi:10.1109/36.134078, eqs. 5-8: of the ground between crowns of cover c, (1 - c)^m is in the
+    sun, with m the length of their shadows in crowns less its overlap with the view; here m is `tall`, 1 for trees.
     """
 
     upper = _sight(traits["lai"], traits["slope"], traits["hotspot"])
@@ -58,12 +65,19 @@ def vegetation_reflectance(
         if grass is not None:
             some, r, t = grass
             ground[some] = canopy_reflectance(r, t, ground[some], lower.rows(rows).rows(some))
-        below[rows] = ground
+        gap = ground * shaded(own["crown"], own["tall"])[:, None]
+        below[rows] = gap
         wood = own["wood"][:, None]
         plant_r, plant_t = leaf_r + wood * (bark[rows] - leaf_r), leaf_t * (1 - wood)
         above = canopy_reflectance(plant_r, plant_t, ground, upper.rows(rows))
-        seen[rows] = ground + own["crown"][:, None] * (above - ground)
+        seen[rows] = gap + own["crown"][:, None] * (above - gap)
     return seen, below
+
+
+def shaded(crown: Tensor, tall: Tensor) -> Tensor:
+    """Light in the gaps between plants of cover `crown` over that in the open."""
+    sunlit = (1 - crown).clamp(min=0) ** tall
+    return sunlit + SKYLIGHT * (1 - sunlit)
 
 
 def _leaves(
