@@ -53,7 +53,8 @@ class NamesHead:
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""
-        assert evidence.fiction is not None and evidence.uses is not None
+        assert evidence.fiction is not None
+        assert evidence.uses is not None
         claimed = evidence.uses * self.used.amax(1)
         free = (1 - claimed).prod(1, keepdim=True)
         probability = free * evidence.fiction.exp()

@@ -78,10 +78,15 @@ def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evid
 
 def together(parts: Sequence[Evidence]) -> Evidence:
     """Evidence of several groups of pixels, one after another."""
-    fiction, uses = ([p for p in kind if p is not None] for kind in ([p.fiction for p in parts], [p.uses for p in parts]))
+
+    def joined(kind: Sequence[Tensor | None]) -> Tensor | None:
+        known = [part for part in kind if part is not None]
+        return torch.cat(known) if len(known) == len(parts) else None
+
     return Evidence(
         torch.cat([part.features for part in parts]),
-        *(torch.cat(kind) if len(kind) == len(parts) else None for kind in (fiction, uses)),
+        joined([part.fiction for part in parts]),
+        joined([part.uses for part in parts]),
         np.concatenate([part.context for part in parts]),
     )
 

@@ -194,8 +194,8 @@ def misread(image: Tensor, centre_nm: Tensor, strength: float, rng: np.random.Ge
     """Images (N, B, H, W) as products of doubtful radiometry give them: each scene with errors of its own.
 
     A gain that varies smoothly with wavelength and a little from band to band, a gamma of brightness, and bluish haze
-    that the whole scene lies under; at times the darkest object was taken for black. The spreads are ours: set so that strength 1 is as bad as the worst of the products
-    that we have seen, and most draws are much better.
+    that the whole scene lies under; at times the darkest object was taken for black. The spreads are ours: set so that
+    strength 1 is as bad as the worst of the products that we have seen, and most draws are much better.
     """
     count, bands = image.shape[:2]
     share = rng.beta(1.0, 2.0, (count, 1)) * strength

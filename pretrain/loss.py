@@ -49,4 +49,9 @@ def episode_loss(mapper: Mapper, episode: Episode, rehearsal: float, dense: floa
         logs = torch.log_softmax(reading.logits[: len(episode.mass)], 1)
         whole = soft_cross_entropy(logs, episode.mass, balance(episode.mass))
         use = use_loss(reading.uses[: len(episode.mass)], episode.uses, episode.mass.sum(1))
-    return {"loss": rehearsal * few + dense * (whole + use), "use": use.detach(), "episode": few.detach(), "dense": whole.detach()}
+    return {
+        "loss": rehearsal * few + dense * (whole + use),
+        "use": use.detach(),
+        "episode": few.detach(),
+        "dense": whole.detach(),
+    }

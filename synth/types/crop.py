@@ -30,8 +30,9 @@ STUBBLE = 0.10
 """share of the year over which stubble is tilled or rots away"""
 
 
-OVERWINTERS = -0.15
-"""sown so early, as a share of the growing cycle before midwinter, a crop meets the frost as a young stand: October"""
+OVERWINTERS = (-0.15, 0.45)
+"""sown before the first and cut after the second, in shares of the growing cycle from midwinter, a crop meets the frost
+as a young stand: October, June"""
 DORMANT, REGROWTH = 0.14, 0.17
 """leaf area of such a stand, as a share of the largest, until days are warm again, and when that is: late February.
 Source: Allen et al. 1998, FAO 56, table 11: 160 days of the 335 of winter wheat are its initial stage where it
@@ -259,7 +260,7 @@ def stage(crop: Crop, season: float | np.ndarray) -> Stage:
         length = g.harvest - g.sowing
         stands = mine & (age < length)
         grown = _ramp(age, g.emergence - g.sowing, g.peak - g.sowing)
-        if g.sowing < OVERWINTERS:
+        if g.sowing < OVERWINTERS[0] and g.harvest > OVERWINTERS[1] and not crop.perennial:
             spring = _ramp(age, REGROWTH - g.sowing, g.peak - g.sowing)
             grown = np.minimum(grown, DORMANT + (1 - DORMANT) * spring)
         green = np.where(stands, grown, green)

@@ -1,5 +1,7 @@
 """The experts of the default head: trees as arrays, names by Bayes' rule, and their product."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,7 +79,8 @@ def said(*names: str) -> Evidence:
     fiction = torch.full((len(names), len(TERRAFICTA)), -20.0)
     for row, name in enumerate(names):
         fiction[row, TERRAFICTA.index(name)] = 0.0
-    return Evidence(torch.zeros(len(names), 3), torch.log_softmax(fiction, 1), np.zeros((len(names), 2), np.float32))
+    blank = np.zeros((len(names), 2), np.float32)
+    return Evidence(torch.zeros(len(names), 3), torch.log_softmax(fiction, 1), torch.zeros(len(names), 2), blank)
 
 
 def test_names_sum_what_fiction_says() -> None:
@@ -89,6 +92,19 @@ def test_names_sum_what_fiction_says() -> None:
     wanted = [[high, low, low], [high, high, low], [low, high, low], [low, low, high], [low, low, high]]
     for row, expected in zip(found, wanted, strict=True):
         assert (row * sum(expected)).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_area_of_a_use_is_of_no_cover() -> None:
+    """A lawn in town is grass where nobody asks for towns, and town where somebody does."""
+    lawn = replace(said("park", "park", "water"), uses=torch.tensor([[0.9, 0.0], [0.0, 0.9], [0.0, 0.0]]))
+    asked = NamesHead.of(propose_meanings(["town", "grass"], {"town": "settlement", "grass": {"park": 1.0}}))
+    found = asked.log_probabilities(lawn).exp()
+    total = 1 + 2 * FLOOR
+    assert found[0].tolist() == pytest.approx([(0.9 + FLOOR) / total, (0.1 + FLOOR) / total], abs=1e-4)
+    assert found[1].tolist() == pytest.approx([FLOOR / total, (1 + FLOOR) / total], abs=1e-4)
+    assert found[2].tolist() == pytest.approx([0.5, 0.5])
+    plain = NamesHead.of(propose_meanings(["lawn", "water"])).log_probabilities(lawn).exp()
+    assert plain[0, 0] == plain[1, 0] > 0.9
 
 
 def test_the_blend_is_the_product_of_its_experts() -> None:
@@ -116,7 +132,7 @@ def test_the_temperature_is_that_of_labels_not_seen() -> None:
     rng = torch.Generator().manual_seed(0)
     mass = torch.eye(2).repeat(60, 1)
     features = torch.randn(120, 40, generator=rng)  # nothing to learn: whoever is sure is wrong
-    evidence = Evidence(features, None, features.numpy())
+    evidence = Evidence(features, None, None, features.numpy())
     recipe = FinetuneRecipe(name="t", about="t", blend=BlendRecipe(temperature_doubt=3.0))
 
     def fit(x: torch.Tensor, y: torch.Tensor):  # noqa: ANN202

@@ -30,6 +30,7 @@ def fabricated(seed: int = 0, scenes: int = 4) -> Batch:
         torch.ones(scenes, SIZE, SIZE, dtype=torch.bool),
         torch.tensor(mass, dtype=torch.float32),
         torch.tensor((label == 2) * (1 + np.arange(scenes)[:, None, None])),
+        torch.tensor(np.stack([label == 1, label == 3], 1), dtype=torch.float32),
         sensor,
         "BOA",
     )
@@ -168,7 +169,7 @@ def test_parts_of_scenes_keep_image_and_truth_together() -> None:
     number = torch.arange(SIZE * SIZE).view(1, 1, SIZE, SIZE)
     marked = Batch(
         number.expand(4, len(batch.sensor), -1, -1), batch.valid, number.expand(4, len(TERRAFICTA), -1, -1),
-        number[0].expand(4, -1, -1), batch.sensor, "DN",
+        number[0].expand(4, -1, -1), number.expand(4, 2, -1, -1), batch.sensor, "DN",
     )  # fmt: skip
     corners = set()
     for index in range(20):
@@ -176,5 +177,6 @@ def test_parts_of_scenes_keep_image_and_truth_together() -> None:
         assert part.image.shape[-2:] == part.valid.shape[-2:] == (24, 24)
         assert torch.equal(part.image[:, 0], part.mass[:, 0])
         assert torch.equal(part.image[:, 0], part.material)
+        assert torch.equal(part.image[:, 0], part.uses[:, 1])
         corners.add(int(part.material[0, 0, 0]))
     assert len(corners) > 10

@@ -21,7 +21,7 @@ LEY = 0.7
 HARSH = 0.45
 """how much more, or less, of the grass a winter far inland, or by the ocean, bleaches than the climate's usual one"""
 SPECIES_SPREAD = 0.045
-"""standard deviation of leaf-out and leaf-fall among the trees of a forest: 16 days, as the species of one stand differ.
+"""standard deviation of leaf-out and leaf-fall among the trees of a forest: 16 days, as species of one stand differ.
 Source: Richardson & O'Keefe 2009, doi:10.1007/978-1-4419-0026-5_6 (33 species of one forest)"""
 
 
@@ -95,7 +95,9 @@ class Timing:
 def draw_timing(key: SceneKey, count: int) -> Timing:
     """The timing of V = `count` variants."""
     rng = key.rng()
-    return Timing(rng.standard_normal(count), rng.uniform(0.2, 0.9, count), rng.uniform(0.0, 0.06, count), rng.random(count))
+    return Timing(
+        rng.standard_normal(count), rng.uniform(0.2, 0.9, count), rng.uniform(0.0, 0.06, count), rng.random(count)
+    )
 
 
 def at_season(head: str, traits: Traits, setting: Setting, timing: Timing, crop: Crop | None = None) -> Traits:

@@ -25,8 +25,11 @@ ROAD_SHARES = np.array([0.62, 0.12, 0.13, 0.13])
 PITS = ("crushed", "gravel", "soil", "coal")
 PIT_SHARES = np.array([0.62, 0.2, 0.1, 0.08])
 """what quarries and mines lay open; chosen"""
+MOST_SEDIMENT = 300.0
+"""in the muddiest of common rivers [g m-3]; some, of loess, carry more. Source: Milliman & Farnsworth 2011, River
+Discharge to the Coastal Ocean, table 2.4, doi:10.1017/CBO9780511781247"""
 ROUGH = (0.0, 0.3)
-"""share of the light that clods and stones keep from what is seen of soil, in the mean of a scene: smooth crust .. plough.
+"""share of the light that clods and stones swallow of what is seen of soil, in the mean of a scene: crust .. plough.
 Source: Matthias et al. 2000, doi:10.2136/sssaj2000.6431035x: albedo of a rough plough 25 to 30 % below that of the same
 soil sieved, which is what spectral libraries hold."""
 
@@ -150,7 +153,14 @@ def _draw_damp(key: SceneKey, setting: Setting) -> tuple[np.ndarray, np.ndarray]
     """Water film on soil (V,) [cm] and the share of it (V,) that is wet; in winter little of the rain dries up."""
     rng = key.rng()
     cool = np.cos(2 * np.pi * setting.season) * np.clip((0.9 - setting.warmth) / 0.35, 0, 1)
-    z = 3.2 * setting.moisture - 2.0 + 0.9 * cool + 4.0 * setting.rain + 0.9 * rng.standard_normal() + 0.7 * kin(rng, VARIANTS)
+    z = (
+        3.2 * setting.moisture
+        - 2.0
+        + 0.9 * cool
+        + 4.0 * setting.rain
+        + 0.9 * rng.standard_normal()
+        + 0.7 * kin(rng, VARIANTS)
+    )
     return 0.03 * np.exp(0.6 * rng.standard_normal(VARIANTS)), 1 / (1 + np.exp(-z))
 
 
@@ -173,7 +183,7 @@ def _draw_water(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
 
     return {
         "chl": around(1.5 * np.exp(1.8 * setting.warmth), 1.0, 0.4),
-        "sediment": around(7.0 - 4.0 * setting.moisture, 1.6, 0.6),
+        "sediment": np.minimum(around(7.0 - 4.0 * setting.moisture, 1.5, 0.6), MOST_SEDIMENT),
         "cdom": around(0.2 + 0.9 * setting.moisture * (1.3 - setting.warmth), 0.8, 0.3),
         "depth_m": np.sort(around(5.0, 0.6, 0.9)),
         "glint": around(0.008, 1.1, 0.2),

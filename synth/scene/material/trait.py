@@ -21,11 +21,25 @@ Traits = dict[str, np.ndarray]
 KINDS: dict[str, dict[str, dict[str, float]]] = {
     "grassland": {
         "grassland": {"": 1.0, "temperate": 0.5, "rainforest": 0.5},
-        "meadow": {"temperate": 1.0, "rainforest": 1.0, "boreal": 0.5, "monsoon": 0.5, "mediterranean": 0.2, "steppe": 0.2},
+        "meadow": {
+            "temperate": 1.0,
+            "rainforest": 1.0,
+            "boreal": 0.5,
+            "monsoon": 0.5,
+            "mediterranean": 0.2,
+            "steppe": 0.2,
+        },
     },
     "pasture": {
         "pasture": {"": 1.0},
-        "ley": {"temperate": 1.0, "boreal": 0.5, "rainforest": 0.4, "monsoon": 0.3, "mediterranean": 0.3, "steppe": 0.2},
+        "ley": {
+            "temperate": 1.0,
+            "boreal": 0.5,
+            "rainforest": 0.4,
+            "monsoon": 0.3,
+            "mediterranean": 0.3,
+            "steppe": 0.2,
+        },
     },
     "needleleaf_forest": {"needleleaf_forest": {"": 1.0}, "larch": {"boreal": 0.5, "tundra": 0.7}},
     "plantation": {
