@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -154,8 +154,8 @@ def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
 
 def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     """The same change of image and all truth."""
-    planes = (change(p) for p in (batch.image, batch.valid, batch.mass, batch.material, batch.uses))
-    return Batch(*planes, batch.sensor, batch.level)
+    planes = {name: change(getattr(batch, name)) for name in ("image", "valid", "mass", "material", "uses")}
+    return replace(batch, **planes)
 
 
 def _cropped(batch: Batch, side: int, rng: np.random.Generator) -> Batch:
