@@ -30,6 +30,9 @@ UNDERGROWTH = 0.5
 """height of what stands in a gap, over that of the tops"""
 LOWEST = 0.88
 """height of a crown's rim over that of its top: what shades within a stand is in its spectrum already"""
+DIFFERENCE = 0.3
+"""how far the vigour of a tree may lie from that of its stand: which of the materials of its class it has; chosen so
+that the colours of crowns beside each other in autumn differ as on aerial photographs"""
 OVER_MEAN = {"cone": 1.102, "dome": 1.060}
 """height of the tops over the mean height of a stand of such crowns, gaps included; measured by `test_crown`"""
 
@@ -40,8 +43,10 @@ def seen(cell_m: Tensor) -> Tensor:
     return ((most - cell_m) / (most - least)).clamp(0.0, 1.0).to(torch.float32)
 
 
-def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
-    """Height of the crowns (N, H, W) [m], with tops, rims and gaps where cells are small enough; else as it was.
+def crowned(window: Window, cover: Tensor, height_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Crowns (N, H, W) in small cells: height [m] with tops, rims and gaps, and vigour of each beyond its stand's.
+
+    Elsewhere the height as it was, and 0.
 
     Parameters
     ----------
@@ -58,9 +63,9 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
     """
     shown = seen(window.cell_m)
     if not bool((shown > 0).any()):
-        return height_m
+        return height_m, torch.zeros_like(height_m)
     part = shown[:, None, None]
-    points, whole = window.points(), height_m
+    points, whole, own = window.points(), height_m, torch.zeros_like(height_m)
     for number, (spread, names) in enumerate(SPREAD_M.items()):
         seed = hashed(seeds_of([0] * len(cover), cover.device), salt.EveryScene.CROWNS, number)
         spacing = per_scene([spread] * len(cover), cover.device)
@@ -81,4 +86,6 @@ def crowned(window: Window, cover: Tensor, height_m: Tensor) -> Tensor:
             )
             top = tall * torch.where(uniform(trees.identity, salt.Tree.GAP) < GAP, UNDERGROWTH, shape)
             whole = torch.where(stand, height_m + part * (top - height_m), whole)
-    return whole
+            kind = DIFFERENCE * (2 * uniform(trees.identity, salt.Tree.KIND) - 1)
+            own = torch.where(stand, part * kind, own)
+    return whole, own

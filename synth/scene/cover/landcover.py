@@ -190,7 +190,8 @@ def grow_landcover(
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
-    crowns = crowned(terrain.window, cover, crowns)
+    crowns, own = crowned(terrain.window, cover, crowns)
+    vigour = (vigour + own).clamp(0.0, 1.0)
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]

@@ -488,6 +488,7 @@ class Tree(Salt):
 
     HEIGHT = 7
     GAP = 8
+    KIND = 9
 
 
 @unique
