@@ -30,7 +30,7 @@ from terraficta.synth.types.scene_recipe import SceneRecipe
 
 OF_THE_GROUND = ("oversampling", "terrain", "cover", "time", "events")
 """fields of a recipe that the ground hangs on; light, air, camera and materials are matters of a look"""
-COVER_PLANES = ("cover", "parcel", "vigour", "height_m", "surface_m", "crop", "row", "bridge")
+COVER_PLANES = ("cover", "parcel", "vigour", "height_m", "surface_m", "crop", "row", "bridge", "within")
 DAMAGED = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 """what reading a file that was not written by this store, or was cut off, ends in"""
 

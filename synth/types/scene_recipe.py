@@ -163,7 +163,7 @@ class CoverRecipe(Recipe):
     """share of the arable ground that is farmed"""
     field_m: SizeSpan = (30.0, 500.0)
     """side of a typical field [m], drawn log-uniformly, but rather small in the tropics"""
-    settlement: ShareSpan = (0.0, 0.2)
+    settlement: ShareSpan = (0.0, 0.5)
     """share of the ground in settlements"""
     plantation: ShareSpan = (0.0, 0.35)
     """share of the ground fit for trees, and not farmed, that is planted with them in rows"""

@@ -47,6 +47,7 @@ class Ground:
     vigour: Tensor
     crop: Tensor
     row: Tensor
+    within: Tensor
     window: Window
 
 
@@ -55,7 +56,8 @@ def ground_of(
 ) -> Ground:
     n, height, width = cover.shape
     window = Window.over(height, width, torch.full((n,), cell_m))
-    return Ground(cover, parcel, vigour, torch.full_like(cover, crop), torch.full_like(vigour, row_rad), window)
+    return Ground(cover, parcel, vigour, torch.full_like(cover, crop), torch.full_like(vigour, row_rad),
+                  torch.zeros_like(parcel, dtype=torch.int64), window)  # fmt: skip
 
 
 def all_of(name: str, scenes: int = 6, size: int = 32, vigour: float = 0.6, **more: float) -> Ground:

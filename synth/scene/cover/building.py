@@ -1,4 +1,4 @@
-"""Buildings: streets, lots, roofs and yards within the settled ground."""
+"""Buildings: streets, lots, roofs and yards within the settled ground, from farmyard to city centre."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
-from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
-from terraficta.synth.scene.world.chance import hashed, per_scene, turn, uniform
-from terraficta.synth.scene.world.places import Places
+from terraficta.synth.scene.world.chance import fraction, hashed, turn, uniform
 from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.within import POOL_BIT
 
 HIGHWAY_M = 3000.0
 """typical distance between main roads [m]"""
-HOUSE_CELL_M = 6.0
-"""in cells wider than this a house is drawn by its chance, not by its outline [m]"""
 PITCH = 0.55
 """rise over run of a pitched roof: 29 degrees"""
 DRY, TROPICAL = ("desert", "steppe", "mediterranean"), ("savanna", "monsoon", "rainforest")
 """where towns are of courtyards, and where they are of small lots; elsewhere houses stand in gardens"""
+LEVELS = (1.45, 1.2, 1.0, 0.9, 0.8)
+"""sides of a lot from the rim of a town to its middle, over those of its region"""
+TREE_M = 8.0
+"""side of the squares in which a tree of a garden can stand [m]"""
+BROADEST_M = 3.8
+"""radius of the largest crown of a garden [m]"""
+ROOF, STREET, LAWN, TREE, BARE, PAVED = range(6)
+"""what lies at a place in a town; in the end PAVED is STREET, of the pool of yards"""
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,20 @@ class TownPlan:
         half the width of a street [m]
     winding_m : float
         how far old streets stray from straight lines [m]
-    core : float
-        how far the rows and courtyards of the old town reach, over its customary radius
+    compact : float
+        0 houses far apart in gardens .. 1 wall to wall
+    reach : float
+        how far out towns stay dense, over their customary radius
+    rows : float
+        density from which on houses line the streets around courtyards
+    estates : float
+        share of the street blocks of some density with slabs or towers in green
+    bare : float
+        share of the yards that are trodden earth
+    wooded : float
+        share of the places in gardens at which a tree stands
+    unpaved : float
+        density below which streets are of gravel or earth
     industry : float
         share of the street blocks that are works
     greenery : float
@@ -55,125 +72,290 @@ class TownPlan:
     lot_m: tuple[float, float]
     street_m: float
     winding_m: float
-    core: float
+    compact: float
+    reach: float
+    rows: float
+    estates: float
+    bare: float
+    wooded: float
+    unpaved: float
     industry: float
     greenery: float
 
 
 def draw_town_plan(climate: Climate, key: SceneKey) -> TownPlan:
     """Draw one scene's way of building: courtyards and winding lanes where dry, small lots in the tropics."""
-    r = [float(v) for v in key.at("settlement", "plan").rng().random(8)]
+    r = [float(v) for v in key.at("settlement", "plan").rng().random(14)]
     dry, tropical = climate.kind in DRY, climate.kind in TROPICAL
     small = 0.75 if tropical else 0.9 if dry else 1.0
     return TownPlan(
         highway_m=HIGHWAY_M * (0.6 + r[0]),
         block_m=(70 + 90 * r[1], 55 + 50 * r[2]),
-        lot_m=(small * (13 + 14 * r[3]), small * (20 + 12 * r[4])),
-        street_m=(3.0 + 3.5 * r[5]) * (0.8 if dry or tropical else 1.0),
-        winding_m=80.0 * max(r[6] - (0.1 if dry else 0.3), 0.0),
-        core=(0.6 if dry else 0.3) * (0.6 + 0.8 * r[7]),
+        lot_m=(small * (15 + 13 * r[3]), small * (22 + 13 * r[4])),
+        street_m=(2.6 + 2.8 * r[5]) * (0.8 if dry or tropical else 1.0),
+        winding_m=36.0 * max(r[6] - (0.1 if dry else 0.3), 0.0),
+        compact=min(1.0, r[7] * 0.8 + (0.3 if dry else 0.2 if tropical else 0.0)),
+        reach=0.45 * 5.0 ** r[8],
+        rows=(0.5 if dry else 0.62) + 0.25 * r[9],
+        estates=0.3 * r[10] ** 2,
+        bare=(0.35 + 0.6 * r[11]) if dry else (0.1 + 0.5 * r[11]) if tropical else 0.25 * r[11] ** 2,
+        wooded=(0.08 + 0.3 * r[12]) if dry else 0.25 + 0.6 * r[12],
+        unpaved=(0.2 + 0.3 * r[13]) if tropical or dry else 0.3 * r[13],
         industry=climate.industry,
         greenery=climate.greenery,
     )
 
 
 @dataclass(frozen=True)
-class Quarter:
-    """What was built on the settled cells (M,).
+class Spots:
+    """Places in towns (M,).
 
     Parameters
     ----------
-    street : Tensor
-        bool
-    roof : Tensor
-        bool
-    park : Tensor
-        bool
-    garden : Tensor
-        0..1, which of the open covers a yard has; alike within a street block
-    lot : Tensor
-        int64 identity of the lot
-    building : Tensor
-        int64 identity of the building
-    height_m : Tensor
-        of the roof above the ground; pitched on houses, flat on halls and rows [m]
+    y_m, x_m : Tensor
+        where in the world, float32 [m]
+    scene : Tensor
+        int64, which of the N plans
+    town : Tensor
+        int64 identity of the town
+    density : Tensor
+        0 open country .. 1 the middle of a city
+    bend : Tensor
+        how far old streets stray, of unit variance
     """
 
-    street: Tensor
-    roof: Tensor
-    park: Tensor
-    garden: Tensor
-    lot: Tensor
-    building: Tensor
+    y_m: Tensor
+    x_m: Tensor
+    scene: Tensor
+    town: Tensor
+    density: Tensor
+    bend: Tensor
+
+    def some(self, at: Tensor, y_m: Tensor, x_m: Tensor) -> Spots:
+        """Other places, near those at (K,)."""
+        return Spots(y_m, x_m, self.scene[at], self.town[at], self.density[at], self.bend[at])
+
+
+@dataclass(frozen=True)
+class Built:
+    """What was built at places (M,).
+
+    Parameters
+    ----------
+    what : Tensor
+        int64: ROOF, STREET, PAVED, LAWN, TREE or BARE
+    identity : Tensor
+        int64 of the building on a roof, else of the lot; with the pool of materials that it is of
+    height_m : Tensor
+        of roofs above the ground; pitched on houses, flat on halls and rows [m]
+    """
+
+    what: Tensor
+    identity: Tensor
     height_m: Tensor
 
 
-def build(
-    terrain: Terrain, plans: Sequence[TownPlan], cells: Places, town: Tensor, away: Tensor, bend: Tensor, u01: Tensor
-) -> Quarter:
-    """Build on the settled cells.
+@dataclass(frozen=True)
+class _Block:
+    """The street block of each place (M,): identity, use, and the frame of its streets."""
 
-    What stands on a lot hangs on its town and on the way to the centre alone, not on how far the town reaches by now:
-    a town that grows adds quarters and changes none.
+    identity: Tensor
+    street: Tensor
+    u: Tensor
+    v: Tensor
+    inner_m: Tensor
+    dense: Tensor
+    works: Tensor
+    park: Tensor
+    square: Tensor
+    estate: Tensor
+    rows: Tensor
+
+
+@dataclass(frozen=True)
+class _Lot:
+    """The lot of each place (M,): identity, place in it from its corner, its sides [m]."""
+
+    identity: Tensor
+    u: Tensor
+    v: Tensor
+    side_u: Tensor
+    side_v: Tensor
+
+    @property
+    def wall_m(self) -> Tensor:
+        return torch.minimum(torch.minimum(self.u, self.side_u - self.u), torch.minimum(self.v, self.side_v - self.v))
+
+    def within(self, half_u: Tensor | float, half_v: Tensor | float) -> Tensor:
+        """Whether a place lies in a rectangle around its middle."""
+        return ((self.u - 0.5 * self.side_u).abs() < half_u) & ((self.v - 0.5 * self.side_v).abs() < half_v)
+
+
+def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
+    """Build at places in towns.
+
+    What stands on a lot hangs on its town and on the density alone, not on how far the town reaches by now: a town that
+    grows adds quarters and changes none.
 
     Parameters
     ----------
-    terrain : Terrain
-        the ground
     plans : Sequence[TownPlan]
         one a scene
-    cells : Places
-        the M settled cells
-    town, away, bend, u01 : Tensor
-        (N, H, W) identity of the town; way to its centre over its customary radius; how far old streets stray; uniform
-        in [0, 1)
+    spots : Spots
+        the M places
     """
-    device, scene = away.device, cells.scene
+    table = torch.tensor([_numbers(plan) for plan in plans], device=spots.y_m.device)
+    number = dict(zip(NUMBERS, table.T[:, spots.scene], strict=True))
+    block = _block(number, spots)
+    lot = _lot(number, block)
+    roof, height_m, large = _roofs(block, lot)
+    what, yard = _yards(number, block, lot, spots)
+    tree = _trees(number, block, spots, what)
+    what = torch.where(tree, TREE, what)
+    roof &= block.inner_m > 1.0
+    what = torch.where(roof, ROOF, what)
+    pool = torch.where(roof, large, yard).to(torch.int64)
+    identity = torch.where(~roof & (block.inner_m < 0), block.street, lot.identity) | pool << POOL_BIT
+    return Built(what, identity, torch.where(roof, height_m, 0.0))
 
-    def number(values: Sequence[float]) -> Tensor:
-        return per_scene(values, device).to(torch.float32)[scene]
 
-    town, away, bend, u01 = (cells.of(plane) for plane in (town, away, bend, u01))
-    cell = terrain.cell_m.to(torch.float32)[scene]
-    # cells wider than a house look anywhere within themselves, so that houses, yards and streets keep their shares
-    loose = ((cell - HOUSE_CELL_M) / HOUSE_CELL_M).clamp(0.0, 1.0) * cell
-    other = uniform((u01 * (1 << 24)).to(torch.int64), salt.Spot.X)
-    y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None]) + (u01 - 0.5) * loose
-    x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :]) + (other - 0.5) * loose
+NUMBERS = (
+    "street_m", "winding_m", "rows", "estates", "bare", "wooded", "unpaved", "industry", "greenery", "block_u",
+    "block_v", "lot_u", "lot_v",
+)  # fmt: skip
+"""what places need of a plan"""
+
+
+def _numbers(plan: TownPlan) -> list[float]:
+    return [*(getattr(plan, name) for name in NUMBERS[:-4]), *plan.block_m, *plan.lot_m]
+
+
+def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
+    town = spots.town
     sin, cos = turn(town, salt.Town.DIRECTION)
-    stray = bend * number([p.winding_m for p in plans]) * (uniform(town, salt.Town.WINDING) < 0.6)
-    u, v = x * cos + y * sin + stray, y * cos - x * sin - stray
-    block_u, block_v = (number([p.block_m[k] for p in plans]) for k in (0, 1))
-    i, du, _ = partition(u / block_u, hashed(town, salt.TownSeed.BLOCKS_U), 0.5)
-    j, dv, _ = partition(v / block_v, hashed(town, salt.TownSeed.BLOCKS_V), 0.5)
-    from_street = torch.minimum(du * block_u, dv * block_v)
+    stray = spots.bend * number["winding_m"] * (uniform(town, salt.Town.WINDING) < 0.6)
+    u, v = spots.x_m * cos + spots.y_m * sin + stray, spots.y_m * cos - spots.x_m * sin - stray
+    i, du, _ = partition(u / number["block_u"], hashed(town, salt.TownSeed.BLOCKS_U), 0.5)
+    j, dv, _ = partition(v / number["block_v"], hashed(town, salt.TownSeed.BLOCKS_V), 0.5)
     block = hashed(town, i, j)
-    # what a street block is used for: old rows in the middle, works at the rim, parks anywhere
-    use, ragged = uniform(block, salt.StreetBlock.USE), 0.3 * (uniform(block, salt.StreetBlock.OUTLINE) - 0.5)
-    core = away + ragged < number([p.core for p in plans])
-    works = (uniform(block, salt.StreetBlock.WORKS) < number([p.industry for p in plans])) & ~core & (away > 0.35)
-    park = (use < number([p.greenery for p in plans])) & ~works & (away > 0.08)
-    lot_u = torch.where(works, 48.0, number([p.lot_m[0] for p in plans]))
-    lot_v = torch.where(works, 64.0, number([p.lot_m[1] for p in plans]))
-    a, da, _ = partition(u / lot_u, hashed(block, salt.StreetBlock.LOTS_U), 0.4)
-    b, db, _ = partition(v / lot_v, hashed(block, salt.StreetBlock.LOTS_V), 0.4)
-    lot = hashed(block, a, b)
-    half_street = number([p.street_m for p in plans])
-    wall = torch.minimum(da * lot_u, db * lot_v)
-    own = uniform(lot, salt.Lot.SIZE)
-    # houses stand apart in their gardens, halls fill their yards, old cores line the streets around courtyards
-    setback = torch.where(works, 3.0 + 6.0 * own, 2.5 + 2.5 * own)
-    apart = (wall > setback) & (from_street > half_street + torch.where(works, 6.0, 3.0))
-    row = (from_street > half_street + 1.5) & (from_street < half_street + 11 + 8 * own) & (own > 0.06)
-    roof = torch.where(core, row, apart)
-    # quarters differ, lots follow
-    dense = 0.45 + 0.5 * torch.exp(-1.2 * away) + 0.25 * (uniform(block, salt.StreetBlock.DENSITY) - 0.5)
-    roof &= ((uniform(lot, salt.Lot.BUILT) < dense) | core) & ~park
-    floors = torch.where(core, 2 + 6 * torch.exp(-3 * away) * own, 1 + 1.3 * own)
-    eaves = torch.where(works, 6 + 6 * own, 2.5 + 3.0 * floors)
-    ridge = torch.where(works | core, 0.0, PITCH * (wall - setback).clamp(0.0, 5.0))
-    garden = 0.8 * uniform(block, salt.StreetBlock.GARDEN) + 0.2 * uniform(lot, salt.Lot.GARDEN)
-    garden = torch.where(park, 0.2 + 0.3 * garden, torch.where(works, 0.5 + 0.5 * garden, garden))
-    # a row of houses is one building along the street
-    building = torch.where(core, hashed(block, salt.StreetBlock.ROW, a), lot)
-    return Quarter(from_street < half_street, roof, park, garden, lot, building, eaves + ridge)
+    dense = spots.density + 0.22 * (uniform(block, salt.StreetBlock.DENSITY) - 0.5)
+    street = number["street_m"] * (0.6 + 0.8 * spots.density)
+    inner = torch.minimum(du * number["block_u"], dv * number["block_v"]) - street
+    # what a street block is used for: rows in the middle, works at the rim, parks anywhere
+    works = (uniform(block, salt.StreetBlock.WORKS) < number["industry"]) & (dense > 0.22) & (dense < 0.62)
+    park = (uniform(block, salt.StreetBlock.USE) < number["greenery"]) & ~works & (dense > 0.2)
+    square = (uniform(block, salt.StreetBlock.SQUARE) < 0.06 * dense) & ~works & ~park
+    rest = ~(works | park | square)
+    estate = rest & (uniform(block, salt.StreetBlock.ESTATE) < number["estates"]) & (dense > 0.3)
+    # a street is of one piece: the line of blocks that it runs along
+    first = du * number["block_u"] < dv * number["block_v"]
+    line = torch.where(first, torch.floor(u / number["block_u"] + 0.5), torch.floor(v / number["block_v"] + 0.5))
+    way = hashed(town, salt.TownSeed.STREETS, line.to(torch.int64), first.to(torch.int64))
+    rows = rest & ~estate & (dense > number["rows"])
+    return _Block(block, way, u, v, inner, dense, works, park, square, estate, rows)
+
+
+def _lot(number: dict[str, Tensor], block: _Block) -> _Lot:
+    own = block.identity
+    level = ((block.dense + 0.2 * (uniform(own, salt.StreetBlock.LEVEL) - 0.5)) * len(LEVELS)).long()
+    level = level.clamp(0, len(LEVELS) - 1)
+    scale = torch.tensor(LEVELS, device=own.device)[level]
+    level = torch.where(block.works, 8, torch.where(block.estate, 9, level))
+    whole_u = torch.where(block.works, 58.0, torch.where(block.estate, 42.0, number["lot_u"] * scale))
+    whole_v = torch.where(block.works, 76.0, torch.where(block.estate, 62.0, number["lot_v"] * scale))
+    a, pu, side_u = _piece(block.u / whole_u, hashed(own, salt.StreetBlock.LOTS_U, level))
+    b, pv, side_v = _piece(block.v / whole_v, hashed(own, salt.StreetBlock.LOTS_V, level))
+    identity = hashed(own, level, a, b)
+    return _Lot(identity, pu * whole_u, pv * whole_v, side_u * whole_u, side_v * whole_v)
+
+
+def _piece(along: Tensor, seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number of the piece of a line, the way into it from its start, its length; as `partition` cuts."""
+    piece, _, length = partition(along, seed, 0.4)
+    start = piece.to(torch.float32) + 0.4 * (fraction(hashed(seed, piece)) - 0.5)
+    return piece, along - start, length
+
+
+def _roofs(block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
+    """Roof or not, its height [m], whether it is of a large building; all (M,)."""
+    dense, inner, wall = block.dense, block.inner_m, lot.wall_m
+    own, depth = uniform(lot.identity, salt.Lot.SIZE), uniform(lot.identity, salt.Lot.DEPTH)
+    lucky = uniform(lot.identity, salt.Lot.BUILT)
+    # houses apart, or side by side where it is denser; a shed in a corner of the garden
+    terraced = uniform(block.identity, salt.StreetBlock.TERRACED) < 1.6 * dense - 0.35
+    side = torch.where(terraced, lot.side_u, 9.0 + 8.0 * own)
+    half_u = 0.5 * torch.minimum(side, lot.side_u - torch.where(terraced, 0.0, 2.0))
+    half_v = 0.5 * torch.minimum(8.5 + 5.5 * depth, lot.side_v - 5.0)
+    house = lot.within(half_u, half_v) & (lucky < 0.68 + 0.45 * dense)
+    ridge = PITCH * (half_v - (lot.v - 0.5 * lot.side_v).abs()).clamp(0.0, 5.0)
+    shed = (lot.u > 1.0) & (lot.u < 3.5 + 3.5 * own) & (lot.v > 1.0) & (lot.v < 4.0 + 3.0 * depth)
+    shed &= uniform(lot.identity, salt.Lot.SHED) < 0.55
+    house_m = torch.where(house, 2.5 + 3.0 * (1 + 1.4 * own) + ridge, 2.6)
+    roof = (house | shed) & ~(block.park | block.square)
+    # rows along the streets; behind them more, the nearer to the middle
+    row = (inner > 1.5) & (inner < 10 + 7 * own + 6 * dense) & (own > 0.05)
+    behind = (inner > 1.5) & (wall > 1.2) & (lucky < 1.3 * dense - 0.45)
+    floors = 2.0 + (1.0 + 6.0 * (dense - 0.5).clamp(min=0.0)) * uniform(block.identity, salt.StreetBlock.TOWER)
+    roof = torch.where(block.rows, row | behind, roof)
+    height = torch.where(block.rows, 1.0 + 3.1 * floors * (0.8 + 0.3 * own), house_m)
+    # slabs and towers in green; halls that fill their yards
+    tower = uniform(block.identity, salt.StreetBlock.TOWER) < 0.35
+    slab = lot.within(torch.where(tower, 10.0, 6.5), torch.where(tower, 10.0, 0.5 * lot.side_v - 7.0))
+    roof = torch.where(block.estate, slab & (inner > 6.0) & (lucky < 0.85), roof)
+    height = torch.where(block.estate, torch.where(tower, 28.0 + 40.0 * own, 10.0 + 14.0 * own), height)
+    hall = (wall > 3.5 + 6.0 * own) & (inner > 7.0) & (lucky < 0.72)
+    roof = torch.where(block.works, hall, roof)
+    height = torch.where(block.works, 5.5 + 7.0 * own, height)
+    grand = torch.where(block.rows, own + 0.9 * dense > 1.25, dense + 0.5 * own > 0.95)  # flat roofs of the middle
+    large = block.works | block.estate | grand
+    return roof, height, large
+
+
+def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) -> tuple[Tensor, Tensor]:
+    """What lies between the roofs, and the pool of what is paved; both (M,)."""
+    inner, dense = block.inner_m, block.dense
+    kind, where = uniform(lot.identity, salt.Lot.YARD), uniform(lot.identity, salt.Lot.GARDEN)
+    garden = 0.7 * uniform(block.identity, salt.StreetBlock.GARDEN) + 0.3 * where
+    bare = garden < number["bare"]
+    open_ground = torch.where(bare, BARE, LAWN)
+    # gardens: a drive from the street, a terrace behind the house
+    drive = (lot.u > lot.side_u - 2.8) & (lot.v < 0.45 * lot.side_v) & (kind < 0.7)
+    terrace = lot.within(4.0 * where, 0.5 * lot.side_v * (0.3 + 0.3 * kind)) & (where > 0.45)
+    yard = torch.where(drive | terrace | (kind < 0.8 * dense - 0.3), PAVED, open_ground)
+    # courts are paved or green; slabs stand in lawns with car parks; works on hard standing
+    court = torch.where(kind < 0.9 * dense - 0.05, PAVED, open_ground)
+    yard = torch.where(block.rows, court, yard)
+    strip = (lot.u < 9.0) & (kind < 0.7)
+    yard = torch.where(block.estate, torch.where(strip, STREET, open_ground), yard)
+    standing = torch.where(kind < 0.35, STREET, torch.where(kind < 0.75, PAVED, torch.where(where < 0.4, BARE, LAWN)))
+    yard = torch.where(block.works, torch.where((inner < 4.0) & (where < 0.6), LAWN, standing), yard)
+    yard = torch.where(block.square, torch.where(garden < 0.65, STREET, PAVED), yard)
+    path = (lot.u - 0.5 * lot.side_u).abs() < 1.2
+    yard = torch.where(block.park, torch.where(path & (kind < 0.5), PAVED, LAWN), yard)
+    footway = (inner < 1.5) & (dense > 0.4)
+    yard = torch.where(footway, PAVED, yard)
+    lane = spots.density < number["unpaved"]
+    what = torch.where(inner < 0, torch.where(lane, PAVED, STREET), yard)
+    return torch.where(what == PAVED, STREET, what), (what == PAVED) | lane
+
+
+def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor) -> Tensor:
+    """(M,) bool: crowns of gardens, parks, courts, car parks and avenues."""
+    u, v = spots.x_m / TREE_M, spots.y_m / TREE_M
+    column, line = torch.floor(u), torch.floor(v)
+    tree = hashed(spots.town, salt.TownSeed.TREES, column.to(torch.int64), line.to(torch.int64))
+    dx, dy = (way - 0.3 - 0.4 * uniform(tree, side) for way, side in
+              ((u - column, salt.GardenTree.X), (v - line, salt.GardenTree.Y)))  # fmt: skip
+    spread = BROADEST_M / TREE_M * (0.5 + 0.5 * uniform(tree, salt.GardenTree.SPREAD))
+    avenue = uniform(block.identity, salt.StreetBlock.AVENUE) < 0.4
+    wooded = number["wooded"]
+    chance = torch.where(block.works | block.square, 0.15 * wooded, wooded)
+    chance = torch.where(block.park, 0.15 + wooded, chance)
+    kerb = (block.inner_m > -1.5) & (block.inner_m < 3.0)
+    chance = torch.where(kerb, torch.where(avenue, wooded.sqrt(), 0.5 * wooded), chance)
+    chance = torch.where(what == STREET, torch.where(kerb & avenue, chance, 0.3 * chance), chance)
+    return (
+        (dx * dx + dy * dy < spread * spread)
+        & (uniform(tree, salt.GardenTree.PRESENT) < chance)
+        & (block.inner_m > -1.5)
+    )

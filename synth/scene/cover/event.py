@@ -116,7 +116,7 @@ def strike(
                 age = moment.years - dates[n][event.since].years
                 one = STRIKES[event.kind](_only(cover, n), terrain, n, event, age)
                 cover = _with(cover, one, n)
-    return cover
+    return replace(cover, within=torch.where(cover.parcel == 0, 0, cover.within))  # what was struck is of one piece
 
 
 def facts_of(events: Sequence[Event]) -> dict[str, Any]:

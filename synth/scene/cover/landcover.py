@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.cover.building import LAWN, ROOF, STREET, TREE
 from terraficta.synth.scene.cover.corridor import clear_swaths, dig_canals
 from terraficta.synth.scene.cover.crown import crowned, seen
 from terraficta.synth.scene.cover.field import farm, lay_blocks, sow
@@ -27,10 +28,12 @@ from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
+from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.legend import TERRAFICTA, TIMBER, Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import CoverRecipe
+from terraficta.synth.types.within import MORE, packed, unpacked
 
 CROWNS = {
     "needleleaf_forest": 1.1, "evergreen_forest": 1.0, "deciduous_forest": 1.0, "mangrove": 0.4, "plantation": 0.8,
@@ -39,6 +42,10 @@ CROWNS = {
 """height of the crowns of each kind of forest, over that of a broadleaved one"""
 OPEN_GROWN = 0.4
 """height of the trees of gardens, hedges and estates, over that of a forest"""
+BARREN_C = 7.0
+"""mean temperature of the growing season below which nobody keeps a lawn or a garden tree [deg C]"""
+UNWATERED = 0.25
+"""moisture below which yards are bare, unless someone waters them"""
 UNTILLED = ("wetland", "mangrove", "snow")
 """wild ground that is not ploughed"""
 
@@ -65,6 +72,8 @@ class LandCover:
         (N, H, W) direction of the rows of a field [rad] as in `synth/types/crop.py`; 0 elsewhere
     bridge : Tensor
         (N, H, W) bool, road over a river
+    within : Tensor
+        (N, H, W) int64, what else lies in a cell of a town (`types.within`); 0: the cell is of one piece
     window : Window
         of the world, which it covers
     facts : list[dict[str, Any]]
@@ -81,6 +90,7 @@ class LandCover:
     crop: Tensor
     row: Tensor
     bridge: Tensor
+    within: Tensor
     window: Window
     facts: list[dict[str, Any]]
     legend: Legend = TERRAFICTA
@@ -123,12 +133,20 @@ class LandCover:
             raise Refusal("cover", "factor", factor, f"a divisor of {height} and {width}", "change oversampling")
         blocks = self.cover.reshape(n, height // factor, factor, width // factor, factor)
         counts = torch.zeros(n, len(self.legend), height // factor, width // factor, device=self.cover.device)
-        one = torch.ones((), device=self.cover.device)
+        # whole numbers, so that no sum hangs on its order: a cell of one piece counts as all the places of a mixed one
+        weight = torch.where(self.within == 0, 1.0 + MORE, 1.0).reshape(blocks.shape)
         for row in range(factor):
             for column in range(factor):
                 counts.scatter_add_(1, blocks[:, None, :, row, :, column].to(torch.int64),
-                                    one.expand(n, 1, *counts.shape[2:]))  # fmt: skip
-        return counts / (factor * factor)
+                                    weight[:, None, :, row, :, column])  # fmt: skip
+        mixed = Places.where(self.within != 0)
+        within = mixed.at % (height * width)
+        place = (within // width // factor) * (width // factor) + within % width // factor
+        first, plane = mixed.scene * len(self.legend), counts.shape[2] * counts.shape[3]
+        one = torch.ones(len(place), device=counts.device)
+        for kind, _, _ in unpacked(mixed.of(self.within)):
+            counts.view(-1).index_add_(0, (first + kind) * plane + place, one)
+        return counts / ((1 + MORE) * factor * factor)
 
 
 def grow_landcover(
@@ -169,7 +187,8 @@ def grow_landcover(
     favour = favour_classes(recipe, plans, terrain, seed)
     fire = burn(terrain, [p.burnt for p in plans], seed, "burnt" in recipe.shares)
     wild = natural_cover(climates, terrain, habitat, water, fire, favour)
-    cover, parcel, row = _compose(plans, terrain, habitat, water, wild, blocks, town, u01, years)
+    cover, parcel, row, within = _compose(plans, terrain, habitat, water, wild, blocks, town, u01, years)
+    drawn = cover
     wish = None if given is None else Wish.of(given, terrain.window)
     if wish is not None:
         cover, parcel = wish.conformed(cover, parcel, plans, terrain.window)
@@ -183,6 +202,7 @@ def grow_landcover(
     white = snowed_in(climates, terrain, habitat, cover)
     cover = torch.where(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
     parcel, row = torch.where(white, 0, parcel), torch.where(white, 0.0, row)
+    within = torch.where(cover == drawn, within, 0)
     crop = sow([p.crops for p in plans], cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
     vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
@@ -195,7 +215,7 @@ def grow_landcover(
     height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]
-    return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, terrain.window, facts)
+    return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, within, terrain.window, facts)
 
 
 def _compose(
@@ -208,8 +228,14 @@ def _compose(
     town: Settlement,
     u01: Tensor,
     years: Sequence[int],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Lay the layers over each other: what grows wild, fields, towns, water, roads."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Lay the layers over each other: what grows wild, fields, towns, water, roads.
+
+    Returns
+    -------
+    tuple[Tensor, Tensor, Tensor, Tensor]
+        (N, H, W) class, object, direction of rows, and what else lies within a cell
+    """
     device, at = terrain.slope.device, TERRAFICTA.index
     cover = wild
 
@@ -234,15 +260,9 @@ def _compose(
     canal = dig_canals(plans, terrain, free & ~dug, u01)
     lay(canal | pits.lake, "water")
 
-    # yards are alike within a quarter: lawns, trees, paving; in dry towns bare soil
-    garden = 0.5 * town.garden + 0.5 * (0.5 + 0.35 * habitat.stand).clamp(0.0, 1.0)
-    yard = torch.where(garden < 0.8, at("road"), at("bare_soil"))
-    yard = torch.where(garden < 0.6, tree, yard)
-    yard = torch.where(garden < 0.45, at("pasture"), yard)
-    yard = torch.where((habitat.grain > 1.1) & (habitat.moisture > 0.3), tree, yard)
-    yard = torch.where(habitat.summer_c < 7.0, torch.where(garden < 0.6, at("grassland"), at("bare_soil")), yard)
-    yard = torch.where(town.park & (yard != tree) & (habitat.summer_c >= 7.0), at("park"), yard)
-    lay(town.inside, torch.where(habitat.moisture < 0.25, at("bare_soil"), yard))
+    settled = Places.where(town.inside)
+    own = _classes_of(settled.of(town.what), settled.of(town.lot), settled, habitat, tree)
+    lay(town.inside, settled.onto(own, 0))
     lay(town.roof, "building")
     lay(water.shore, "sand")
     lay(water.open_water, "water")
@@ -250,6 +270,33 @@ def _compose(
     road = (town.road & ~water.open_water) | bridge
     lay(road, "road")
 
+    mixed = packed(_classes_of(town.more.what, town.more.identity, town.cells, habitat, tree), town.more.identity)
+    within = torch.where(town.main_road, 0, town.cells.onto(mixed, 0))
+
     parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
     parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
-    return cover, parcel, torch.where(fields.inside, fields.row, stands.row)
+    return cover, parcel, torch.where(fields.inside, fields.row, stands.row), within
+
+
+def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, tree: Tensor) -> Tensor:
+    """Classes (..., M) int64 of what lies at places in towns; where it is too dry or cold, lawns are none.
+
+    Parameters
+    ----------
+    what, identity : Tensor
+        (..., M) as in `Built`
+    cells : Places
+        the M cells
+    habitat : Habitat
+        of all cells
+    tree : Tensor
+        (N, 1, 1) the class that is planted in gardens
+    """
+    at = TERRAFICTA.index
+    cold, dry = cells.of(habitat.summer_c) < BARREN_C, cells.of(habitat.moisture) < UNWATERED
+    lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
+    lawn = torch.where(cold, at("grassland"), lawn)
+    crown = torch.where(cold, at("grassland"), tree.flatten()[cells.scene])
+    out = torch.where(what == STREET, at("road"), at("bare_soil"))
+    out = torch.where(what == ROOF, at("building"), out)
+    return torch.where(what == LAWN, lawn, torch.where(what == TREE, crown, out))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.material.inland_water import WaterBody, water_reflectance
-from terraficta.synth.scene.material.plan import MaterialPlan
+from terraficta.synth.scene.material.plan import POOL_RUNS, MaterialPlan
 from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, VARIANTS, WOODED
 from terraficta.synth.scene.material.snow import snow_reflectance
 from terraficta.synth.scene.material.solid import absorber_shapes, solid_reflectance, wetted
@@ -35,7 +35,8 @@ class Mixture:
     spacing_m : Tensor
         (N, R, V, 2) between rows, and along them [m]; 0: not seen
     runs : Tensor
-        (N, K, G, 2) int64, first and last variant of each group of plants of a class, without dying ones
+        (N, K, G, 2) int64, first and last variant of each group of plants of a class, without dying ones, or of each
+        pool of built objects
     groups : Tensor
         (N, K) int64, how many groups it has
     group_of : Tensor
@@ -74,6 +75,7 @@ def mix(plans: Sequence[MaterialPlan], wavelength_nm: Tensor) -> Mixture:
 def _share_out(plans: Sequence[MaterialPlan]) -> tuple[Tensor, Tensor, Tensor]:
     """`runs`, `groups` and `group_of` of a `Mixture`."""
     most = max(len(stand.runs) for plan in plans for stand in plan.plants.values())
+    most = max(most, *(len(runs) for runs in POOL_RUNS.values()))
     runs = np.tile([0, VARIANTS - 1], (len(plans), len(TERRAFICTA), most, 1))
     groups = np.ones((len(plans), len(TERRAFICTA)), dtype=np.int64)
     last = max(number for plan in plans for own in plan.crops.values() for number, _ in own)
@@ -85,6 +87,9 @@ def _share_out(plans: Sequence[MaterialPlan]) -> tuple[Tensor, Tensor, Tensor]:
         for own in plan.crops.values():
             for group, (number, _) in enumerate(own):
                 group_of[scene, number] = group
+    for name, own_runs in POOL_RUNS.items():
+        groups[:, TERRAFICTA.index(name)] = len(own_runs)
+        runs[:, TERRAFICTA.index(name), : len(own_runs)] = own_runs
     runs[:, [TERRAFICTA.index(name) for name in WOODED], :, 0] += DEAD_VARIANTS
     return torch.as_tensor(runs), torch.as_tensor(groups), torch.as_tensor(group_of)
 

@@ -23,6 +23,7 @@ from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import MaterialRecipe
 from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.within import MORE, POOLS, pool_of, unpacked
 
 WAVELENGTH_NM = torch.arange(400.0, 2501.0, 10.0, dtype=torch.float64)
 """(211,) [nm]"""
@@ -43,6 +44,8 @@ GRAIN = {
 """standard deviation of the fine texture, relative to reflectance; chosen, not measured"""
 OF_ONE_PIECE = ("building", "road")
 """classes whose objects are of one material: no drift towards the neighbouring variant within a parcel"""
+POOLED = tuple(POOLS)
+"""classes whose objects say themselves of which group of materials they are"""
 DRIFT = 1.2
 """variants that vigour 0 and 1 lie apart within one object"""
 DYING = 0.1
@@ -50,7 +53,7 @@ DYING = 0.1
 
 
 class Cover(Protocol):
-    """What is asked of a land cover: class, object, condition, crop and rows of each fine cell, all (N, H', W')."""
+    """What is asked of a land cover, all (N, H', W'): class, object, condition, crop, rows, what else is in a cell."""
 
     @property
     def cover(self) -> Tensor: ...
@@ -62,6 +65,8 @@ class Cover(Protocol):
     def crop(self) -> Tensor: ...
     @property
     def row(self) -> Tensor: ...
+    @property
+    def within(self) -> Tensor: ...
     @property
     def window(self) -> Window: ...
 
@@ -198,7 +203,7 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
     plants and fine texture lie over that.
     """
     place = _variant_place(cover, bands.mixture, bands.seed)
-    out = _read(bands.reflectance, cover, place)
+    out = _averaged(_read(bands.reflectance, cover, place), bands.reflectance, cover, bands.mixture)
     if bands.variability > 0:
         out = _with_rows(out, cover, bands, place)
         roughness = bands.variability * torch.tensor([GRAIN[name] for name in TERRAFICTA.classes], device=out.device)
@@ -210,7 +215,8 @@ def boa_reflectance(cover: Cover, bands: PaletteBands) -> Tensor:
 
 def leaf_area_index(cover: Cover, palette: Palette) -> Tensor:
     """Green leaf area index of the ground (N, H', W') [m2 m-2]; of a field or an orchard its mean, without rows."""
-    return _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))[:, 0]
+    own = _read(palette.lai[..., None], cover, _variant_place(cover, palette.mixture, palette.seed))
+    return _averaged(own, palette.lai[..., None], cover, palette.mixture)[:, 0]
 
 
 def ndvi(cover: Cover, palette: Palette) -> Tensor:
@@ -244,6 +250,24 @@ def _read(table: Tensor, cover: Cover, place: Tensor) -> Tensor:
     return out
 
 
+def _averaged(out: Tensor, table: Tensor, cover: Cover, mixture: Mixture) -> Tensor:
+    """The values `out` (N, C, H', W'), in mixed cells averaged with those of what else lies in them."""
+    cells = Places.where(cover.within != 0)
+    if not len(cells.at):
+        return out
+    rows, classes = table.flatten(0, 2), cells.scene * len(TERRAFICTA)
+    runs, groups = mixture.runs.flatten(0, 1), mixture.runs.shape[2]
+    total = torch.zeros(len(cells.at), table.shape[-1], device=out.device, dtype=out.dtype)
+    for kind, pool, u01 in unpacked(cells.of(cover.within)):
+        run = runs.flatten(0, 1).index_select(0, (classes + kind) * groups + torch.where(_is(POOLED, kind), pool, 0))
+        first, last = run.unbind(1)
+        variant = first + (u01 * (last - first + 1)).long()
+        total += rows.index_select(0, (classes + kind) * VARIANTS + variant)
+    planes, cell = out.flatten(2), cells.at % (cells.shape[1] * cells.shape[2])
+    planes[cells.scene, :, cell] = (planes[cells.scene, :, cell] + total) / (1 + MORE)
+    return planes.view_as(out)
+
+
 def _variant_place(cover: Cover, mixture: Mixture, seed: Tensor) -> Tensor:
     """Where each cell lies along the variants, 0..V-1, (N, H', W') float32."""
     place = cover.vigour.clamp(0, 1) * (VARIANTS - 1)
@@ -275,6 +299,7 @@ def _own_variant(cover: Cover, objects: Places, mixture: Mixture, seed: Tensor) 
     identity = hashed(seed.index_select(0, scene), low, high)
     at = scene * len(TERRAFICTA) + kind
     any_group = (uniform(identity, salt.Material.GROUP) * mixture.groups.flatten().index_select(0, at)).long()
+    any_group = torch.where(_is(POOLED, kind), pool_of(parcel), any_group)
     own_group = mixture.group_of.flatten().index_select(0, scene * mixture.group_of.shape[1] + crop)
     at = at * mixture.runs.shape[2] + torch.where(crop > 0, own_group, any_group)
     first, last = (mixture.runs[..., end].flatten().to(torch.float32).index_select(0, at) for end in (0, 1))

@@ -16,14 +16,33 @@ from terraficta.synth.types.crop import Crop
 from terraficta.synth.types.key import SceneKey
 
 NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "ash")
-ROOFS = ("tile", "concrete", "shingle", "metal", "white", "gravel", "red", "blue", "green", "wood")
-ROOF_SHARES = np.array([0.22, 0.2, 0.22, 0.1, 0.08, 0.06, 0.04, 0.02, 0.02, 0.04])
-"""of roofs by material; chosen"""
-ROADS = ("asphalt", "concrete", "gravel", "soil")
-ROAD_SHARES = np.array([0.62, 0.12, 0.13, 0.13])
-"""of roads by surface; chosen"""
-PITS = ("crushed", "gravel", "soil", "coal")
-PIT_SHARES = np.array([0.62, 0.2, 0.1, 0.08])
+HOUSES = {
+    "cool": {"tile": 0.3, "concrete_tile": 0.22, "shingle": 0.2, "slate": 0.1, "metal": 0.06, "red": 0.04, "wood": 0.03,
+             "bitumen": 0.05},
+    "dry": {"tile": 0.22, "concrete": 0.3, "soil": 0.16, "gravel": 0.12, "white": 0.08, "concrete_tile": 0.07,
+            "bitumen": 0.05},
+    "tropical": {"sheet": 0.22, "rust": 0.2, "tile": 0.18, "concrete": 0.2, "wood": 0.1, "bitumen": 0.04, "blue": 0.03,
+                 "green": 0.03},
+}  # fmt: skip
+"""shares of the roofs of houses by material, in three families of climates; chosen"""
+LARGE = {"bitumen": 0.33, "gravel": 0.16, "metal": 0.16, "concrete": 0.12, "white": 0.1, "sheet": 0.08, "blue": 0.025,
+         "red": 0.015, "green": 0.01}  # fmt: skip
+"""of large flat roofs; chosen"""
+CARRIAGEWAYS = {"asphalt": 0.84, "concrete": 0.13, "gravel": 0.03}
+YARDS = {
+    "cool": {"asphalt": 0.42, "concrete": 0.26, "gravel": 0.22, "soil": 0.1},
+    "dry": {"asphalt": 0.15, "concrete": 0.25, "gravel": 0.25, "soil": 0.35},
+    "tropical": {"asphalt": 0.15, "concrete": 0.25, "gravel": 0.2, "soil": 0.4},
+}
+"""of streets, and of yards, lanes, footways and car parks; chosen"""
+PAINTS = ("white", "coal", "metal", "sheet", "red", "blue")
+"""of markings and vehicles, by turns"""
+FAMILY = {"desert": "dry", "steppe": "dry", "mediterranean": "dry", "savanna": "tropical", "monsoon": "tropical",
+          "rainforest": "tropical"}  # fmt: skip
+"""climates by what they build of; elsewhere cool"""
+POOL_RUNS = {"building": ((0, 9), (10, 15)), "road": ((0, 5), (6, 11), (12, 15))}
+"""first and last variant of each of `POOLS`"""
+PITS = {"crushed": 0.62, "gravel": 0.2, "soil": 0.1, "coal": 0.08}
 """what quarries and mines lay open; chosen"""
 MOST_SEDIMENT = 300.0
 """in the muddiest of common rivers [g m-3]; some, of loess, carry more. Source: Milliman & Farnsworth 2011, River
@@ -128,25 +147,55 @@ def _draw_solids(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
     drawn = {
         name: draw_abundance(name, key.at(name), VARIANTS, lean if name == "soil" else None) for name in NATURAL_SOLIDS
     }
-    return drawn | {
-        "quarry": _draw_assorted(key.at("quarry"), PITS, PIT_SHARES, 0.15, lean),
-        "building": _draw_assorted(key.at("roofs"), ROOFS, ROOF_SHARES, 2.0, lean),
-        "road": _draw_assorted(key.at("roads"), ROADS, ROAD_SHARES, 4.0, lean),
+    family = FAMILY.get(setting.kind, "cool")
+    roofs, roads = key.at("roofs"), key.at("roads")
+    pools = {
+        "quarry": [_draw_assorted(key.at("quarry"), PITS, 0.6, lean, VARIANTS)],
+        "building": [
+            _draw_assorted(roofs, HOUSES[family], 2.5, lean, _count("building", 0)),
+            _draw_assorted(roofs.at("large"), LARGE, 5.0, lean, _count("building", 1)),
+        ],
+        "road": [
+            _draw_assorted(roads, CARRIAGEWAYS, 12.0, lean, _count("road", 0)),
+            _draw_assorted(roads.at("yards"), YARDS[family], 4.0, lean, _count("road", 1)),
+            _draw_paints(roads.at("paint"), _count("road", 2)),
+        ],
     }
+    return drawn | {name: np.concatenate(parts) for name, parts in pools.items()}
+
+
+def _count(name: str, pool: int) -> int:
+    """Variants in a pool of a built class."""
+    first, last = POOL_RUNS[name][pool]
+    return last - first + 1
 
 
 def _draw_assorted(
-    key: SceneKey, materials: tuple[str, ...], shares: np.ndarray, evenness: float, lean: Mapping[str, float]
+    key: SceneKey, shares: Mapping[str, float], evenness: float, lean: Mapping[str, float], count: int
 ) -> np.ndarray:
-    """Abundances (V, A) of variants shared out among materials; a scene has its own fashion."""
+    """Abundances (count, A) of variants shared out among materials; a region has its own fashion.
+
+    Parameters
+    ----------
+    evenness : float
+        sum of the weights of the fashion's Dirichlet distribution: the less, the fewer materials a region has
+    """
     rng = key.rng()
-    fashion = np.cumsum(rng.dirichlet(evenness * len(shares) * shares))
-    number = np.searchsorted(fashion, (np.arange(VARIANTS) + rng.random()) / VARIANTS).clip(max=len(shares) - 1)
+    names = tuple(shares)
+    fashion = np.cumsum(rng.dirichlet(evenness * np.array(list(shares.values())) / sum(shares.values())))
+    number = np.searchsorted(fashion, (np.arange(count) + rng.random()) / count).clip(max=len(names) - 1)
     abundance = {
-        n: draw_abundance(materials[n], key.at(materials[n]), VARIANTS, lean if materials[n] == "soil" else None)
+        n: draw_abundance(names[n], key.at(names[n]), VARIANTS, lean if names[n] == "soil" else None)
         for n in set(number.tolist())
     }
     return np.stack([abundance[n][variant] for variant, n in enumerate(number.tolist())])
+
+
+def _draw_paints(key: SceneKey, count: int) -> np.ndarray:
+    """Abundances (count, A): the white of markings first, then what vehicles are painted."""
+    turn = int(key.rng().integers(len(PAINTS) - 1))
+    names = [PAINTS[0], *(PAINTS[1 + (turn + n) % (len(PAINTS) - 1)] for n in range(count - 1))]
+    return np.stack([draw_abundance(name, key.at(name), VARIANTS, None)[n] for n, name in enumerate(names)])
 
 
 def _draw_damp(key: SceneKey, setting: Setting) -> tuple[np.ndarray, np.ndarray]:

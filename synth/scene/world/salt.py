@@ -259,6 +259,7 @@ class Corner(Salt):
     FARMSTEAD = 2
     YARD = 3
     TRACK = 16
+    VILLAGE = 17
 
 
 @unique
@@ -428,6 +429,8 @@ class TownSeed(Salt):
 
     BLOCKS_U = 6
     BLOCKS_V = 7
+    TREES = 8
+    STREETS = 9
 
 
 @unique
@@ -435,13 +438,17 @@ class StreetBlock(Salt):
     """The identity of a block between streets."""
 
     USE = 1
-    OUTLINE = 2
     WORKS = 3
     DENSITY = 4
     GARDEN = 5
     LOTS_U = 8
     LOTS_V = 9
-    ROW = 10
+    ESTATE = 11
+    TOWER = 12
+    SQUARE = 13
+    AVENUE = 14
+    TERRACED = 15
+    LEVEL = 16
 
 
 @unique
@@ -451,6 +458,19 @@ class Lot(Salt):
     SIZE = 2
     BUILT = 3
     GARDEN = 4
+    DEPTH = 5
+    YARD = 6
+    SHED = 7
+
+
+@unique
+class GardenTree(Salt):
+    """The identity of a square in which a tree of a garden or a street can stand."""
+
+    PRESENT = 1
+    Y = 2
+    X = 3
+    SPREAD = 4
 
 
 @unique
