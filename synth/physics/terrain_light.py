@@ -17,8 +17,8 @@ SKY_DIRECTIONS = 12
 STEEPEST = 0.7
 """slope at which the sides of objects are lit at most: from above, walls are not seen, and crowns are rough"""
 CANOPY_CONTRAST, CANOPY_GAIN = 0.55, 1.23
-"""how much of the shade between crowns is drawn, and what restores the mean of a stand: it keeps within 10 % of the same
-stand in large cells, for a sun at 25 to 50 degrees (`test_crown`)"""
+"""how much of the shade between crowns is drawn, and what restores the mean of a stand: it keeps within 10 % of
+the same stand in large cells, for a sun at 25 to 50 degrees (`test_crown`)"""
 SKY_POOL = 4
 """sky view is smooth: it is computed on cells this many times coarser"""
 
