@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.neighbourhood import mean_around
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.stem import SpectralStem
@@ -100,6 +101,8 @@ class Mapper(nn.Module):
     def __init__(self, recipe: ModelRecipe, legend: Legend) -> None:
         super().__init__()
         self.recipe, self.legend = recipe, legend
+        self.familiarity: Familiarity | None = None
+        """of the land that the weights were pretrained on, where it was looked at"""
         width = recipe.context
         self.stem = SpectralStem(recipe.spectral)
         self.local = nn.Sequential(nn.Linear(recipe.spectral, width), nn.SiLU())
