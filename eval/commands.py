@@ -96,7 +96,7 @@ def predict(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
-    """Map an image of any size: class, probability, entropy and the probability of each class, as a COG."""
+    """Map an image of any size: class, probability, entropy, set size, familiarity and each class, as a COG."""
     if image is None and tileset is None:
         raise Refusal("predict", "--image", "none", "--image TIF, or --tileset DIR", "say what to map")
     if image is not None and scene is not None:

@@ -15,6 +15,7 @@ from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.experts import fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
+from terraficta.finetune.labelled import MOST, Labelled
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.task import shorter, train_whole
@@ -88,18 +89,20 @@ def adapt(
     if head == "full":
         rate = recipe.full.learning_rate if pretrained else recipe.full.scratch_learning_rate
         encoder, fitted = _train(encoder, tiles, labels, recipe, rate, seed, progress)
-        return MapModel(encoder, fitted, labels.legend).to(device)
+        few = labels.at_most(MOST)
+        return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, encoder.at(tiles, few))).to(device)
     few = labels.at_most(recipe.most_labels)
     if head == "default":
         evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
         names = names_of(meanings, encoder) if pretrained else None
         fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
-        return MapModel(encoder, fitted, labels.legend).to(device)
+        return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}
     if head == "linear":
         candidates = {f"C={c:g}": logistic_head(c) for c in recipe.linear.penalties}
-    fitted = fit_head(candidates, encoder.at(tiles, few), few.mass, ground_blocks(tiles, few), recipe, seed)
-    return MapModel(encoder, fitted, labels.legend).to(device)
+    features = encoder.at(tiles, few)
+    fitted = fit_head(candidates, features, few.mass, ground_blocks(tiles, few), recipe, seed)
+    return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, features)).to(device)
 
 
 def _train(

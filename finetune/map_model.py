@@ -15,6 +15,7 @@ from terraficta.finetune.conformal import ConformalSets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import read_evidence, rows_of
 from terraficta.finetune.head import FittedHead
+from terraficta.finetune.labelled import Labelled
 from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
@@ -41,6 +42,8 @@ class MapModel:
         head and temperature; a `Head` over features, or a `Blend` of evidence
     legend : Legend
         K classes
+    labelled : Labelled | None
+        what is kept of the labels; None: names alone, or not kept
 
     Examples
     --------
@@ -52,6 +55,7 @@ class MapModel:
     encoder: Encoder
     fitted: FittedHead
     legend: Legend
+    labelled: Labelled | None = None
 
     @property
     def sensor(self) -> Sensor:
@@ -101,20 +105,23 @@ class MapModel:
         """
         if sensor is not None:
             self.encoder.require_sensor(sensor)
-        return self._read(image, valid, scenes)[0]
+        return self.read(image, valid, scenes)[0]
 
     @torch.inference_mode()
     def with_familiarity(
         self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
     ) -> tuple[Tensor, Tensor]:
         """Class probabilities (N, K, H, W), and how familiar each pixel is (N, H, W); NaN where that is not known."""
-        probabilities, features = self._read(image, valid, scenes)
+        probabilities, features = self.read(image, valid, scenes)
         known = self.encoder.mapper.familiarity
         if known is None:
             return probabilities, torch.full_like(probabilities[:, 0], torch.nan)
         return probabilities, known(features).unflatten(0, (len(image), *image.shape[2:]))
 
-    def _read(self, image: Tensor, valid: Tensor | None, scenes: Sequence[str] | None) -> tuple[Tensor, Tensor]:
+    @torch.inference_mode()
+    def read(
+        self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Class probabilities (N, K, H, W) and features (N * H * W, D), on the CPU."""
         if image.shape[1] != len(self.sensor) * self.dates:
             expected = f"{len(self.sensor) * self.dates}: {', '.join(band.name for band in self.sensor.bands)}"
@@ -153,6 +160,7 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "temperature": model.temperature,
         "choice": model.choice,
         "sets": None if model.sets is None else model.sets.content(),
+        "labelled": None if model.labelled is None else model.labelled.content(),
         "familiarity": {} if familiarity is None else familiarity.tensors(),
         "scaling": _parts(encoder.scaling),
         "by_scene": {scene: _numbers(own) for scene, own in encoder.by_scene.items()},
@@ -200,7 +208,8 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
     sets = ConformalSets.of_content(content["sets"])
     fitted = FittedHead(head, content["temperature"], content["choice"], sets)
-    return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
+    labelled = Labelled.of_content(content["labelled"])
+    return MapModel(encoder, fitted, _legend(content["legend"]), labelled).to(device)
 
 
 def _numbers(spread: BandRange) -> list[Tensor]:

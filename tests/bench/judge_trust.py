@@ -2,7 +2,7 @@
 
 Run: python tests/bench/judge_trust.py --weights W.safetensors --tilesets DIR --cache DIR [--names slovenia ...]
 
-By tileset and 25 / 100 labels a class, mean of two draws, on the evidence that judge_heads.py keeps: coverage asked for,
+By tileset and 25 / 100 labels a class, mean of two draws, on what judge_heads.py keeps: coverage asked for,
 stated and measured on test pixels (in other blocks of ground than the labels), classes in a set; familiarity, and what
 taking the forest brings in mIoU where a scene or a pixel is less familiar than a threshold.
 """
