@@ -55,10 +55,10 @@ def read_evidence(
     """Evidence of every pixel of images (N, T*B, H, W), in the order (N, H, W)."""
     encoder.mapper.eval()
     reading = encoder.read(image, valid, scenes)
-    fiction = rows_of(torch.log_softmax(reading.logits, 1)) if encoder.dates == 1 else None
+    fiction = _rows(torch.log_softmax(reading.logits, 1)) if encoder.dates == 1 else None
     seen = valid if valid is None else valid.to(image.device)
     context = context_features(image, seen, pairs_of(encoder))
-    return Evidence(rows_of(reading.features), fiction, rows_of(context).numpy())
+    return Evidence(_rows(reading.features), fiction, _rows(context).numpy())
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:
@@ -81,6 +81,6 @@ def together(parts: Sequence[Evidence]) -> Evidence:
     )
 
 
-def rows_of(x: Tensor) -> Tensor:
+def _rows(x: Tensor) -> Tensor:
     """(N, C, H, W) to (N*H*W, C), on the CPU."""
     return x.permute(0, 2, 3, 1).flatten(0, 2).cpu()

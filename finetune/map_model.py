@@ -13,7 +13,7 @@ from torch import Tensor
 from terraficta.finetune.blend import Blend, head_content
 from terraficta.finetune.conformal import ConformalSets
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.evidence import read_evidence, rows_of
+from terraficta.finetune.evidence import read_evidence
 from terraficta.finetune.head import FittedHead
 from terraficta.finetune.labelled import Labelled
 from terraficta.pretrain.familiarity import Familiarity
@@ -132,7 +132,7 @@ class MapModel:
         head = self.fitted.head
         if isinstance(head, Head):
             maps = self.encoder.features(image, valid, scenes)
-            logs, features = head.log_probabilities(maps), rows_of(maps)
+            logs, features = head.log_probabilities(maps), maps.permute(0, 2, 3, 1).flatten(0, 2).cpu()
         else:
             evidence = read_evidence(self.encoder, image, valid, scenes)
             logs = head.log_probabilities(evidence).unflatten(0, (len(image), *image.shape[2:])).permute(0, 3, 1, 2)
