@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 import lightning
 import typer
 
-from terraficta.pretrain.familiarity import GROUPS, fit_familiarity
+from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream, render_groups
 from terraficta.pretrain.onnx_export import export_onnx
 from terraficta.pretrain.progress import ProgressLine
@@ -110,7 +110,7 @@ def familiarity(
         fiction = FictionStream(PretrainRecipe.from_dict(record["recipe"], where=weights), seed, 0, where)
         looks = (fiction.group(number) for number in fiction.first_looks(count))
     with typer.progressbar(looks, length=count) as batches:
-        mapper.familiarity = fit_familiarity(mapper.to(where), batches)
+        mapper.to(where).fit_familiarity(batches)
     write_weights(weights, mapper, record)
     typer.echo(weights)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,10 @@ from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 
 if TYPE_CHECKING:
-    from terraficta.pretrain.model import Mapper
     from terraficta.pretrain.stream import Batch
+
+Read = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""views (N, V, B, H, W), centre and width of the bands, flat positions (P,) -> features (P, D)"""
 
 GROUPS = 96
 """groups of scenes that are looked at"""
@@ -46,9 +48,9 @@ class Familiarity:
     Error
     -----
     On nine tilesets the mean of a scene's familiarity is .44 to .80, least where the default head loses most to the
-    forest (autumn woods in aerial colours). Within a scene the map is righter where familiarity is higher, but so is the
-    forest's: taking the forest where familiarity is low gains nothing. Other groups of the same fiction move a scene's
-    mean by up to .09.
+    forest (autumn woods in aerial colours). Within a scene the map is righter where familiarity is higher, but so is
+    the forest's: taking the forest where familiarity is low gains nothing. Other groups of the same fiction move a
+    scene's mean by up to .09.
 
     Source
     ------
@@ -86,9 +88,8 @@ class Familiarity:
         return cls(**mine) if mine else None
 
 
-@torch.no_grad()
-def fit_familiarity(mapper: Mapper, groups: Iterable[Batch]) -> Familiarity:
-    """Look at groups of fictional scenes, every second one as if it were uncalibrated.
+def fit_familiarity(read: Read, groups: Iterable[Batch]) -> Familiarity:
+    """Look at groups of fictional scenes, every second pair as if it were uncalibrated.
 
     Distances are those of each half of the groups to the spread of the other: to ground that it was not fitted to.
 
@@ -97,8 +98,7 @@ def fit_familiarity(mapper: Mapper, groups: Iterable[Batch]) -> Familiarity:
     Refusal
         no group
     """
-    mapper.eval()
-    found = [_features(mapper, batch, number) for number, batch in enumerate(groups)]
+    found = [_features(read, batch, number) for number, batch in enumerate(groups)]
     if not found:
         raise Refusal("familiarity", "groups", 0, "at least one group of scenes", "give some")
     halves = [torch.cat(found[n::2] or found) for n in range(2)]
@@ -120,18 +120,13 @@ def _distance(mean: Tensor, whitening: Tensor, features: Tensor) -> Tensor:
     return ((features - mean) @ whitening).square().sum(-1)
 
 
-def _features(mapper: Mapper, batch: Batch, number: int) -> Tensor:
+def _features(read: Read, batch: Batch, number: int) -> Tensor:
     """(P, D) of valid pixels of a group, taken by address."""
-    device = next(mapper.parameters()).device
-    batch = batch.to(device)
     chance = SceneKey(0, number).at("familiarity").rng()
     usable = torch.nonzero(batch.valid.flatten())[:, 0].cpu().numpy()
-    if len(usable) == 0:
-        return torch.empty(0, mapper.width)
-    at = torch.from_numpy(chance.choice(usable, min(PIXELS, len(usable)), replace=False)).to(device)
+    at = torch.from_numpy(chance.choice(usable, min(PIXELS, len(usable)), replace=False)).to(batch.image.device)
     level = batch.level if number // 2 % 2 else "DN"
     together = number // 4 % 2 == 0
     views = [task_views(part, len(part), level) for part in ([batch.image] if together else batch.image.split(1))]
-    sensor = batch.sensor
-    reading = mapper.read(torch.cat(views), sensor.centre_nm.to(device), sensor.fwhm_nm.to(device), at)
-    return reading.features.cpu()
+    bands = (batch.sensor.centre_nm.to(at.device), batch.sensor.fwhm_nm.to(at.device))
+    return read(torch.cat(views), *bands, at).cpu()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from terraficta.pretrain.familiarity import Familiarity
+from terraficta.pretrain.familiarity import Familiarity, fit_familiarity
 from terraficta.pretrain.neighbourhood import mean_around
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.stem import SpectralStem
 from terraficta.synth.types.legend import Legend
+
+if TYPE_CHECKING:
+    from terraficta.pretrain.stream import Batch
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,13 @@ class Mapper(nn.Module):
             return Reading(features, logits)
         shape = maps.shape[:3]
         return Reading(features.view(*shape, -1).permute(0, 3, 1, 2), logits.view(*shape, -1).permute(0, 3, 1, 2))
+
+    @torch.no_grad()
+    def fit_familiarity(self, groups: Iterable[Batch]) -> None:
+        """Look at groups of fictional scenes, and keep how the features are spread over them."""
+        self.eval()
+        device = self.log_penalty.device
+        self.familiarity = fit_familiarity(lambda *asked: self.read(*asked).features, (b.to(device) for b in groups))
 
     def encode(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The way down: spectral path (N, H, W, C); input of the encoder, padded to its stride; its scales."""

@@ -20,7 +20,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.pretrain.episode import Episode, deal_episode
-from terraficta.pretrain.familiarity import GROUPS, fit_familiarity
+from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
@@ -278,7 +278,7 @@ def pretrain(
     trainer.fit(task, loader, ckpt_path=resume if start else None)
     metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
-    task.mean.familiarity = fit_familiarity(task.mean, list(episodes.memory)[-GROUPS:])
+    task.mean.fit_familiarity(list(episodes.memory)[-GROUPS:])
     write_weights(folder / WEIGHTS, task.mean, record)
     run.write(folder, metrics, device=device, digest=record["digest"])
     resume.unlink(missing_ok=True)

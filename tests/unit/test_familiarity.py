@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from terraficta.pretrain.familiarity import Familiarity, fit_familiarity
+from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.pretrain.scaling import task_views
 from terraficta.pretrain.stream import Batch
 from terraficta.pretrain.weights import read_weights, write_weights
 from terraficta.synth.types.legend import TERRAFICTA
@@ -32,7 +33,7 @@ def scenes(seed: int, spread: float = 0.05) -> Batch:
 def mapper() -> Mapper:
     torch.manual_seed(0)
     made = Mapper(SMALL, TERRAFICTA).eval()
-    made.familiarity = fit_familiarity(made, (scenes(n) for n in range(24)))
+    made.fit_familiarity(scenes(n) for n in range(24))
     return made
 
 
@@ -64,8 +65,6 @@ def test_fiction_is_familiar_to_its_own_network(mapper: Mapper) -> None:
     assert mapper.familiarity is not None
     sensor = read_sensor("landsat8")
     batch = scenes(99)
-    from terraficta.pretrain.scaling import task_views
-
     with torch.no_grad():
         reading = mapper.read(task_views(batch.image, 2, "BOA"), sensor.centre_nm, sensor.fwhm_nm)
     found = mapper.familiarity(reading.features.permute(0, 2, 3, 1).flatten(0, 2))
@@ -89,4 +88,4 @@ def test_it_lies_in_the_weights_file_and_older_files_do_without(mapper: Mapper, 
 
 def test_no_groups_are_refused(mapper: Mapper) -> None:
     with pytest.raises(Refusal, match="group"):
-        fit_familiarity(mapper, [])
+        mapper.fit_familiarity([])
