@@ -13,7 +13,8 @@ from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 
 WINDOW_PX, MARGIN_PX = 128, 16
-"""side of a window that is looked at, and what of its rim is not asked for: context is missing there [px]"""
+"""side of a window that is looked at, and what of its rim is not asked for where the image goes on beyond it: the
+network misses context there [px]"""
 WINDOWS, PIXELS = 64, 12_000
 """of one image at most, and candidates of all images together"""
 
@@ -47,8 +48,9 @@ def read_candidates(source: Source, model: MapModel, scene: str, number: int, mo
     parts: list[Candidates] = []
     for n, (y, x) in enumerate(corners):
         image, valid = source.read(y, x, high, wide)
+        free = ~labelled[y : y + high, x : x + wide] & _inner((height, width), (y, x), (high, wide))
         probabilities, features = model.read(image[None], valid[None], [scene])
-        usable = torch.nonzero((valid & _inner(high, wide) & ~labelled[y : y + high, x : x + wide]).flatten())[:, 0]
+        usable = torch.nonzero((valid & free).flatten())[:, 0]
         chance = SceneKey(seed, number).at("candidates", scene, n).rng()
         chosen = usable[torch.from_numpy(chance.permutation(len(usable))[:each])]
         parts.append(
@@ -74,11 +76,14 @@ def spread_corners(shape: tuple[int, int], window: tuple[int, int]) -> list[tupl
     return [(y, x) for y in rows for x in columns]
 
 
-def _inner(height: int, width: int) -> torch.Tensor:
-    """(H, W) bool; all of a window but its rim, or all of a small one."""
-    inner = torch.zeros(height, width, dtype=torch.bool)
-    y, x = (MARGIN_PX if side > 4 * MARGIN_PX else 0 for side in (height, width))
-    inner[y : height - y, x : width - x] = True
+def _inner(shape: tuple[int, int], corner: tuple[int, int], window: tuple[int, int]) -> torch.Tensor:
+    """(h, w) bool; a window of an image of some shape without the rim beyond which the image goes on."""
+    inner = torch.zeros(window, dtype=torch.bool)
+    rows, columns = (
+        slice(MARGIN_PX if at else 0, part - (MARGIN_PX if at + part < length else 0))
+        for length, at, part in zip(shape, corner, window, strict=True)
+    )
+    inner[rows, columns] = True
     return inner
 
 

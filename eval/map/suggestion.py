@@ -58,7 +58,7 @@ class Weights:
     rare : float
         expected rarity of the class: labels of a class count less, the more there are
     spread_px : float
-        a pixel at this distance from another that is asked for counts 1 - 1/e as much [px]
+        a pixel at this distance from the nearest that is asked for counts 1 - 1/e as much [px]
 
     Source
     ------
@@ -133,7 +133,7 @@ def suggest(
         chosen.append(Suggestion(row, TERMS[int((terms[row] - typical).argmax())]))
         counts += p[row]
         far = torch.minimum(far, (x - x[row]).norm(dim=1))
-        apart = apart * _apart(candidates, row, weights.spread_px)
+        apart = torch.minimum(apart, _apart(candidates, row, weights.spread_px))
     return chosen
 
 

@@ -3,11 +3,11 @@
 Run: python tests/bench/judge_suggest.py --weights W.safetensors --tilesets DIR --cache DIR [--names slovenia ...]
      [--terms torn=1,unlike=1,rare=1 torn=1 ...]
 
-Of the test pixels that judge_heads.py keeps evidence of (a plain random sample, in the order of the ground), every other
-strip of 24 is a pool that may be labelled, and the rest is mapped. All start with the same 10 random labels and take 10
-more a round, at random or as suggested by the map of the round before. Printed: mIoU by number of labels, and the share
-of labels saved at the mIoU that 50 random ones reach (all in the mean over draws). The pool has no places, so that the
-term of spread is not judged here.
+Of the test pixels that judge_heads.py keeps evidence of (a plain random sample, in the order of the ground), every
+other strip of 24 is a pool that may be labelled, and the rest is mapped. All start with the same 10 random labels and
+take 10 more a round, at random or as suggested by the map of the round before. Printed: mIoU by number of labels, and
+the share of labels saved at the mIoU that 50 random ones reach (all in the mean over draws; where random choice itself
+reaches it earlier, chance or saturation does). The pool has no places: the term of spread is not judged here.
 """
 
 from __future__ import annotations
