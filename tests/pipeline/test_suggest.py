@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import torch
 from rasterio.warp import transform
+from tileset_maker import write_tileset
 
 from terraficta.commands import app, spread
 from terraficta.eval.map.points import Place, suggest_points
@@ -19,7 +20,6 @@ from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
-from tests.tileset_maker import write_tileset
 
 SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
