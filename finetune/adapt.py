@@ -9,11 +9,13 @@ from dataclasses import replace
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from terraficta.finetune.calibrate import fit_temperature, spatial_folds
+from terraficta.finetune.calibrate import fit_temperature, soften, spatial_folds
+from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.experts import fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
+from terraficta.finetune.labelled import MOST, Labelled
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.task import shorter, train_whole
@@ -87,18 +89,20 @@ def adapt(
     if head == "full":
         rate = recipe.full.learning_rate if pretrained else recipe.full.scratch_learning_rate
         encoder, fitted = _train(encoder, tiles, labels, recipe, rate, seed, progress)
-        return MapModel(encoder, fitted, labels.legend).to(device)
+        few = labels.at_most(MOST)
+        return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, encoder.at(tiles, few))).to(device)
     few = labels.at_most(recipe.most_labels)
     if head == "default":
         evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
         names = names_of(meanings, encoder) if pretrained else None
         fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
-        return MapModel(encoder, fitted, labels.legend).to(device)
+        return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}
     if head == "linear":
         candidates = {f"C={c:g}": logistic_head(c) for c in recipe.linear.penalties}
-    fitted = fit_head(candidates, encoder.at(tiles, few), few.mass, ground_blocks(tiles, few), recipe, seed)
-    return MapModel(encoder, fitted, labels.legend).to(device)
+    features = encoder.at(tiles, few)
+    fitted = fit_head(candidates, features, few.mass, ground_blocks(tiles, few), recipe, seed)
+    return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, features)).to(device)
 
 
 def _train(
@@ -110,23 +114,25 @@ def _train(
     seed: int,
     progress: Sequence[Callback],
 ) -> tuple[Encoder, FittedHead]:
-    """Train all weights; the temperature comes from a shorter training that half of the labels were held from."""
+    """Train all weights; temperature and sets come from a shorter training that half of the labels were held from."""
 
     def trained(some: Labels, short: bool) -> tuple[Encoder, Head]:
         few = some.at_most(recipe.most_labels)
         start = ridge_head(encoder.mapper)(encoder.at(tiles, few), few.mass)
         mine = replace(encoder, mapper=copy.deepcopy(encoder.mapper))
+        mine.mapper.familiarity = None  # its features will not be those of pretraining
         budget = shorter(recipe.full) if short else recipe.full
         return mine, train_whole(mine, start, tiles, some, budget, rate, seed, () if short else progress)
 
-    temperature = 1.0
+    temperature, sets = 1.0, None
     if recipe.full.calibration_share > 0:
         few = labels.at_most(recipe.most_labels)
         splits = list(spatial_folds(few.classes.numpy(), ground_blocks(tiles, few), seed, folds=2))
         if splits:
             learn, check = (few.take(torch.from_numpy(rows)) for rows in splits[0])
             mine, head = trained(learn, short=True)
-            held_out = head.log_probabilities(mine.at(tiles, check)).exp()
-            temperature = fit_temperature(held_out.T, check.mass.T, recipe.temperature_doubt)
+            unseen = head.log_probabilities(mine.at(tiles, check)).exp().T
+            temperature = fit_temperature(unseen, check.mass.T, recipe.temperature_doubt)
+            sets = fit_sets(soften(unseen, temperature), check.classes, recipe.coverage)
     mine, head = trained(labels, short=False)
-    return mine, FittedHead(head, temperature, f"{recipe.full.steps} steps")
+    return mine, FittedHead(head, temperature, f"{recipe.full.steps} steps", sets)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.finetune.blend import Blend, NamesHead
-from terraficta.finetune.calibrate import fit_temperature, out_of_fold
+from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
+from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.forest import fit_forest
@@ -62,7 +63,7 @@ def fit_blend(
     recipe: FinetuneRecipe,
     seed: int,
 ) -> FittedHead:
-    """Fit the experts to all labels; the temperature comes from experts that have not seen the labels they judge.
+    """Fit the experts to all labels; temperature and sets come from experts that have not seen the labels they judge.
 
     Parameters
     ----------
@@ -89,11 +90,11 @@ def fit_blend(
         blend = fit(rows, recipe.blend.check_trees)
         return lambda check: blend.log_probabilities(evidence.take(torch.from_numpy(check))).double().exp().numpy()
 
-    temperature = recipe.blend.temperature
+    temperature, sets = recipe.blend.temperature, None
     found = out_of_fold(learn, classes, groups, mass.shape[1], seed, recipe.folds)
     if found is not None:
-        temperature = fit_temperature(
-            torch.from_numpy(found).T, mass.T, recipe.blend.temperature_doubt, recipe.blend.temperature
-        )
+        unseen = torch.from_numpy(found).T
+        temperature = fit_temperature(unseen, mass.T, recipe.blend.temperature_doubt, recipe.blend.temperature)
+        sets = fit_sets(soften(unseen, temperature), mass.argmax(1), recipe.coverage)
     choice = " ".join(f"{name}^{e:.2g}" for name, e in zip(("ridge", "forest", "names"), exponents, strict=True))
-    return FittedHead(fit(np.arange(len(classes)), recipe.blend.trees), temperature, choice)
+    return FittedHead(fit(np.arange(len(classes)), recipe.blend.trees), temperature, choice, sets)

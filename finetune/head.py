@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from terraficta.finetune.blend import Blend
-from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold
+from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold, soften
+from terraficta.finetune.conformal import ConformalSets, fit_sets
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper
@@ -36,11 +37,14 @@ class FittedHead:
         its scores are divided by this
     choice : str
         what tuning chose, in words
+    sets : ConformalSets | None
+        which classes cannot be ruled out; None where there were too few labels to hold any out
     """
 
     head: Head | Blend
     temperature: float
     choice: str
+    sets: ConformalSets | None = None
 
 
 def ridge_head(mapper: Mapper) -> FitHead:
@@ -109,7 +113,9 @@ def fit_head(
         nll = float(-(mass.numpy() * likelihood).sum() / mass.sum())
         if nll < best_nll:
             best, best_nll, held_out = name, nll, found
-    temperature = 1.0
+    temperature, sets = 1.0, None
     if held_out is not None:
-        temperature = fit_temperature(torch.from_numpy(held_out).T, mass.T, recipe.temperature_doubt)
-    return FittedHead(candidates[best](features, mass), temperature, best)
+        unseen = torch.from_numpy(held_out).T
+        temperature = fit_temperature(unseen, mass.T, recipe.temperature_doubt)
+        sets = fit_sets(soften(unseen, temperature), mass.argmax(1), recipe.coverage)
+    return FittedHead(candidates[best](features, mass), temperature, best, sets)

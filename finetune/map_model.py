@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from terraficta.finetune.blend import Blend, head_content
+from terraficta.finetune.conformal import ConformalSets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import read_evidence
 from terraficta.finetune.head import FittedHead
+from terraficta.finetune.labelled import Labelled
+from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
@@ -23,7 +26,7 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import Band, Sensor
 
-FORMAT = "terraficta map model 3"
+FORMAT = "terraficta map model 4"
 MODEL = "model.pt"
 
 
@@ -39,6 +42,8 @@ class MapModel:
         head and temperature; a `Head` over features, or a `Blend` of evidence
     legend : Legend
         K classes
+    labelled : Labelled | None
+        what is kept of the labels; None: names alone, or not kept
 
     Examples
     --------
@@ -50,6 +55,7 @@ class MapModel:
     encoder: Encoder
     fitted: FittedHead
     legend: Legend
+    labelled: Labelled | None = None
 
     @property
     def sensor(self) -> Sensor:
@@ -70,6 +76,11 @@ class MapModel:
     def choice(self) -> str:
         """What tuning chose."""
         return self.fitted.choice
+
+    @property
+    def sets(self) -> ConformalSets | None:
+        """Which classes cannot be ruled out, by the probabilities of a pixel."""
+        return self.fitted.sets
 
     @torch.inference_mode()
     def __call__(
@@ -94,6 +105,24 @@ class MapModel:
         """
         if sensor is not None:
             self.encoder.require_sensor(sensor)
+        return self.read(image, valid, scenes)[0]
+
+    @torch.inference_mode()
+    def with_familiarity(
+        self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Class probabilities (N, K, H, W), and how familiar each pixel is (N, H, W); NaN where that is not known."""
+        probabilities, features = self.read(image, valid, scenes)
+        known = self.encoder.mapper.familiarity
+        if known is None:
+            return probabilities, torch.full_like(probabilities[:, 0], torch.nan)
+        return probabilities, known(features).unflatten(0, (len(image), *image.shape[2:]))
+
+    @torch.inference_mode()
+    def read(
+        self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Class probabilities (N, K, H, W) and features (N * H * W, D), on the CPU."""
         if image.shape[1] != len(self.sensor) * self.dates:
             expected = f"{len(self.sensor) * self.dates}: {', '.join(band.name for band in self.sensor.bands)}"
             raise Refusal(
@@ -102,11 +131,13 @@ class MapModel:
         self.encoder.mapper.eval()
         head = self.fitted.head
         if isinstance(head, Head):
-            logs = head.log_probabilities(self.encoder.features(image, valid, scenes))
+            maps = self.encoder.features(image, valid, scenes)
+            logs, features = head.log_probabilities(maps), maps.permute(0, 2, 3, 1).flatten(0, 2).cpu()
         else:
             evidence = read_evidence(self.encoder, image, valid, scenes)
             logs = head.log_probabilities(evidence).unflatten(0, (len(image), *image.shape[2:])).permute(0, 3, 1, 2)
-        return torch.softmax(logs / self.temperature, 1).cpu()
+            features = evidence.features
+        return torch.softmax(logs / self.temperature, 1).cpu(), features
 
     def to(self, device: torch.device | str) -> MapModel:
         """The same on a device."""
@@ -119,6 +150,7 @@ class MapModel:
 def write_map_model(folder: Path, model: MapModel) -> None:
     """Write model.pt into a folder, whole or not at all."""
     encoder, head, pretraining = model.encoder, model.fitted.head, model.encoder.mapper.legend
+    familiarity = encoder.mapper.familiarity
     content = {
         "format": FORMAT,
         "network": encoder.mapper.recipe.model_dump(mode="json"),
@@ -127,6 +159,9 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "head": head.content() if isinstance(head, Blend) else head_content(head),
         "temperature": model.temperature,
         "choice": model.choice,
+        "sets": None if model.sets is None else model.sets.content(),
+        "labelled": None if model.labelled is None else model.labelled.content(),
+        "familiarity": {} if familiarity is None else familiarity.tensors(),
         "scaling": _parts(encoder.scaling),
         "by_scene": {scene: _numbers(own) for scene, own in encoder.by_scene.items()},
         "sensor": asdict(encoder.sensor),
@@ -163,6 +198,7 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     except RuntimeError as error:
         mend = "fine-tune again with this version, or use the version in run.json"
         raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
+    mapper.familiarity = Familiarity.of_tensors(content["familiarity"])
     bands = tuple(Band(**band) for band in content["sensor"]["bands"])
     encoder = Encoder(
         mapper.eval(), _scaling(content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
@@ -170,8 +206,10 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     )  # fmt: skip
     stored = content["head"]
     head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
-    fitted = FittedHead(head, content["temperature"], content["choice"])
-    return MapModel(encoder, fitted, _legend(content["legend"])).to(device)
+    sets = ConformalSets.of_content(content["sets"])
+    fitted = FittedHead(head, content["temperature"], content["choice"], sets)
+    labelled = Labelled.of_content(content["labelled"])
+    return MapModel(encoder, fitted, _legend(content["legend"]), labelled).to(device)
 
 
 def _numbers(spread: BandRange) -> list[Tensor]:

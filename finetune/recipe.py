@@ -81,6 +81,8 @@ class FinetuneRecipe(Recipe):
     """of the cross-validation that finds temperature and penalty"""
     temperature_doubt: float = Field(default=0.5, gt=0)
     """how far log T is believed to lie from 0 before a label is seen; few labels barely move it"""
+    coverage: float = Field(default=0.95, gt=0, lt=1)
+    """share of the pixels whose class shall be in their conformal set"""
     most_labels: int = Field(default=4000, ge=1)
     """labels a class that the closed-form and linear heads take at most"""
     blend: BlendRecipe = BlendRecipe()

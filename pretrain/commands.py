@@ -8,12 +8,14 @@ from typing import Annotated, get_args
 import lightning
 import typer
 
-from terraficta.pretrain.groups import render_groups
+from terraficta.pretrain.familiarity import GROUPS
+from terraficta.pretrain.groups import GroupStream, render_groups
 from terraficta.pretrain.onnx_export import export_onnx
 from terraficta.pretrain.progress import ProgressLine
-from terraficta.pretrain.recipe import read_pretrain_recipe
+from terraficta.pretrain.recipe import PretrainRecipe, read_pretrain_recipe
+from terraficta.pretrain.stream import FictionStream
 from terraficta.pretrain.task import PretrainTask, pretrain
-from terraficta.pretrain.weights import read_weights
+from terraficta.pretrain.weights import read_weights, write_weights
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import read_sensor
@@ -89,6 +91,28 @@ def render(
         for _ in numbers:
             pass
     typer.echo(out)
+
+
+@app.command("familiarity")
+def familiarity(
+    weights: Annotated[Path, typer.Option(help="A weights file; it is written anew.")],
+    groups: Annotated[Path | None, typer.Option(help="Folder of `pretrain render`; without it, the generator.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Groups of scenes to look at.")] = GROUPS,
+    device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+) -> None:
+    """Write into a weights file how its features are spread over fiction; pretraining does so by itself."""
+    mapper, record = read_weights(weights)
+    where, seed = pick_device(device), int(record["seed"])
+    if groups is not None:
+        numbers, stream = list(range(count)), GroupStream(groups, seed, 0)
+        looks = (stream.group(number) for number in numbers)
+    else:
+        fiction = FictionStream(PretrainRecipe.from_dict(record["recipe"], where=weights), seed, 0, where)
+        looks = (fiction.group(number) for number in fiction.first_looks(count))
+    with typer.progressbar(looks, length=count) as batches:
+        mapper.to(where).fit_familiarity(batches)
+    write_weights(weights, mapper, record)
+    typer.echo(weights)
 
 
 @app.command("export")

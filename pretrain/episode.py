@@ -12,12 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from terraficta.pretrain.recipe import EpisodeRecipe
-from terraficta.pretrain.scaling import BandRange, Scaling
+from terraficta.pretrain.scaling import task_views
 from terraficta.pretrain.stream import Batch
 from terraficta.synth.labels.mass import generalise, shift
 from terraficta.synth.scene.material.lottery import draw_lottery, lottery_reflectance
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.tile import Level
 
 DARK_OBJECT = 0.15
 """chance that the darkest pixel of a scene was taken for black, and taken off all others, as plain corrections do.
@@ -101,7 +100,7 @@ def deal_episode(recipe: EpisodeRecipe, batch: Batch, key: SceneKey) -> Episode:
     for number, part in enumerate(parts):
         task_rng = key.at("task", number).rng()
         known = int(task_rng.integers(1, len(part))) if len(part) > 1 else 1
-        views.append(_views(image[part], known, level))
+        views.append(task_views(image[part], known, level))
         first = sum(map(len, pixels))
         dealt = _set_task(recipe, batch, part, known, scored, first, task_rng)
         if dealt is not None:
@@ -128,17 +127,6 @@ def _scored(recipe: EpisodeRecipe, batch: Batch, rng: np.random.Generator) -> Te
     total = batch.valid.numel()
     chosen = rng.choice(total, min(recipe.scored_px, total), replace=False, shuffle=True)
     return torch.as_tensor(chosen, device=batch.image.device)
-
-
-def _views(image: Tensor, known: int, level: Level) -> Tensor:
-    """Views of the scenes of one task: the common scaling is that of the scenes whose labels are given."""
-    pixels = image.flatten(2)[..., ::5]
-    own = BandRange.of_pixels(pixels)
-    if len(image) == 1:
-        common = BandRange(*[getattr(own, name)[0] for name in ("centre", "spread", "low", "high")])
-    else:
-        common = BandRange.of_pixels(pixels[:known].transpose(0, 1).flatten(1))
-    return Scaling(common, own, level in ("BOA", "TOA"))(image)
 
 
 def _turned(batch: Batch, rng: np.random.Generator) -> Batch:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from terraficta.pretrain.familiarity import Familiarity, fit_familiarity
 from terraficta.pretrain.neighbourhood import mean_around
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.stem import SpectralStem
 from terraficta.synth.types.legend import USES, Legend
+
+if TYPE_CHECKING:
+    from terraficta.pretrain.stream import Batch
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class Mapper(nn.Module):
     def __init__(self, recipe: ModelRecipe, legend: Legend) -> None:
         super().__init__()
         self.recipe, self.legend = recipe, legend
+        self.familiarity: Familiarity | None = None
+        """of the land that the weights were pretrained on, where it was looked at"""
         width = recipe.context
         self.stem = SpectralStem(recipe.spectral)
         self.local = nn.Sequential(nn.Linear(recipe.spectral, width), nn.SiLU())
@@ -156,6 +163,13 @@ class Mapper(nn.Module):
         if at is not None:
             return Reading(*found)
         return Reading(*(part.view(*maps.shape[:3], -1).permute(0, 3, 1, 2) for part in found))
+
+    @torch.no_grad()
+    def fit_familiarity(self, groups: Iterable[Batch]) -> None:
+        """Look at groups of fictional scenes, and keep how the features are spread over them."""
+        self.eval()
+        device = self.log_penalty.device
+        self.familiarity = fit_familiarity(lambda *asked: self.read(*asked).features, (b.to(device) for b in groups))
 
     def encode(self, views: Tensor, centre_nm: Tensor, fwhm_nm: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The way down: spectral path (N, H, W, C); input of the encoder, padded to its stride; its scales."""

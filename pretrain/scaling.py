@@ -158,3 +158,14 @@ class Scaling:
     def to(self, device: torch.device | str) -> Scaling:
         """The same scaling on a device."""
         return Scaling(self.common.to(device), self.own.to(device), self.absolute)
+
+
+def task_views(image: Tensor, known: int, level: Level) -> Tensor:
+    """Views (N, 4, B, H, W) of scenes (N, B, H, W) of one task: the first `known` of them give the common scaling."""
+    pixels = image.flatten(2)[..., ::5]
+    own = BandRange.of_pixels(pixels)
+    if len(image) == 1:
+        common = BandRange(*[getattr(own, name)[0] for name in ("centre", "spread", "low", "high")])
+    else:
+        common = BandRange.of_pixels(pixels[:known].transpose(0, 1).flatten(1))
+    return Scaling(common, own, level in ("BOA", "TOA"))(image)

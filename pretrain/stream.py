@@ -135,6 +135,11 @@ class FictionStream(IterableDataset[Batch]):
             looks = [draw_look(land, own, k, look, sensor=sensor) for own, k in zip(part.lands, keys, strict=True)]
             return stack_tiles(see(land, part, looks))
 
+    def first_looks(self, count: int) -> list[int]:
+        """Numbers of groups that show ground which no other of them shows."""
+        pool, looks = self.recipe.pool, self.recipe.looks
+        return [n // pool * pool * looks + n % pool for n in range(count)]
+
     def _part(self, ground: Ground, key: SceneKey, margin: int) -> Ground:
         """As large a part of a ground as a tile, anywhere in it."""
         spare = ground.frame.size - self.recipe.size_px

@@ -20,6 +20,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.pretrain.episode import Episode, deal_episode
+from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream
 from terraficta.pretrain.loss import episode_loss
 from terraficta.pretrain.model import Mapper
@@ -90,11 +91,13 @@ class EpisodeStream(IterableDataset[Episode]):
     def __init__(self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str):
         self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
         self.oldest = max(0, start // recipe.reuse - recipe.memory + 1)
+        self.memory: deque[Batch] = deque(maxlen=recipe.memory)
         self.groups = source.loader(recipe, seed, self.oldest, device)
 
     def __iter__(self) -> Iterator[Episode]:
         groups = iter(self.groups)
-        memory: deque[Batch] = deque(maxlen=self.recipe.memory)
+        memory = self.memory
+        memory.clear()
         newest = self.oldest - 1
         step = self.start
         while True:
@@ -275,6 +278,7 @@ def pretrain(
     trainer.fit(task, loader, ckpt_path=resume if start else None)
     metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
+    task.mean.fit_familiarity(list(episodes.memory)[-GROUPS:])
     write_weights(folder / WEIGHTS, task.mean, record)
     run.write(folder, metrics, device=device, digest=record["digest"])
     resume.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from terraficta.pretrain.familiarity import PREFIX, Familiarity
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.legend import Legend
@@ -25,7 +26,10 @@ SHIPPED = Path(__file__).parent / "data" / "standard.safetensors"
 
 
 def write_weights(path: Path, mapper: Mapper, record: dict[str, Any]) -> None:
-    """Write weights whole or not at all: float16, which costs a mapper less than its own noise."""
+    """Write weights whole or not at all: float16, which costs a mapper less than its own noise.
+
+    What the mapper knows of the land that it was pretrained on lies in the same file.
+    """
     legend = mapper.legend
     content = {
         "format": FORMAT,
@@ -34,6 +38,8 @@ def write_weights(path: Path, mapper: Mapper, record: dict[str, Any]) -> None:
         "record": json.dumps(record, default=str),
     }
     tensors = {name: value.detach().cpu().half().contiguous() for name, value in mapper.state_dict().items()}
+    if mapper.familiarity is not None:
+        tensors |= {name: value.cpu().contiguous() for name, value in mapper.familiarity.tensors().items()}
     with whole_file(path) as partial:
         save_file(tensors, partial, metadata=content)
 
@@ -64,8 +70,9 @@ def read_weights(path: str | Path | None = None) -> tuple[Mapper, dict[str, Any]
     name, classes, colours = json.loads(content["legend"])
     recipe = ModelRecipe.from_dict({**json.loads(content["model"]), "pretrained": False}, where=path)
     mapper = Mapper(recipe, Legend(name, tuple(classes), tuple(colours)))
+    mapper.familiarity = Familiarity.of_tensors(weights)
     try:
-        mapper.load_state_dict(weights)
+        mapper.load_state_dict({name: value for name, value in weights.items() if not name.startswith(PREFIX)})
     except RuntimeError as error:
         mend = "pretrain again with this version, or use the version that its record names"
         raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error

@@ -224,3 +224,13 @@ PIXEL_ARMS = {
 }
 """the simple baselines: 200 trees on pixel spectra, with 5x5 context, with ratios too; extra trees and standardised
 logistic regression on the last"""
+
+CHANGE_ARMS = {
+    arm.name: arm
+    for arm in (
+        PixelArm("differencing", "difference", make_forest, FOREST_GRID),
+        PixelArm("cva", "magnitude", make_logistic, LOGISTIC_GRID[:1]),
+    )
+}
+"""for two dates: a forest on the difference of the images, and a threshold on its length (change vector analysis,
+Malila 1980), both found from the labels; the forests above see both dates as a stack"""

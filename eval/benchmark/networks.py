@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.benchmark.arms import PIXEL_ARMS, Arm, Fitted
+from terraficta.eval.benchmark.arms import CHANGE_ARMS, PIXEL_ARMS, Arm, Fitted
 from terraficta.eval.benchmark.pixels import Pixels
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.eval.map.windows import Windows
@@ -148,7 +148,9 @@ NETWORKS: Mapping[str, tuple[HeadKind, bool]] = {
     "synthetic": ("full", True),
 }
 """head, and whether it starts from pretrained weights"""
-NAMES = (*NETWORKS, *PIXEL_ARMS)
+SIMPLE = PIXEL_ARMS | CHANGE_ARMS
+"""arms without a network"""
+NAMES = (*NETWORKS, *SIMPLE)
 
 
 def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arms:
@@ -170,8 +172,8 @@ def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arm
         tuning = tuning.model_copy(update={"model": mapper.recipe})  # scratch: the same network, unlearned
     made: dict[str, Arm] = {}
     for name in recipe.arms:
-        if name in PIXEL_ARMS:
-            made[name] = PIXEL_ARMS[name]
+        if name in SIMPLE:
+            made[name] = SIMPLE[name]
             continue
         head, learned = NETWORKS[name]
         made[name] = NetworkArm(name, head, tuning, mapper if learned else None, digest if learned else "none", device)

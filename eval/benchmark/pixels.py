@@ -19,7 +19,7 @@ from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-Features = Literal["spectra", "context", "ratios"]
+Features = Literal["spectra", "context", "ratios", "difference", "magnitude"]
 
 CONTEXT_PX = 5
 """side of the neighbourhood whose mean and standard deviation `context` adds [px]"""
@@ -78,6 +78,28 @@ class Pixels:
         pairs = band_pairs(one_date(self.tile.sensor, dates), dates)
         found = normalised_differences(torch.from_numpy(self.spectra), pairs)
         return np.concatenate([self.context, found.numpy()], axis=1)
+
+    @cached_property
+    def difference(self) -> NDArray[np.float32]:
+        """(n, B): after less before, each date in spreads from its own mean: haze and season of a whole image are out.
+
+        Raises
+        ------
+        Refusal
+            a tile of one date
+        """
+        if int(str(self.tile.facts.get("dates", 1))) != 2:
+            mend = "benchmark it on a tileset with task: change"
+            raise Refusal(self.tile.id, "dates", 1, "two, before and after", mend)
+        every = self.tile.image[:, self.tile.valid]
+        mean, spread = every.mean(1, keepdim=True), every.std(1, keepdim=True).clamp(min=1e-6)
+        before, after = ((torch.from_numpy(self.spectra).T - mean) / spread).chunk(2)
+        return (after - before).T.contiguous().numpy()
+
+    @cached_property
+    def magnitude(self) -> NDArray[np.float32]:
+        """(n, 1): length of the change vector."""
+        return np.linalg.norm(self.difference, axis=1, keepdims=True)
 
 
 def label_features(tiles: Sequence[Tile], labels: Labels, kind: Features) -> NDArray[np.float32]:

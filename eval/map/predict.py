@@ -44,6 +44,8 @@ class Made:
         share of the mapped pixels a class
     mapped_px : int
         pixels that are not nodata [px]
+    familiarity : float | None
+        mean over them: 0.5 is what fiction itself has; None where the model cannot tell
     """
 
     map: Path
@@ -51,6 +53,7 @@ class Made:
     record: Path
     shares: dict[str, float]
     mapped_px: int
+    familiarity: float | None
 
 
 def predict_image(
@@ -114,28 +117,32 @@ def predict_image(
         parents={"map_model": digest},
     )
     about = {"TIFFTAG_SOFTWARE": "terraficta eval predict", "map_model": digest}
-    counts = torch.zeros(len(model.legend), dtype=torch.int64)
+    counts, familiar = torch.zeros(len(model.legend), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
     with open_source(images, stored, model.sensor, model.dates, stated) as source:
         _require_plausible(str(images[0]), source, model)
         scene = scene or str(images[0])
         if scene not in model.encoder.by_scene:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
         height, width = source.shape
-        with open_map(out, source.first, model.legend, about) as target:
+        with open_map(out, source.first, model.legend, about, model.sets) as target:
             for y, x, piece, valid in mapped_pieces(source, model, windows, scene):
-                target.write(y, x, piece, valid)
-                counts += torch.bincount(piece.argmax(0)[valid], minlength=len(counts))
+                target.write(y, x, piece[:-1], valid, piece[-1])
+                counts += torch.bincount(piece[:-1].argmax(0)[valid], minlength=len(counts))
+                familiar += piece[-1][valid].double().sum()
                 tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
         preview = _write_preview(out, source, model)
     mapped = int(counts.sum())
     if mapped == 0:
         log.warning("%s: no valid pixel, so the map is empty", images[0])
     shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, counts.tolist(), strict=True)}
+    familiarity = None if mapped == 0 or bool(familiar.isnan()) else float(familiar / mapped)
     record = out.with_suffix(".run.json")
     with whole_file(record) as partial:
-        content = run.record({"mapped_px": mapped, "shares": shares}, device=device, digest=weights_digest(out))
+        metrics = {"mapped_px": mapped, "shares": shares, "familiarity": familiarity}
+        metrics |= {} if model.sets is None else {"coverage": model.sets.asked, "coverage_stated": model.sets.stated}
+        content = run.record(metrics, device=device, digest=weights_digest(out))
         partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
-    return Made(out, preview, record, shares, mapped)
+    return Made(out, preview, record, shares, mapped, familiarity)
 
 
 def sampled(source: Source, windows: int = 6, side: int = 64) -> Tensor:
@@ -155,13 +162,17 @@ def sampled(source: Source, windows: int = 6, side: int = 64) -> Tensor:
 def mapped_pieces(
     source: Source, model: MapModel, windows: Windows, scene: str
 ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-    """(y, x, probabilities (K, h, w), valid (h, w)) that together cover the source, each pixel once."""
+    """(y, x, piece (K + 1, h, w), valid (h, w)) that together cover the source, each pixel once.
+
+    A piece is the probabilities and, last, the familiarity.
+    """
     height, width = source.shape
     high, wide = min(windows.size_px, height), min(windows.size_px, width)
 
     def predict(corners: Sequence[tuple[int, int]]) -> Tensor:
         images, valids = zip(*(source.read(y, x, high, wide) for y, x in corners), strict=True)
-        return model(torch.stack(images), valid=torch.stack(valids), scenes=[scene] * len(images))
+        found = model.with_familiarity(torch.stack(images), torch.stack(valids), [scene] * len(images))
+        return torch.cat([found[0], found[1][:, None]], 1)
 
     for y, x, piece in windows.strips(height, width, predict):
         yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]

@@ -17,6 +17,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.finetune.conformal import ConformalSets
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
@@ -24,23 +25,36 @@ from terraficta.synth.types.run import whole_file
 STEPS = 250
 """probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""
 MOST_CLASSES = 255
-BEFORE_CLASSES = 3
-"""bands ahead of the probability of the first class: class, probability, entropy"""
+AHEAD = ("class", "probability", "entropy", "set size", "familiarity")
+"""bands ahead of the probability of the first class"""
+BEFORE_CLASSES = len(AHEAD)
+COUNTS = (1, 4)
+"""bands that hold whole numbers as they are; the others hold shares"""
 
 
-def encode(probabilities: Tensor) -> Tensor:
-    """Probabilities (K, H, W) to the bytes of a map (3 + K, H, W): class, its probability, entropy, each class.
+def encode(probabilities: Tensor, familiarity: Tensor | None = None, sets: ConformalSets | None = None) -> Tensor:
+    """Probabilities (K, H, W) and familiarity (H, W) to the bytes of a map (5 + K, H, W): see `AHEAD`, then each class.
 
-    Entropy is Shannon's, divided by ln K: 0 where one class is certain, 1 where all are equal.
+    Entropy is Shannon's, divided by ln K: 0 where one class is certain, 1 where all are equal. What is not known
+    (no familiarity, or NaN; no sets) is nodata.
     """
     probability, best = probabilities.max(0)
     entropy = -torch.special.xlogy(probabilities, probabilities).sum(0) / math.log(max(len(probabilities), 2))
-    shares = torch.cat([torch.stack([probability, entropy]), probabilities]).clamp(0, 1)
-    return torch.cat([(best + 1)[None], 1 + (shares * STEPS).round()]).to(torch.uint8)
+    size = torch.zeros_like(best) if sets is None else sets.sizes(probabilities)
+    known = torch.zeros_like(best)
+    if familiarity is not None:
+        known = torch.where(familiarity.isnan(), 0, share_bytes(familiarity.nan_to_num()))
+    ahead = [best + 1, share_bytes(probability), share_bytes(entropy), size, known]
+    return torch.cat([torch.stack(ahead), share_bytes(probabilities)]).to(torch.uint8)
+
+
+def share_bytes(share: Tensor) -> Tensor:
+    """0..1 to 1..251."""
+    return (1 + (share.clamp(0, 1) * STEPS).round()).long()
 
 
 def decode(stored: Tensor) -> Tensor:
-    """Bytes of a map (3 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata.
+    """Bytes of a map (5 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata.
 
     The lowest step holds everything below 0.002 and is read as 0.001: a class that was not impossible stays possible.
     """
@@ -51,23 +65,27 @@ def decode(stored: Tensor) -> Tensor:
 class MapWriter:
     """An open map; see `open_map`."""
 
-    def __init__(self, target: Any) -> None:
-        self._target = target
+    def __init__(self, target: Any, sets: ConformalSets | None) -> None:
+        self._target, self._sets = target, sets
 
-    def write(self, y: int, x: int, probabilities: Tensor, valid: Tensor) -> None:
-        """Write a piece: probabilities (K, h, w) at row y, column x; nodata where `valid` (h, w) is False."""
-        stored = (encode(probabilities) * valid).numpy()
+    def write(self, y: int, x: int, probabilities: Tensor, valid: Tensor, familiarity: Tensor | None = None) -> None:
+        """Write a piece: probabilities (K, h, w), familiarity (h, w) at row y, column x; nodata where not `valid`."""
+        stored = (encode(probabilities, familiarity, self._sets) * valid).numpy()
         height, width = valid.shape
         self._target.write(stored, window=Window(x, y, width, height))
 
 
 @contextmanager
-def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) -> Iterator[MapWriter]:
+def open_map(
+    path: Path, source: Any, legend: Legend, about: Mapping[str, Any], sets: ConformalSets | None = None
+) -> Iterator[MapWriter]:
     """Open a new map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
 
     Bands, all uint8 with nodata 0 (GeoTIFF knows one nodata for all of them): `class` (1..K, with colour table and
-    names), `probability` of that class, `entropy` (of ln K), then `probability: NAME` for every class. Scale and
-    offset are stored with the bands, so a GIS shows probabilities. GeoTIFF keeps no colour table beside further
+    names), `probability` of that class, `entropy` (of ln K), `set size` (classes that cannot be ruled out),
+    `familiarity` (0..1), then `probability: NAME` for every class. Scale and offset are stored with the bands, so a GIS
+    shows probabilities. Tags hold the coverage of the sets and their limits: which classes are in a set follows from
+    the probabilities. GeoTIFF keeps no colour table beside further
     bands, so table and names are in `<name>.tif.aux.xml`, which GDAL reads by itself, and `<name>.qml` is QGIS's.
 
     Parameters
@@ -81,10 +99,13 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
         K classes, at most 255
     about : Mapping[str, Any]
         further tags, e.g. the digest of the weights
+    sets : ConformalSets | None
+        of the model; None: the band of their sizes is nodata
     """
     if len(legend) > MOST_CLASSES:
         raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
-    names = ["class", "probability", "entropy", *(f"probability: {name}" for name in legend.classes)]
+    names = [*AHEAD, *(f"probability: {name}" for name in legend.classes)]
+    whole = [n in COUNTS for n in range(1, len(names) + 1)]
     profile: dict[str, Any] = {
         "driver": "GTiff", "dtype": "uint8", "count": len(names), "nodata": 0,
         "height": source.height, "width": source.width,
@@ -102,11 +123,13 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
             if source.rpcs is not None:
                 target.rpcs = source.rpcs
             target.descriptions = names
-            target.scales = (1.0, *[1 / STEPS] * (len(names) - 1))
-            target.offsets = (0.0, *[-1 / STEPS] * (len(names) - 1))
+            target.scales = [1.0 if count else 1 / STEPS for count in whole]
+            target.offsets = [0.0 if count else -1 / STEPS for count in whole]
             target.update_tags(legend=json.dumps(legend.classes), colours=json.dumps(legend.colours), **about)
             target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
-            yield MapWriter(target)
+            if sets is not None:
+                target.update_tags(4, coverage=sets.asked, stated=sets.stated, limits=json.dumps(sets.limits.tolist()))
+            yield MapWriter(target, sets)
         # nearest: a class and its probabilities must come from the same pixel in overviews as well
         copy_raster(
             flat, partial, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST", blocksize=512,

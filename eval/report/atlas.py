@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.eval.map.preview import class_colours, natural_colour, thin
-from terraficta.eval.map.product import BEFORE_CLASSES, encode, read_legend
+from terraficta.eval.map.product import AHEAD, encode, read_legend
 from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.metrics import Scores, Tally
@@ -142,7 +142,8 @@ def _of_map(link: Link) -> tuple[list[Plate], str]:
     legend = read_legend(path)
     with rasterio.open(path) as file:
         step = thin(max(file.shape), PICTURE_PX)
-        stored = file.read([1, 2, BEFORE_CLASSES], out_shape=(3, -(-file.height // step), -(-file.width // step)))
+        bands = [AHEAD.index(name) + 1 for name in ("class", "probability", "entropy")]
+        stored = file.read(bands, out_shape=(3, -(-file.height // step), -(-file.width // step)))
     captions: dict[str, NDArray[np.uint8]] = {}
     sensor, missing = _sensor(link.recipe), ""
     if sensor is None:

@@ -16,10 +16,11 @@ from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
 from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.map_model import write_map_model
+from terraficta.finetune.map_model import read_map_model, write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
@@ -37,7 +38,9 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     tileset = read_tileset(write_tileset(folder / "made", size=80))
     tiles = list(tileset.tiles("train"))
     recipe = read_finetune_recipe("quick").model_copy(update={"model": SMALL})
-    model = adapt(tiles, draw_labels(tiles, 20, 0), fresh_mapper(recipe, 0), recipe)
+    mapper = fresh_mapper(recipe, 0)
+    mapper.familiarity = Familiarity(torch.zeros(48), torch.eye(48), torch.linspace(0, 200, 129))
+    model = adapt(tiles, draw_labels(tiles, 20, 0), mapper, recipe)
     run = folder / "run"
     write_map_model(run, model)
     about = {"scale": 0.0001, "offset": 0.0, "nodata": 0}
@@ -101,9 +104,11 @@ def test_bytes_keep_probabilities_to_half_a_step() -> None:
     probabilities = torch.softmax(3 * torch.randn(5, 30, 30, generator=torch.Generator().manual_seed(0)), 0)
     stored = encode(probabilities)
     assert stored.dtype == torch.uint8
-    assert stored.shape == (8, 30, 30)
+    assert stored.shape == (10, 30, 30)
     assert torch.equal(stored[0].long(), probabilities.argmax(0) + 1)
-    assert stored[1:].min() >= 1
+    assert stored[[1, 2]].min() >= 1
+    assert stored[[3, 4]].max() == 0  # neither sets nor familiarity are known
+    assert stored[5:].min() >= 1
     assert (decode(stored) - probabilities).abs().max() < 0.006
     assert ((stored[1].float() - 1) / 250 - probabilities.max(0).values).abs().max() <= 0.0021
 
@@ -126,11 +131,12 @@ def test_map_is_a_cog_on_the_grid_of_the_image(fitted: tuple[Path, Path], tmp_pa
         assert (file.crs, file.transform, file.shape) == (image.crs, image.transform, image.shape)
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert file.descriptions == (
-            "class", "probability", "entropy", "probability: forest", "probability: water", "probability: soil",
+            "class", "probability", "entropy", "set size", "familiarity",
+            "probability: forest", "probability: water", "probability: soil",
         )  # fmt: skip
         assert file.nodata == 0
         assert set(file.dtypes) == {"uint8"}
-        assert file.scales[1:] == (0.004,) * 5
+        assert file.scales == (1.0, 0.004, 0.004, 1.0, *(0.004,) * 4)
         assert file.offsets[0] == 0
         tileset = read_tileset(folder)
         colours = file.colormap(1)
@@ -147,6 +153,25 @@ def test_map_is_a_cog_on_the_grid_of_the_image(fitted: tuple[Path, Path], tmp_pa
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "map.png", "map.qml", "map.run.json", "map.tif", "map.tif.aux.xml",
     ]  # fmt: skip
+
+
+def test_map_says_how_many_classes_are_left_and_how_familiar_the_ground_is(
+    fitted: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, run = fitted
+    made = predict_image(run, [folder / "image0.tif"], tmp_path / "map.tif")
+    model, (tile, *_) = read_map_model(run), list(read_tileset(folder).tiles())
+    assert model.sets is not None
+    probabilities, familiarity = model.with_familiarity(tile.image[None], tile.valid[None], [tile.id])
+    with rasterio.open(made.map) as file:
+        size, familiar = torch.from_numpy(file.read([4, 5])).float()
+        tags = file.tags(4)
+    assert torch.equal(size.long(), model.sets.sizes(probabilities[0]))
+    assert (0.004 * (familiar - 1) - familiarity[0]).abs().max() < 0.003
+    assert made.familiarity == pytest.approx(float(familiarity.mean()), abs=1e-4)
+    assert json.loads(tags["limits"]) == pytest.approx(model.sets.limits.tolist())
+    inside = model.sets.members(probabilities[0]).float() * tile.mass
+    assert float(inside.sum() / tile.mass.sum()) > model.sets.stated - 0.03
 
 
 def test_map_is_right_and_scores_the_same_from_disk_and_from_the_model(
@@ -247,7 +272,6 @@ def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None
 
 
 def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
-    from terraficta.finetune.map_model import read_map_model
 
     with pytest.raises(Refusal, match="check the path"):
         predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")
