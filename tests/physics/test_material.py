@@ -77,7 +77,7 @@ def ground(scenes: int = 6, size: int = 64) -> Ground:
 
 def part(cover: Ground, scenes: slice) -> Ground:
     window = Window(cover.window.y_m[scenes], cover.window.x_m[scenes], cover.window.cell_m[scenes])
-    planes = (getattr(cover, name)[scenes] for name in ("cover", "parcel", "vigour", "crop", "row"))
+    planes = (getattr(cover, name)[scenes] for name in ("cover", "parcel", "vigour", "crop", "row", "within"))
     return Ground(*planes, window)
 
 
@@ -306,7 +306,7 @@ def test_texture_is_of_the_world(palette: Palette) -> None:
     bands = palette.seen_by(RGBN)
     inner = slice(13, 45)
     window = Window(whole.window.y_m[:, inner], whole.window.x_m[:, inner], whole.window.cell_m)
-    planes = (getattr(whole, n)[:, inner, inner] for n in ("cover", "parcel", "vigour", "crop", "row"))
+    planes = (getattr(whole, n)[:, inner, inner] for n in ("cover", "parcel", "vigour", "crop", "row", "within"))
     assert torch.equal(
         boa_reflectance(Ground(*planes, window), bands), boa_reflectance(whole, bands)[:, :, inner, inner]
     )
