@@ -11,6 +11,7 @@ from torch import Tensor
 
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.forest import Forest
+from terraficta.finetune.tileset.kin import adopted
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.pretrain.head import Head
 from terraficta.synth.types.legend import TERRAFICTA, USES
@@ -46,9 +47,11 @@ class NamesHead:
 
     @classmethod
     def of(cls, meanings: Meanings) -> NamesHead:
-        """From the meanings of a legend."""
+        """From the meanings of a legend; one that names all its classes has a class for all land."""
         counts = (meanings.matrix.T > LEAST_WEIGHT).float()
         cover, use = counts.split((len(TERRAFICTA), len(USES)))
+        if all(meanings.named):
+            cover = adopted(cover)
         return cls(cover, use, torch.tensor(meanings.named, dtype=torch.bool))
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:

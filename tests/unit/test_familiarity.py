@@ -26,7 +26,12 @@ def scenes(seed: int, spread: float = 0.05) -> Batch:
     image = (0.2 + spread * torch.randn(2, len(sensor), 32, 32, generator=generator)).clamp(0.001)
     valid = torch.ones(2, 32, 32, dtype=torch.bool)
     valid[:, :4] = False
-    return Batch(image, valid, torch.zeros(2, 24, 32, 32), torch.zeros(2, 32, 32, dtype=torch.int64), sensor, "BOA")
+    mass, material, uses = (
+        torch.zeros(2, 24, 32, 32),
+        torch.zeros(2, 32, 32, dtype=torch.int64),
+        torch.zeros(2, 2, 32, 32),
+    )
+    return Batch(image, valid, mass, material, uses, sensor, "BOA")
 
 
 @pytest.fixture(scope="module")
