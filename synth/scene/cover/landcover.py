@@ -211,7 +211,7 @@ def grow_landcover(
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
     crowns = crowned(terrain.window, cover, crowns)
-    height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
+    height = torch.where(TERRAFICTA.among(cover, ("building", "road")), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]
     return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, within, terrain.window, facts)
