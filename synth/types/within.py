@@ -7,8 +7,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-POOLS: dict[str, tuple[str, ...]] = {"building": ("house", "large"), "road": ("carriageway", "yard", "paint")}
-"""of built classes: roofs of houses, and large flat ones; streets, what is paved beside them, and what is painted"""
+POOLS: dict[str, tuple[str, ...]] = {
+    "building": ("house", "large"),
+    "road": ("carriageway", "yard", "vehicle", "marking"),
+}
+"""of built classes: roofs of houses, and large flat ones; streets, what is paved beside them, vehicles on them, and
+lines"""
 MORE = 5
 """places within a mixed cell that are looked at beside its own"""
 POOL_BIT = 32

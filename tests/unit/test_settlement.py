@@ -19,6 +19,7 @@ from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import CoverRecipe, TerrainRecipe
+from terraficta.synth.types.within import POOLS, pool_of
 
 BUILT = CoverRecipe(settlement=(0.15, 0.15))
 SCENES = 12
@@ -79,13 +80,41 @@ def test_shares_do_not_depend_on_the_cell_size() -> None:
         assert all(abs(share - fine) < 0.15 * fine for share in coarse), (name, fine, coarse)
 
 
+def test_a_wide_cell_holds_what_fine_cells_show() -> None:
+    """Shares of the same ground by what lies within cells of 30 m, and by single cells of 5 m."""
+    wide = _grown(30.0, 43)[1]
+    held = wide.abundance(1).mean((0, 2, 3))
+    fine = _grown(5.0, 256)[1].cover
+    assert bool((wide.within != 0).any())
+    for name in ("building", "road", "park"):
+        at = TERRAFICTA.index(name)
+        share = float((fine == at).float().mean())
+        assert abs(float(held[at]) - share) < 0.15 * share, (name, float(held[at]), share)
+    single = (wide.cover == TERRAFICTA.index("building")).float()
+    mixed = wide.abundance(1)[:, TERRAFICTA.index("building")]
+    town = wide.within != 0
+    assert float(mixed[town].std()) < 0.7 * float(single[town].std())
+
+
+def test_vehicles_stand_on_the_road_and_nowhere_else() -> None:
+    keys = [SceneKey(79, i) for i in range(4)]
+    terrain = make_terrain(TerrainRecipe(), keys, 256, 256, torch.full((4,), 0.5))
+    cover = make_landcover(CoverRecipe(settlement=(0.9, 0.9)), terrain, keys)
+    road = _is(cover, "road")
+    vehicle = road & (pool_of(cover.parcel) == POOLS["road"].index("vehicle"))
+    assert 0.01 < float(vehicle.sum() / road.sum()) < 0.3
+    assert torch.equal(road & (cover.height_m > 0), vehicle)
+    assert not bool((cover.within != 0).any())
+
+
 def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
-    key, cell = [SceneKey(7, 3)], torch.tensor([5.0])
+    keys, cell = [SceneKey(7, i) for i in range(SCENES)], torch.full((SCENES,), 5.0)
     seen = []
     for origin in ([0, 0], [32, -32]):
-        terrain = make_terrain(TerrainRecipe(), key, 96, 96, cell, origin_cell=torch.tensor([origin]))
-        seen.append(make_landcover(BUILT, terrain, key))
-    for name in ("building", "bridge"):
+        terrain = make_terrain(TerrainRecipe(), keys, 96, 96, cell, origin_cell=torch.tensor([origin] * SCENES))
+        seen.append(make_landcover(BUILT, terrain, keys))
+    assert all(bool((getattr(seen[0], name)[:, 32:, :-32] != 0).any()) for name in ("building", "within"))
+    for name in ("building", "bridge", "within"):
         one, two = (getattr(cover, name) for cover in seen)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
 

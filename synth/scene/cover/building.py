@@ -13,7 +13,7 @@ from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import fraction, hashed, turn, uniform
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.within import POOL_BIT
+from terraficta.synth.types.within import POOL_BIT, POOLS
 
 HIGHWAY_M = 3000.0
 """typical distance between main roads [m]"""
@@ -27,6 +27,18 @@ TREE_M = 8.0
 """side of the squares in which a tree of a garden can stand [m]"""
 BROADEST_M = 3.8
 """radius of the largest crown of a garden [m]"""
+VEHICLE_M = 1.5
+"""height of a vehicle [m]"""
+KERB_M, LANE_M = (0.2, 2.0), (0.6, 2.4)
+"""where vehicles stand, inwards from the kerb, and where they drive, outwards from the middle of the street [m]"""
+PARKED_M, MOVING_M = 5.9, 24.0
+"""from vehicle to vehicle in a full street [m]"""
+STALL_M, AISLE_M = (2.6, 5.0), 16.0
+"""width and length of a stall of a car park; from aisle to aisle, two rows of stalls between [m]"""
+LINE_M = 0.13
+"""width of a marking [m]"""
+LINES_SEEN_M = 0.6
+"""in cells wider than this no marking is seen [m]"""
 ROOF, STREET, LAWN, TREE, BARE, PAVED = range(6)
 """what lies at a place in a town; in the end PAVED is STREET, of the pool of yards"""
 
@@ -99,7 +111,7 @@ def draw_town_plan(climate: Climate, key: SceneKey) -> TownPlan:
         rows=(0.5 if dry else 0.62) + 0.25 * r[9],
         estates=0.3 * r[10] ** 2,
         bare=(0.35 + 0.6 * r[11]) if dry else (0.1 + 0.5 * r[11]) if tropical else 0.25 * r[11] ** 2,
-        wooded=(0.08 + 0.3 * r[12]) if dry else 0.25 + 0.6 * r[12],
+        wooded=(0.08 + 0.3 * r[12]) if dry else 0.2 + 0.6 * r[12],
         unpaved=(0.2 + 0.3 * r[13]) if tropical or dry else 0.3 * r[13],
         industry=climate.industry,
         greenery=climate.greenery,
@@ -122,6 +134,10 @@ class Spots:
         0 open country .. 1 the middle of a city
     bend : Tensor
         how far old streets stray, of unit variance
+    cell_m : Tensor
+        side of the cell that a place stands for [m]
+    u01 : Tensor
+        uniform in [0, 1): lines narrower than a cell are drawn by their share of it
     """
 
     y_m: Tensor
@@ -130,10 +146,13 @@ class Spots:
     town: Tensor
     density: Tensor
     bend: Tensor
+    cell_m: Tensor
+    u01: Tensor
 
     def some(self, at: Tensor, y_m: Tensor, x_m: Tensor) -> Spots:
         """Other places, near those at (K,)."""
-        return Spots(y_m, x_m, self.scene[at], self.town[at], self.density[at], self.bend[at])
+        rest = (value[at] for value in (self.scene, self.town, self.density, self.bend, self.cell_m, self.u01))
+        return Spots(y_m, x_m, *rest)
 
 
 @dataclass(frozen=True)
@@ -147,7 +166,7 @@ class Built:
     identity : Tensor
         int64 of the building on a roof, else of the lot; with the pool of materials that it is of
     height_m : Tensor
-        of roofs above the ground; pitched on houses, flat on halls and rows [m]
+        of roofs and vehicles above the ground; pitched on houses, flat on halls and rows [m]
     """
 
     what: Tensor
@@ -161,6 +180,8 @@ class _Block:
 
     identity: Tensor
     street: Tensor
+    along_m: Tensor
+    across_m: Tensor
     u: Tensor
     v: Tensor
     inner_m: Tensor
@@ -215,8 +236,12 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
     roof &= block.inner_m > 1.0
     what = torch.where(roof, ROOF, what)
     pool = torch.where(roof, large, yard).to(torch.int64)
-    identity = torch.where(~roof & (block.inner_m < 0), block.street, lot.identity) | pool << POOL_BIT
-    return Built(what, identity, torch.where(roof, height_m, 0.0))
+    identity = torch.where(~roof & (block.inner_m < 0), block.street, lot.identity)
+    vehicle, car, line = _traffic(block, lot, spots, (what == STREET) & ~yard)
+    vehicle_pool, line_pool = (POOLS["road"].index(name) for name in ("vehicle", "marking"))
+    pool = torch.where(vehicle, vehicle_pool, torch.where(line, line_pool, pool))
+    identity = torch.where(vehicle, car, identity) | pool << POOL_BIT
+    return Built(what, identity, torch.where(roof, height_m, torch.where(vehicle, VEHICLE_M, 0.0)))
 
 
 NUMBERS = (
@@ -240,7 +265,8 @@ def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
     block = hashed(town, i, j)
     dense = spots.density + 0.22 * (uniform(block, salt.StreetBlock.DENSITY) - 0.5)
     street = number["street_m"] * (0.6 + 0.8 * spots.density)
-    inner = torch.minimum(du * number["block_u"], dv * number["block_v"]) - street
+    across = torch.minimum(du * number["block_u"], dv * number["block_v"])
+    inner = across - street
     # what a street block is used for: rows in the middle, works at the rim, parks anywhere
     works = (uniform(block, salt.StreetBlock.WORKS) < number["industry"]) & (dense > 0.22) & (dense < 0.62)
     park = (uniform(block, salt.StreetBlock.USE) < number["greenery"]) & ~works & (dense > 0.2)
@@ -252,7 +278,8 @@ def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
     line = torch.where(first, torch.floor(u / number["block_u"] + 0.5), torch.floor(v / number["block_v"] + 0.5))
     way = hashed(town, salt.TownSeed.STREETS, line.to(torch.int64), first.to(torch.int64))
     rows = rest & ~estate & (dense > number["rows"])
-    return _Block(block, way, u, v, inner, dense, works, park, square, estate, rows)
+    along = torch.where(first, v, u)
+    return _Block(block, way, along, across, u, v, inner, dense, works, park, square, estate, rows)
 
 
 def _lot(number: dict[str, Tensor], block: _Block) -> _Lot:
@@ -359,3 +386,33 @@ def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor)
         & (uniform(tree, salt.GardenTree.PRESENT) < chance)
         & (block.inner_m > -1.5)
     )
+
+
+def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Whether a vehicle stands there, which, and whether a line is painted there; all (M,)."""
+    half = block.across_m - block.inner_m
+    kerb = (block.inner_m < -KERB_M[0]) & (block.inner_m > -KERB_M[1]) & (half > 2.9)
+    lane = (block.across_m > LANE_M[0]) & (block.across_m < LANE_M[1]) & ~kerb & (block.inner_m < 0)
+    pitch = torch.where(kerb, PARKED_M, MOVING_M)
+    slot = torch.floor(block.along_m / pitch)
+    way = block.along_m - slot * pitch
+    on_street = hashed(block.identity, salt.StreetBlock.VEHICLES, slot.to(torch.int64), kerb.to(torch.int64))
+    many = torch.where(kerb, 0.08 + 0.55 * block.dense, 0.05 + 0.25 * block.dense)
+    stands = (kerb | lane) & (way > 0.7) & (way < 5.2) & (uniform(on_street, salt.Vehicle.PRESENT) < many)
+    # car parks: two rows of stalls, an aisle
+    ranks = torch.floor(lot.u / AISLE_M)
+    deep = lot.u - ranks * AISLE_M
+    rank = torch.floor(deep / STALL_M[1])
+    stall = torch.floor(lot.v / STALL_M[0])
+    u, v = deep - rank * STALL_M[1], lot.v - stall * STALL_M[0]
+    in_park = (block.inner_m > 0) & (rank < 2)
+    parked = hashed(lot.identity, salt.Lot.VEHICLES, stall.to(torch.int64), (2 * ranks + rank).to(torch.int64))
+    full = uniform(parked, salt.Vehicle.PRESENT) < 0.9 * uniform(lot.identity, salt.Lot.FULL)
+    stands |= in_park & full & (u > 0.4) & (u < 4.7) & (v > 0.4) & (v < 2.2)
+    vehicle = stands & paved
+    near = torch.where(in_park, torch.minimum(v, STALL_M[0] - v), 1e3)
+    dash = (block.inner_m < 0) & (half > 2.7) & (block.dense > 0.3) & (torch.remainder(block.along_m, 9.0) < 4.0)
+    near = torch.where(dash, block.across_m, near)
+    width = torch.maximum(spots.cell_m, torch.full_like(spots.cell_m, LINE_M))
+    line = (near < 0.5 * width) & (spots.u01 * width < LINE_M) & (spots.cell_m < LINES_SEEN_M)
+    return vehicle, torch.where(in_park, parked, on_street), line & paved & ~vehicle

@@ -212,7 +212,7 @@ def grow_landcover(
     crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
     crowns, own = crowned(terrain.window, cover, crowns)
     vigour = (vigour + own).clamp(0.0, 1.0)
-    height = torch.where(cover == TERRAFICTA.index("building"), town.height_m, crowns)
+    height = torch.where(TERRAFICTA.among(cover, ("building", "road")), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]
     return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, within, terrain.window, facts)

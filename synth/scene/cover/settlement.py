@@ -59,7 +59,7 @@ class Settlement:
     lot : Tensor
         int64 identity of the building, or of the lot around it, or of the stretch of road
     height_m : Tensor
-        of the roof above the ground [m]
+        of the roof or the vehicle above the ground [m]
     what : Tensor
         int64, what lies there as `building` has it; -1 outside
     cells : Places
@@ -137,7 +137,8 @@ def settle(
     y, x = _places(terrain, cells, cells.of(u01))
     wide = terrain.cell_m.to(torch.float32)[cells.scene]
     loose = ((wide - HOUSE_CELL_M) / HOUSE_CELL_M).clamp(0.0, 1.0)
-    own = Spots(y[0] + loose * (y[1] - y[0]), x[0] + loose * (x[1] - x[0]), cells.scene, identity, density, bend)
+    y_m, x_m = (axis[0] + loose * (axis[1] - axis[0]) for axis in (y, x))
+    own = Spots(y_m, x_m, cells.scene, identity, density, bend, wide, cells.of(u01))
     mixed = (wide > WHOLE_CELL_M).nonzero()[:, 0]
     at = mixed.repeat(MORE)
     more = build(towns, own.some(at, y[2:, mixed].flatten(), x[2:, mixed].flatten()))
@@ -172,8 +173,8 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
     compact, reach = (per_scene([getattr(p.town, name) for p in plans], device).to(torch.float32)[cells.scene]
                       for name in ("compact", "reach"))  # fmt: skip
     large = (0.05 / (uniform(identity, salt.Town.SIZE) + 0.05)).sqrt()  # radius over that of the largest town
-    rim = 0.14 + 0.26 * compact
-    middle = (0.35 + 0.8 * large + 0.3 * compact).clamp(max=1.1)
+    rim = 0.16 + 0.26 * compact
+    middle = (0.38 + 0.8 * large + 0.3 * compact).clamp(max=1.1)
     town = rim + (middle - rim) * torch.exp(-((away / (reach * (0.5 + large))) ** 1.3))
     village = 0.1 + (0.25 + 0.35 * compact) * torch.exp(-yard_m / 110.0)
     return torch.where(yard_m < 0, town, torch.maximum(town, village))
@@ -207,7 +208,7 @@ def _settled(cells: Places, inside: Tensor, roads: Roads, own: Built, mixed: Pla
         main_road=roads.surface,
         roof=roof,
         lot=lot,
-        height_m=torch.where(roof, cells.onto(own.height_m, 0.0), 0.0),
+        height_m=torch.where(roads.surface, 0.0, cells.onto(own.height_m, 0.0)),
         what=cells.onto(own.what, -1),
         cells=mixed,
         more=Built(*(value.view(shape) for value in (more.what, more.identity, more.height_m))),

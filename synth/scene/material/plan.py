@@ -35,14 +35,14 @@ YARDS = {
     "tropical": {"asphalt": 0.15, "concrete": 0.25, "gravel": 0.2, "soil": 0.4},
 }
 """of streets, and of yards, lanes, footways and car parks; chosen"""
-PAINTS = ("white", "coal", "metal", "sheet", "red", "blue")
-"""of markings and vehicles, by turns"""
+VEHICLES = {"white": 0.24, "coal": 0.26, "metal": 0.24, "sheet": 0.12, "red": 0.07, "blue": 0.07}
+"""of vehicles, by what their paint is nearest to; chosen"""
 FAMILY = {"desert": "dry", "steppe": "dry", "mediterranean": "dry", "savanna": "tropical", "monsoon": "tropical",
           "rainforest": "tropical"}  # fmt: skip
 """climates by what they build of; elsewhere cool"""
-POOL_RUNS = {"building": ((0, 9), (10, 15)), "road": ((0, 5), (6, 11), (12, 15))}
+POOL_RUNS = {"building": ((0, 9), (10, 15)), "road": ((0, 5), (6, 10), (11, 14), (15, 15))}
 """first and last variant of each of `POOLS`"""
-PITS = {"crushed": 0.62, "gravel": 0.2, "soil": 0.1, "coal": 0.08}
+PITS = {"crushed": 0.3, "rock": 0.22, "gravel": 0.2, "soil": 0.18, "coal": 0.1}
 """what quarries and mines lay open; chosen"""
 MOST_SEDIMENT = 300.0
 """in the muddiest of common rivers [g m-3]; some, of loess, carry more. Source: Milliman & Farnsworth 2011, River
@@ -158,7 +158,8 @@ def _draw_solids(key: SceneKey, setting: Setting) -> dict[str, np.ndarray]:
         "road": [
             _draw_assorted(roads, CARRIAGEWAYS, 12.0, lean, _count("road", 0)),
             _draw_assorted(roads.at("yards"), YARDS[family], 4.0, lean, _count("road", 1)),
-            _draw_paints(roads.at("paint"), _count("road", 2)),
+            _draw_assorted(roads.at("vehicles"), VEHICLES, 40.0, lean, _count("road", 2)),
+            draw_abundance("white", roads.at("marking"), VARIANTS)[: _count("road", 3)],
         ],
     }
     return drawn | {name: np.concatenate(parts) for name, parts in pools.items()}
@@ -189,13 +190,6 @@ def _draw_assorted(
         for n in set(number.tolist())
     }
     return np.stack([abundance[n][variant] for variant, n in enumerate(number.tolist())])
-
-
-def _draw_paints(key: SceneKey, count: int) -> np.ndarray:
-    """Abundances (count, A): the white of markings first, then what vehicles are painted."""
-    turn = int(key.rng().integers(len(PAINTS) - 1))
-    names = [PAINTS[0], *(PAINTS[1 + (turn + n) % (len(PAINTS) - 1)] for n in range(count - 1))]
-    return np.stack([draw_abundance(name, key.at(name), VARIANTS, None)[n] for n, name in enumerate(names)])
 
 
 def _draw_damp(key: SceneKey, setting: Setting) -> tuple[np.ndarray, np.ndarray]:

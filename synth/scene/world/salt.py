@@ -449,6 +449,7 @@ class StreetBlock(Salt):
     AVENUE = 14
     TERRACED = 15
     LEVEL = 16
+    VEHICLES = 17
 
 
 @unique
@@ -461,6 +462,15 @@ class Lot(Salt):
     DEPTH = 5
     YARD = 6
     SHED = 7
+    VEHICLES = 8
+    FULL = 9
+
+
+@unique
+class Vehicle(Salt):
+    """The identity of a place for a vehicle, in a street or a car park."""
+
+    PRESENT = 1
 
 
 @unique
