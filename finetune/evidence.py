@@ -27,7 +27,7 @@ class Evidence:
     fiction : Tensor | None
         (P, 24) log-probabilities of what fiction calls them; None where the network was not asked (two dates)
     context : NDArray[np.float32]
-        (P, F) bands, surroundings and ratios in product units; see `finetune.context`
+        (P, F) bands, surroundings and ratios in product units; of two dates their difference; see `context_of`
     """
 
     features: Tensor
@@ -56,9 +56,18 @@ def read_evidence(
     encoder.mapper.eval()
     reading = encoder.read(image, valid, scenes)
     fiction = _rows(torch.log_softmax(reading.logits, 1)) if encoder.dates == 1 else None
-    seen = valid if valid is None else valid.to(image.device)
-    context = context_features(image, seen, pairs_of(encoder))
+    context = context_of(encoder, image, valid, scenes)
     return Evidence(_rows(reading.features), fiction, _rows(context).numpy())
+
+
+def context_of(
+    encoder: Encoder, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+) -> Tensor:
+    """(N, F, H, W) bands, surroundings and ratios of one date; difference, its length and surroundings of two."""
+    seen = valid if valid is None else valid.to(image.device)
+    if encoder.dates == 1:
+        return context_features(image, seen, pairs_of(encoder))
+    return context_features(encoder.difference(image, valid, scenes).to(image.device), seen, ())
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:
