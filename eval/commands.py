@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ from terraficta.eval.map.predict import (
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.report.report import write_report
 from terraficta.eval.score import score_map, score_run, score_tables
+from terraficta.eval.values import score_values
 from terraficta.finetune.map_model import read_map_model
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.recipe import read_pretrain_recipe
@@ -190,6 +192,17 @@ def score(
     land = read_tileset(tileset, verify=False)
     if out is not None:
         require_no_input([out], [*land.files, *([map] if map is not None else [])])
+    if land.quantity is not None:
+        if run is None:
+            raise Refusal("score", "--map", str(map), "--run of a tileset of values", "say which model to score")
+        values = score_values(run, land)
+        Console().print(values.table(land.quantity))
+        if out is not None:
+            with whole_file(out) as partial:
+                said = {"tileset": land.name, "scored": str(run), "quantity": land.quantity, **asdict(values)}
+                partial.write_text(json.dumps(said, indent=1) + "\n")
+            typer.echo(out)
+        return
     if run is not None:
         tally = score_run(run, land, pick_device(device))
     else:

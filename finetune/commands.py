@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.map_model import MODEL, write_map_model
-from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, ValueHead, read_finetune_recipe
+from terraficta.finetune.regression import fit_values, sample_values, write_value_model
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.meanings import Meanings
@@ -26,6 +28,7 @@ from terraficta.synth.types.run import Run, whole_folder
 
 app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
 HEADS: tuple[HeadKind, ...] = ("default", "ridge", "linear", "full")
+VALUE_HEADS: tuple[ValueHead, ...] = ("frozen", "full", "unet", "forest")
 
 
 @app.callback()
@@ -46,19 +49,32 @@ def run(
         str | None, typer.Option(help="weights.safetensors of a pretraining run, in place of those that ship; or none.")
     ] = None,
     labels_per_class: Annotated[
-        str, typer.Option(help="Labelled pixels a class of the train fold; all; 0: names alone.")
+        str,
+        typer.Option(
+            help="Labelled pixels a class of the train fold; all; 0: names alone. Of a quantity: samples in all."
+        ),
     ] = "25",
     seed: Annotated[int, typer.Option(help="Of the draw of labels, and of training.")] = 0,
-    head: Annotated[str, typer.Option(help="default (names, ridge, forest) | ridge | linear | full")] = "default",
+    head: Annotated[
+        str,
+        typer.Option(
+            help="default (names, ridge, forest) | ridge | linear | full; of a quantity: default (frozen features, one "
+            "convolution) | full | unet | forest"
+        ),
+    ] = "default",
     recipe: Annotated[str, typer.Option(help="Name in finetune/recipes, or a YAML file.")] = "standard",
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
 ) -> None:
     """Draw labels from the train fold of a tileset and fit a map model to them."""
-    kind, number = _head(head), _number(labels_per_class)
+    number = _number(labels_per_class)
     content, on = read_finetune_recipe(recipe, set_), pick_device(device)
     mapper, pretraining = _mapper(weights, content, seed)
     land = read_tileset(tileset)
+    if land.quantity is not None:
+        typer.echo(_run_values(land, mapper, pretraining, content, number, head, seed, out))
+        return
+    kind = _head(head)
     tiles = list(land.tiles("train"))
     if number == 0 and kind != "default":
         raise Refusal("--head", "head", f"{kind} without labels", "default", "draw labels, or leave --head out")
@@ -84,6 +100,34 @@ def run(
             weights=weights or "shipped", weights_record=pretraining, tileset=_about(land),
         )  # fmt: skip
     _say(labels, model.temperature, out)
+
+
+def _run_values(
+    land: Tileset, mapper: Mapper, pretraining: dict[str, Any] | None, recipe: FinetuneRecipe,
+    number: int | Literal["all"], head: str, seed: int, out: Path,
+) -> Path:  # fmt: skip
+    """Fit a map of a quantity, and write it."""
+    kind = next((known for known in VALUE_HEADS if known == {"default": "frozen"}.get(head, head)), None)
+    if kind is None:
+        raise Refusal("--head", "head", head, "default, full, unet or forest for a quantity", "use one of them")
+    assert land.quantity is not None
+    tiles = list(land.tiles("train"))
+    if not tiles or number == 0:
+        mend = "name a tileset with values in the train fold, and ask for some"
+        raise Refusal(land.folder, "value", "no samples", "known values in the train fold", mend)
+    with whole_folder(out) as partial:
+        parents = {"weights": (pretraining or {}).get("digest"), "tileset": _digest(land)}
+        record = Run("finetune", recipe.model_dump(mode="json"), seed, parents)
+        samples = sample_values(tiles, recipe, None if number == "all" else number, seed)
+        model = fit_values(tiles, samples, Encoder.fit(mapper, tiles), recipe, kind, land.quantity, seed)
+        write_value_model(partial, model)
+        metrics = {"samples": len(samples), "mean": model.mean, "spread": model.spread, "trained": model.trained}
+        record.write(
+            partial, metrics, digest=weights_digest(partial / MODEL), head=kind, quantity=land.quantity,
+            weights_record=pretraining, tileset=_about(land),
+        )  # fmt: skip
+    Console(stderr=True).print(f"{len(samples)} samples of {land.quantity}, {model.trained:,} parameters trained")
+    return out / MODEL
 
 
 def _head(head: str) -> HeadKind:

@@ -46,8 +46,9 @@ class Encoder:
 
     Notes
     -----
-    For two dates the features are (before, after, |after - before|), and each date is scaled by itself: a difference
-    in haze or season that covers the whole image is no change of the land.
+    For two dates the features are |after - before|, and each date is scaled by itself: a difference in haze or season
+    that covers the whole image is no change of the land. With the features of both dates beside it the ridge mapped
+    change at mIoU .64 / .87 / .89 on taizhou (5 / 25 / 100 labels a class), without them at .85 / .92 / .94.
     """
 
     mapper: Mapper
@@ -131,6 +132,16 @@ class Encoder:
         views: Tensor = scaling(dated)
         return views
 
+    def difference(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
+        """Images (N, 2 B, H, W) of two dates to after less before and its length (N, B + 1, H, W).
+
+        Each date is in spreads from its own median over the scene.
+        """
+        own = self.scaling_of(image, valid, scenes).own
+        dated = own.relative(image.to(self.device).unflatten(1, (self.dates, -1)).clone())
+        apart = dated[:, 1] - dated[:, 0]
+        return torch.cat([apart, apart.norm(dim=1, keepdim=True)], 1)
+
     def features(self, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None) -> Tensor:
         """Images (N, T*B, H, W) in product units, cut from `scenes`, to features (N, D, H, W)."""
         return self.read(image, valid, scenes).features
@@ -153,7 +164,7 @@ class Encoder:
             return reading
         before, after = reading.features.unflatten(0, (-1, 2)).unbind(1)
         logits, uses = (part.unflatten(0, (-1, 2)).flatten(1, 2) for part in (reading.logits, reading.uses))
-        return Reading(torch.cat([before, after, (after - before).abs()], 1), logits, uses)
+        return Reading((after - before).abs(), logits, uses)
 
     @torch.no_grad()
     def at(self, tiles: Sequence[Tile], labels: Labels) -> Tensor:

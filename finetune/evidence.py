@@ -29,7 +29,7 @@ class Evidence:
     uses : Tensor | None
         (P, 2) probabilities of `USES`; None likewise
     context : NDArray[np.float32]
-        (P, F) bands, surroundings and ratios in product units; see `finetune.context`
+        (P, F) bands, surroundings and ratios in product units; of two dates their difference; see `context_of`
     """
 
     features: Tensor
@@ -61,9 +61,18 @@ def read_evidence(
     asked = encoder.dates == 1
     fiction = _rows(torch.log_softmax(reading.logits, 1)) if asked else None
     uses = _rows(reading.uses.sigmoid()) if asked else None
-    seen = valid if valid is None else valid.to(image.device)
-    context = context_features(image, seen, pairs_of(encoder))
+    context = context_of(encoder, image, valid, scenes)
     return Evidence(_rows(reading.features), fiction, uses, _rows(context).numpy())
+
+
+def context_of(
+    encoder: Encoder, image: Tensor, valid: Tensor | None = None, scenes: Sequence[str] | None = None
+) -> Tensor:
+    """(N, F, H, W) bands, surroundings and ratios of one date; difference, its length and surroundings of two."""
+    seen = valid if valid is None else valid.to(image.device)
+    if encoder.dates == 1:
+        return context_features(image, seen, pairs_of(encoder))
+    return context_features(encoder.difference(image, valid, scenes).to(image.device), seen, ())
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from terraficta.synth.types.refusal import Refusal
@@ -36,7 +37,7 @@ class Forest:
     left : NDArray[np.int32]
         (M,) int32 position of the left child; of the node itself in leaves
     share : NDArray[np.float32]
-        (M, K) float32 class shares in a leaf
+        (M, K) float32 class shares in a leaf; of a quantity (M, 1) its mean there
     roots : NDArray[np.int32]
         (T,) int32 position of each tree's root
     """
@@ -107,10 +108,29 @@ def fit_forest(
     """
     model = RandomForestClassifier(trees, class_weight="balanced", random_state=seed, n_jobs=1)
     model.fit(x, classes, sample_weight=weight)
+    present = model.classes_.astype(np.int64)
+
+    def shares(value: NDArray[np.float64]) -> NDArray[np.float32]:
+        share = np.zeros((len(value), count), dtype=np.float32)
+        share[:, present] = value / value.sum(1, keepdims=True)
+        return share
+
+    return _together(model, shares)
+
+
+def fit_value_forest(x: NDArray[np.float32], value: NDArray[np.float64], seed: int, trees: int = TREES) -> Forest:
+    """Fit trees to a quantity (P,); a third of the features at each node and three samples a leaf, as is usual."""
+    model = RandomForestRegressor(trees, max_features=1 / 3, min_samples_leaf=3, random_state=seed, n_jobs=1)
+    model.fit(x, value)
+    return _together(model, lambda found: found.astype(np.float32))
+
+
+def _together(model: Any, shares: Callable[[NDArray[np.float64]], NDArray[np.float32]]) -> Forest:
+    """The trees of a fitted model, end to end."""
     parts: list[tuple[NDArray[np.generic], ...]] = []
     roots, offset = [], 0
     for estimator in model.estimators_:
-        parts.append(_laid_out(estimator.tree_, model.classes_.astype(np.int64), count, offset))
+        parts.append(_laid_out(estimator.tree_, shares, offset))
         roots.append(offset)
         offset += len(parts[-1][0])
     feature, threshold, left, share = (np.concatenate(p) for p in zip(*parts, strict=True))
@@ -118,10 +138,10 @@ def fit_forest(
 
 
 def _laid_out(
-    tree: object, classes: NDArray[np.int64], count: int, offset: int
+    tree: Any, shares: Callable[[NDArray[np.float64]], NDArray[np.float32]], offset: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
     """Nodes of one scikit-learn tree, brought level by level into an order where siblings are neighbours."""
-    left, right = tree.children_left, tree.children_right  # type: ignore[attr-defined]
+    left, right = tree.children_left, tree.children_right
     order = [0]
     for node in order:  # grows as it is walked
         if left[node] >= 0:
@@ -130,13 +150,10 @@ def _laid_out(
     place[order] = np.arange(len(order))
     order_of = np.array(order)
     leaf = left[order_of] < 0
-    feature = np.where(leaf, 0, tree.feature[order_of]).astype(np.int32)  # type: ignore[attr-defined]
-    exact = tree.threshold[order_of]  # type: ignore[attr-defined]
+    feature = np.where(leaf, 0, tree.feature[order_of]).astype(np.int32)
+    exact = tree.threshold[order_of]
     threshold = exact.astype(np.float32)
     above = threshold.astype(np.float64) > exact  # the next float32 below splits float32 values as the float64 does
     threshold = np.where(above, np.nextafter(threshold, np.float32(-np.inf)), threshold).astype(np.float32)
     child = np.where(leaf, np.arange(len(order)), place[np.where(leaf, 0, left[order_of])])
-    value = tree.value[order_of, 0]  # type: ignore[attr-defined]
-    share = np.zeros((len(order), count), dtype=np.float32)
-    share[:, classes] = value / value.sum(1, keepdims=True)
-    return feature, threshold, (child + offset).astype(np.int32), share
+    return feature, threshold, (child + offset).astype(np.int32), shares(tree.value[order_of, 0])

@@ -114,7 +114,7 @@ class MapModel:
         """Class probabilities (N, K, H, W), and how familiar each pixel is (N, H, W); NaN where that is not known."""
         probabilities, features = self.read(image, valid, scenes)
         known = self.encoder.mapper.familiarity
-        if known is None:
+        if known is None or self.dates > 1:  # features of two dates are differences
             return probabilities, torch.full_like(probabilities[:, 0], torch.nan)
         return probabilities, known(features).unflatten(0, (len(image), *image.shape[2:]))
 
@@ -149,24 +149,15 @@ class MapModel:
 
 def write_map_model(folder: Path, model: MapModel) -> None:
     """Write model.pt into a folder, whole or not at all."""
-    encoder, head, pretraining = model.encoder, model.fitted.head, model.encoder.mapper.legend
-    familiarity = encoder.mapper.familiarity
+    head = model.fitted.head
     content = {
         "format": FORMAT,
-        "network": encoder.mapper.recipe.model_dump(mode="json"),
-        "pretraining": [pretraining.name, list(pretraining.classes), list(pretraining.colours)],
-        "weights": {name: value.detach().cpu() for name, value in encoder.mapper.state_dict().items()},
+        **encoder_content(model.encoder),
         "head": head.content() if isinstance(head, Blend) else head_content(head),
         "temperature": model.temperature,
         "choice": model.choice,
         "sets": None if model.sets is None else model.sets.content(),
         "labelled": None if model.labelled is None else model.labelled.content(),
-        "familiarity": {} if familiarity is None else familiarity.tensors(),
-        "scaling": _parts(encoder.scaling),
-        "by_scene": {scene: _numbers(own) for scene, own in encoder.by_scene.items()},
-        "sensor": asdict(encoder.sensor),
-        "level": encoder.level,
-        "dates": encoder.dates,
         "legend": [model.legend.name, list(model.legend.classes), list(model.legend.colours)],
     }
     with whole_file(folder / MODEL) as partial:
@@ -181,16 +172,34 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
     Refusal
         no such folder, a damaged file, or one that is something else
     """
-    path = Path(folder) / MODEL
-    if not path.is_file():
-        raise Refusal(folder, MODEL, "no such file", "a folder that `terraficta finetune run` wrote", "check the path")
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever the damage provokes
-        raise Refusal(path, "file", type(error).__name__, "a whole model.pt", "copy it again, or fine-tune") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        mend = "hand over the --out folder of `terraficta finetune run`"
-        raise Refusal(path, "format", "another kind of file", FORMAT, mend)
+    content = read_content(folder, FORMAT)
+    encoder = encoder_of(content, Path(folder) / MODEL)
+    stored = content["head"]
+    head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
+    sets = ConformalSets.of_content(content["sets"])
+    fitted = FittedHead(head, content["temperature"], content["choice"], sets)
+    labelled = Labelled.of_content(content["labelled"])
+    return MapModel(encoder, fitted, _legend(content["legend"]), labelled).to(device)
+
+
+def encoder_content(encoder: Encoder) -> dict[str, Any]:
+    """An encoder as plain numbers and tensors, for a file."""
+    pretraining, familiarity = encoder.mapper.legend, encoder.mapper.familiarity
+    return {
+        "network": encoder.mapper.recipe.model_dump(mode="json"),
+        "pretraining": [pretraining.name, list(pretraining.classes), list(pretraining.colours)],
+        "weights": {name: value.detach().cpu() for name, value in encoder.mapper.state_dict().items()},
+        "familiarity": {} if familiarity is None else familiarity.tensors(),
+        "scaling": _parts(encoder.scaling),
+        "by_scene": {scene: _numbers(own) for scene, own in encoder.by_scene.items()},
+        "sensor": asdict(encoder.sensor),
+        "level": encoder.level,
+        "dates": encoder.dates,
+    }
+
+
+def encoder_of(content: Any, path: Path) -> Encoder:
+    """From what `encoder_content` gave; refuses a network that this version does not know."""
     recipe = ModelRecipe.from_dict({**content["network"], "pretrained": False}, where=path)
     mapper = Mapper(recipe, _legend(content["pretraining"]))
     try:
@@ -200,16 +209,32 @@ def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:
         raise Refusal(path, "weights", "a network of another shape", "that of this version", mend) from error
     mapper.familiarity = Familiarity.of_tensors(content["familiarity"])
     bands = tuple(Band(**band) for band in content["sensor"]["bands"])
-    encoder = Encoder(
+    return Encoder(
         mapper.eval(), _scaling(content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
         content["level"], content["dates"], {scene: BandRange(*parts) for scene, parts in content["by_scene"].items()},
     )  # fmt: skip
-    stored = content["head"]
-    head = Blend.of_content(stored) if "exponents" in stored else Head(**stored)
-    sets = ConformalSets.of_content(content["sets"])
-    fitted = FittedHead(head, content["temperature"], content["choice"], sets)
-    labelled = Labelled.of_content(content["labelled"])
-    return MapModel(encoder, fitted, _legend(content["legend"]), labelled).to(device)
+
+
+def read_content(folder: str | Path, *formats: str) -> Any:
+    """What lies in model.pt of a folder, where it is of one of some formats.
+
+    Raises
+    ------
+    Refusal
+        no such folder, a damaged file, or one that is something else
+    """
+    path = Path(folder) / MODEL
+    if not path.is_file():
+        raise Refusal(folder, MODEL, "no such file", "a folder that `terraficta finetune run` wrote", "check the path")
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises whatever the damage provokes
+        raise Refusal(path, "file", type(error).__name__, "a whole model.pt", "copy it again, or fine-tune") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found not in formats:
+        mend = "hand over the --out folder of `terraficta finetune run`"
+        raise Refusal(path, "format", found or "another kind of file", " or ".join(formats), mend)
+    return content
 
 
 def _numbers(spread: BandRange) -> list[Tensor]:

@@ -9,9 +9,12 @@ import numpy as np
 from pydantic import Field
 
 from terraficta.pretrain.recipe import ModelRecipe
+from terraficta.synth.labels.recipe import Footprints
 from terraficta.synth.types.recipe import Recipe, Share
 
 HeadKind = Literal["default", "ridge", "linear", "full"]
+ValueHead = Literal["frozen", "full", "unet", "forest"]
+"""of a quantity: one convolution over frozen features; every weight; a U-Net from scratch; a forest on context"""
 
 
 class BlendRecipe(Recipe):
@@ -70,8 +73,24 @@ class FullRecipe(Recipe):
     """steps of the held-out training that finds the temperature, as a share of `steps`; 0: no temperature"""
 
 
+class ValueRecipe(Recipe):
+    """A map of a quantity from samples of it: biomass, canopy height."""
+
+    footprints: Footprints | None = None
+    """sample the known values as a spaceborne lidar does: discs along tracks, each with its mean; None: pixels"""
+    penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    """of the ridge over frozen features, which cross-validation chooses from; features have variance 1"""
+    unet_width: int = Field(default=16, ge=4)
+    """channels of the first scale of the U-Net from scratch"""
+    full: FullRecipe = FullRecipe(learning_rate=3e-4, scratch_learning_rate=2e-3, label_smoothing=0.0)
+    """training of every weight, of the pretrained network and of the U-Net"""
+
+
 class FinetuneRecipe(Recipe):
-    """A whole fine-tuning run."""
+    """A whole fine-tuning run.
+
+    Its task is that of the tileset: classes of one date, change between two, or a quantity (`task: value`).
+    """
 
     name: str
     about: str
@@ -88,6 +107,7 @@ class FinetuneRecipe(Recipe):
     blend: BlendRecipe = BlendRecipe()
     linear: LinearRecipe = LinearRecipe()
     full: FullRecipe = FullRecipe()
+    value: ValueRecipe = ValueRecipe()
 
 
 RECIPES = Path(__file__).parent / "recipes"

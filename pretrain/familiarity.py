@@ -63,15 +63,8 @@ class Familiarity:
     distances: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Features (P, D) to the share of fiction's pixels that lie farther out (P,): fiction's own mean is 0.5.
-
-        Of features (P, T D) of several dates, or of two with their difference, the stranger date counts.
-        """
-        dates = max(1, features.shape[1] // len(self.mean))
-        if dates == 3:  # before, after, and their difference, which has no share of its own
-            dates = 2
-        seen = features[:, : dates * len(self.mean)].float().unflatten(1, (dates, -1))
-        squared = _distance(self.mean, self.whitening, seen).amax(1)
+        """Features (P, D) to the share of fiction's pixels that lie farther out (P,): fiction's own mean is 0.5."""
+        squared = _distance(self.mean, self.whitening, features.float())
         levels = np.linspace(1.0, 0.0, len(self.distances))
         found = np.interp(squared.cpu().numpy(), self.distances.numpy(), levels)
         return torch.from_numpy(found).float()

@@ -66,7 +66,7 @@ class Weights:
     arXiv 1708.00489; a survey for remote sensing: Tuia et al. 2011, doi 10.1109/JSTSP.2011.2139193
     """
 
-    torn: float = 1.0
+    torn: float = 0.5
     unsure: float = 0.0
     unlike: float = 1.0
     rare: float = 1.0

@@ -81,6 +81,7 @@ class SceneEntry(Entry):
     after: str | None = None
     label: str | None = None
     mass: str | None = None
+    value: str | None = None
     fold: str | None = None
     clm: str | None = None
     scale: Number | None = None
@@ -98,7 +99,7 @@ class SceneEntry(Entry):
     @property
     def labelled(self) -> bool:
         """Whether the scene comes with labels."""
-        return bool(self.label or self.mass)
+        return bool(self.label or self.mass or self.value)
 
 
 class Manifest(Entry):
@@ -108,7 +109,8 @@ class Manifest(Entry):
     about: str
     source: str
     licence: str
-    task: Literal["cover", "change"] = "cover"
+    task: Literal["cover", "change", "value"] = "cover"
+    quantity: str | None = None
     sensor: SensorEntry
     gsd_m: Annotated[float, BeforeValidator(_number), Field(gt=0)]
     level: Level
@@ -141,7 +143,8 @@ MENDS = {
     "colours": "write one '#rrggbb' a class, or leave the key out",
     "means": "write {forest: {evergreen_forest: 0.5, deciduous_forest: 0.5}}, one name, or null: not to be guessed",
     "shares": "write the share of the land by class, e.g. {forest: 0.5}; leave out what is not known",
-    "task": "write task: change for before/after pairs, else leave the key out",
+    "task": "write task: change for before/after pairs, task: value for a quantity; else leave the key out",
+    "quantity": "write what the values are, with the unit, e.g. quantity: above-ground biomass [t ha-1]",
     "centre_nm": "write the centre wavelength in nm, e.g. centre_nm: 865.0; leave bands out that see no sunlight",
     "fwhm_nm": "write the full width at half maximum in nm, e.g. fwhm_nm: 30.0",
 }
@@ -195,6 +198,10 @@ def read_manifest(folder: Path) -> Manifest:
     _check_legend(path, manifest)
     _check_numbers(path, manifest)
     _check_scenes(path, manifest)
+    if (manifest.task == "value") != bool(manifest.quantity) or (manifest.quantity and manifest.legend):
+        found = f"task: {manifest.task}, quantity: {manifest.quantity}, {len(manifest.legend)} classes"
+        expected = "task: value with a quantity and legend: [], or neither"
+        raise Refusal(path, "quantity", found, expected, MENDS["quantity"])
     return manifest
 
 
@@ -231,9 +238,15 @@ def _check_scenes(path: Path, manifest: Manifest) -> None:
             found = " and ".join(sorted(keys)) or "no image"
             mend = "task: change takes `before:` and `after:`; every other task takes `image:`"
             raise Refusal(path, field, found, " and ".join(sorted(expected, reverse=True)), mend)
+        if bool(scene.value) and manifest.task != "value":
+            mend = "write task: value and quantity:, or leave `value:` out"
+            raise Refusal(path, f"{field}.value", scene.value, "no values where classes are mapped", mend)
+        if manifest.task == "value" and (scene.label or scene.mass):
+            mend = "give the quantity as `value:`, a raster of numbers"
+            raise Refusal(path, field, "classes where a quantity is mapped", "value:", mend)
         if scene.label and scene.mass:
             raise Refusal(path, field, "both label and mass", "one of them", "keep the one that holds the truth")
-        if scene.labelled and not manifest.legend:
+        if (scene.label or scene.mass) and not manifest.legend:
             raise Refusal(path, "legend", "no classes", f"the classes of {scene.label or scene.mass}", MENDS["legend"])
 
 

@@ -37,7 +37,7 @@ class Scene:
         one raster, or two where the task is change
     label : Raster | VectorLabel | None
         on the same grid, or drawn on it
-    mass, fold, cloud : Raster | None
+    mass, fold, cloud, value : Raster | None
         rasters on the same grid, or None
     labels_from : int
         stored value of the first class
@@ -49,6 +49,7 @@ class Scene:
     mass: Raster | None = None
     fold: Raster | None = None
     cloud: Raster | None = None
+    value: Raster | None = None
     labels_from: int = 1
 
     @property
@@ -59,7 +60,7 @@ class Scene:
     @property
     def files(self) -> tuple[str, ...]:
         """Names of every file of it."""
-        others = (part.path for part in (self.label, self.mass, self.fold, self.cloud) if part is not None)
+        others = (part.path for part in (self.label, self.mass, self.fold, self.cloud, self.value) if part is not None)
         return (*(image.path for image in self.images), *others)
 
     def stored(self, scale: float | None, offset: float | None, nodata: float | None) -> Stored:
@@ -89,7 +90,16 @@ class Scene:
             return self._one_hot(legend)
         if self.mass is not None:
             return _soft(self.mass)
+        if self.value is not None:  # one class: a value is known
+            return torch.from_numpy(np.isfinite(self.values()).astype(np.float32))[None]
         return torch.zeros(len(legend), *self.shape)
+
+    def values(self) -> NDArray[np.float32]:
+        """(H, W) of the quantity, in its unit; NaN where it is not known."""
+        if self.value is None:
+            return np.full(self.shape, np.nan, np.float32)
+        stored, seen = _values(self.value)
+        return np.where(seen, stored, np.nan).astype(np.float32)
 
     def stated_fold(self) -> Tensor | None:
         """(H, W) uint8: 1 train, 2 test, 0 neither; None where the scene states none."""
@@ -142,7 +152,8 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
         images[0].require_same_ground(raster, "image")
     beside_it: dict[str, Raster] = {}
     label: Raster | VectorLabel | None = None
-    for role, name in {"label": entry.label, "mass": entry.mass, "fold": entry.fold, "cloud": entry.clm}.items():
+    named = {"label": entry.label, "mass": entry.mass, "fold": entry.fold, "cloud": entry.clm, "value": entry.value}
+    for role, name in named.items():
         if name is None or (role == "fold" and name in FOLDS):
             continue
         if role == "label" and is_vector(name):
@@ -155,7 +166,7 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
                 mend = "write one band a class, in the order of the legend"
                 raise Refusal(raster.path, "mass", f"{raster.count} bands", f"{len(manifest.legend)} classes", mend)
         else:
-            raster = raster.one_band(role)
+            raster = raster.one_band(role, integers=role != "value")
         if role == "label":
             label = raster
         else:

@@ -27,6 +27,8 @@ from terraficta.synth.types.tile import Level, Tile
 
 PIXELS_A_SCENE = 4096
 """pixels of each scene that are looked at for plausible reflectance"""
+VALUE, KNOWN = "value", "known"
+"""layer of a tile that holds a quantity, and the one class of such a tileset: pixels where it is known"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Tileset:
         in the order of the manifest
     labels_from : int | None
         stored value of the first class; None: not stated, so that labels from 0 are asked about
+    quantity : str | None
+        what the layer `value` of its tiles holds, with its unit; None where classes are mapped
     meanings : Meanings
         of its classes in the legend of Terraficta: as the manifest states, else proposed from their names
 
@@ -80,6 +84,7 @@ class Tileset:
     scenes: tuple[Scene, ...] = field(repr=False)
     meanings: Meanings = field(repr=False)
     labels_from: int | None = None
+    quantity: str | None = None
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -141,7 +146,7 @@ class Tileset:
         if self.labels_from is None:
             require_labels_from_one(self.scenes, self.legend, where)
         if self.level in {"BOA", "TOA"}:
-            names = self.legend.classes if self.dates == 1 else ()
+            names = self.legend.classes if self.dates == 1 and self.quantity is None else ()
             require_reflectance(where, torch.cat(sampled), torch.cat(sampled_label), self.sensor, names)
         if any(scene.entry.labelled for scene in self.scenes):
             for fold, count in zip(FOLDS, in_fold.tolist(), strict=True):
@@ -157,10 +162,11 @@ class Tileset:
             fold = self.blocks(grid)
         facts: dict[str, object] = {"tileset": self.name, "dates": self.dates}
         facts |= {key: getattr(entry, key) for key in ("date_before", "date_after") if getattr(entry, key)}
+        layers = {} if self.quantity is None else {VALUE: torch.from_numpy(scene.values())}
         return Tile(
             id=f"{self.name}/{entry.id}", image=image, valid=valid, mass=scene.class_mass(self.legend) * valid,
             sensor=stack_sensor(self.sensor) if self.dates == 2 else self.sensor, legend=self.legend, grid=grid,
-            level=self.level, fold=fold, region=entry.region, date=entry.date, facts=facts,
+            level=self.level, fold=fold, region=entry.region, date=entry.date, facts=facts, layers=layers,
         )  # fmt: skip
 
 
@@ -182,9 +188,8 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
     folder = Path(folder)
     manifest = read_manifest(folder)
     path = folder / MANIFEST
-    legend = Legend(
-        manifest.name, tuple(manifest.legend), tuple(manifest.colours or distinct_colours(len(manifest.legend)))
-    )
+    classes = tuple(manifest.legend) if manifest.quantity is None else (KNOWN,)
+    legend = Legend(manifest.name, classes, tuple(manifest.colours or distinct_colours(len(classes))))
     sensor = sensor_of(path, manifest)
     scenes = tuple(open_scene(folder, manifest, n, sensor) for n in range(len(manifest.scenes)))
     tileset = Tileset(
@@ -192,7 +197,7 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
         gsd_m=manifest.gsd_m, scale=manifest.scale, offset=manifest.offset, nodata=manifest.nodata,
         dates=manifest.dates, scenes=scenes, 
         meanings=propose_meanings(legend.classes, manifest.means, manifest.shares, path),
-        labels_from=manifest.labels_from,
+        labels_from=manifest.labels_from, quantity=manifest.quantity,
     )  # fmt: skip
     tell_notes([image for scene in scenes for image in scene.images])
     if verify:

@@ -18,6 +18,8 @@ BOXES = "annotations.json"
 TEST_EVERY = 3
 """every third tile is for testing, the others for training"""
 CHANGE = Legend("change", ("unchanged", "changed"), ("#9a9a9a", "#d7263d"))
+QUANTITIES = {"canopy_height_m": "canopy height [m]", "agb_t_ha": "above-ground biomass [t ha-1]"}
+"""layers of truth that get a tileset of values, and what they are called there"""
 SAME_GSD = 1.1
 """tiles whose GSD differs by no more than this factor share a tileset"""
 
@@ -30,7 +32,7 @@ def write_manifests(
 
     A tileset has one sensor and one GSD. Where all tiles share theirs, it stands in the folder itself; else there is
     one a kind, in tilesets/KIND, which points to the same files. Where events were asked for, `change` holds another,
-    of pairs of dates.
+    of pairs of dates; where heights or biomass were, `values/LAYER` holds one of them.
 
     Returns
     -------
@@ -52,6 +54,10 @@ def write_manifests(
         if any("changed" in record["layers"] for record in mine):
             place = Path("change") / kind if kind else Path("change")
             texts[place] = _change_manifest(head, mine, "../" * len(place.parts))
+        for layer in QUANTITIES:
+            if all(layer in record["layers"] for record in mine):
+                place = Path("values") / layer / kind if kind else Path("values") / layer
+                texts[place] = _value_manifest(head, mine, layer, "../" * len(place.parts))
         for place, text in texts.items():
             path = folder / place / MANIFEST
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -160,6 +166,17 @@ def _change_manifest(head: Head, records: Sequence[Mapping[str, Any]], up: str) 
             lines.append("  - " + json.dumps(fields | _fold(position, len(scenes))))
     legend = [f"legend: {json.dumps(CHANGE.classes)}", f"colours: {json.dumps(CHANGE.colours)}"]
     return "\n".join([*head.lines(f"{head.name}-change"), "task: change", *legend, "scenes:", *lines, ""])
+
+
+def _value_manifest(head: Head, records: Sequence[Mapping[str, Any]], layer: str, up: str) -> str:
+    """Text of the tileset of all images and one quantity."""
+    scenes, lines = _by_scene(records), []
+    for position, dates in enumerate(scenes):
+        for record in dates:
+            files = {"image": f"{up}tiles/{record['id']}/image.tif", "value": f"{up}tiles/{record['id']}/{layer}.tif"}
+            lines.append("  - " + json.dumps({"id": record["id"]} | files | _fold(position, len(scenes))))
+    said = ["task: value", f"quantity: {json.dumps(QUANTITIES[layer])}", "legend: []"]
+    return "\n".join([*head.lines(f"{head.name}-{layer}"), *said, "scenes:", *lines, ""])
 
 
 def _sensor_lines(sensor: Sensor) -> list[str]:

@@ -59,13 +59,6 @@ def test_what_is_alike_is_spread_evenly_and_what_is_not_is_at_0() -> None:
     assert float(known()(torch.zeros(1, 6))) == 1.0
 
 
-def test_of_two_dates_the_stranger_counts() -> None:
-    near, far = torch.zeros(5, 6), torch.full((5, 6), 4.0)
-    two = known()(torch.cat([near, far, (far - near).abs()], 1))
-    assert torch.equal(two, known()(far))
-    assert torch.equal(known()(torch.cat([near, far], 1)), two)
-
-
 def test_fiction_is_familiar_to_its_own_network(mapper: Mapper) -> None:
     assert mapper.familiarity is not None
     sensor = read_sensor("landsat8")
