@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ from torch import Tensor
 from terraficta.eval.map.preview import natural_colour, thin, write_preview
 from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import Source, open_source
+from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset, stack_sensor
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.weights import weights_digest
 from terraficta.synth.types.raster import READ_ERRORS, Stored, is_plain
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
+from terraficta.synth.types.run import Run, made_by, read_run, require_no_input, whole_file
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""
+CACHE_BYTES = 256_000_000
+"""pixels that GDAL may keep; by its own rule it takes a twentieth of the machine's memory"""
 log = logging.getLogger("terraficta")
 
 
@@ -114,27 +119,33 @@ def predict_image(
         parents={"map_model": digest},
     )
     about = {"TIFFTAG_SOFTWARE": "terraficta eval predict", "map_model": digest}
-    counts = torch.zeros(len(model.legend), dtype=torch.int64)
-    with open_source(images, stored, model.sensor, model.dates, stated) as source:
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES))
+        source = stack.enter_context(open_source(images, stored, model.sensor, model.dates, stated))
         _require_plausible(str(images[0]), source, model)
         scene = scene or str(images[0])
-        if scene not in model.encoder.by_scene:
+        known = scene in model.encoder.by_scene
+        if not known:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
+        hangs_on = {k: v for k, v in run.recipe.items() if k != "images"} | about | made_by()
+        hangs_on |= {"scene": scene if known else None, "device": device, "precision": fast_precision(device)}
+        kept = stack.enter_context(unfinished(out, content_key(source.files_read, hangs_on)))
         height, width = source.shape
-        with open_map(out, source.first, model.legend, about) as target:
-            for y, x, piece, valid in mapped_pieces(source, model, windows, scene):
+        with open_map(out, source.first, model.legend, about, kept) as target:
+            if target.pieces:
+                log.warning("%s: goes on after %d pieces that were mapped before", out, target.pieces)
+            for y, x, piece, valid in mapped_pieces(source, model, windows, scene, target.pieces):
                 target.write(y, x, piece, valid)
-                counts += torch.bincount(piece.argmax(0)[valid], minlength=len(counts))
                 tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
         preview = _write_preview(out, source, model)
-    mapped = int(counts.sum())
+        mapped = int(target.counts.sum())
+        shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, target.counts.tolist(), strict=True)}
+        record = out.with_suffix(".run.json")
+        with whole_file(record) as partial:
+            content = run.record({"mapped_px": mapped, "shares": shares}, device=device, digest=weights_digest(out))
+            partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
     if mapped == 0:
         log.warning("%s: no valid pixel, so the map is empty", images[0])
-    shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, counts.tolist(), strict=True)}
-    record = out.with_suffix(".run.json")
-    with whole_file(record) as partial:
-        content = run.record({"mapped_px": mapped, "shares": shares}, device=device, digest=weights_digest(out))
-        partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
     return Made(out, preview, record, shares, mapped)
 
 
@@ -153,9 +164,12 @@ def sampled(source: Source, windows: int = 6, side: int = 64) -> Tensor:
 
 
 def mapped_pieces(
-    source: Source, model: MapModel, windows: Windows, scene: str
+    source: Source, model: MapModel, windows: Windows, scene: str, done: int = 0
 ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
-    """(y, x, probabilities (K, h, w), valid (h, w)) that together cover the source, each pixel once."""
+    """(y, x, probabilities (K, h, w), valid (h, w)) that together cover the source, each pixel once.
+
+    `done`: pieces that are there already, and left out.
+    """
     height, width = source.shape
     high, wide = min(windows.size_px, height), min(windows.size_px, width)
 
@@ -163,7 +177,7 @@ def mapped_pieces(
         images, valids = zip(*(source.read(y, x, high, wide) for y, x in corners), strict=True)
         return model(torch.stack(images), valid=torch.stack(valids), scenes=[scene] * len(images))
 
-    for y, x, piece in windows.strips(height, width, predict):
+    for y, x, piece in windows.strips(height, width, predict, done=done):
         yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]
 
 

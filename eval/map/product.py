@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -17,6 +17,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.eval.map.unfinished import Unfinished
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
@@ -49,21 +50,40 @@ def decode(stored: Tensor) -> Tensor:
 
 
 class MapWriter:
-    """An open map; see `open_map`."""
+    """An open map; see `open_map`.
 
-    def __init__(self, target: Any) -> None:
-        self._target = target
+    Parameters
+    ----------
+    kept : Unfinished
+        where it grows
+    classes : int
+        K
+    """
+
+    def __init__(self, kept: Unfinished, classes: int) -> None:
+        self._kept = kept
+        self.pieces, counts = kept.done()
+        self.counts = torch.tensor(counts or [0] * classes)
 
     def write(self, y: int, x: int, probabilities: Tensor, valid: Tensor) -> None:
-        """Write a piece: probabilities (K, h, w) at row y, column x; nodata where `valid` (h, w) is False."""
+        """Write the next piece: probabilities (K, h, w) at row y, column x; nodata where `valid` (h, w) is False.
+
+        It is on disk when this returns, and counted only then: what was killed on the way is written again.
+        """
         stored = (encode(probabilities) * valid).numpy()
         height, width = valid.shape
-        self._target.write(stored, window=Window(x, y, width, height))
+        with rasterio.open(self._kept.flat, "r+") as target:
+            target.write(stored, window=Window(x, y, width, height))
+        self.pieces += 1
+        self.counts += torch.bincount(probabilities.argmax(0)[valid], minlength=len(self.counts))
+        self._kept.keep(self.pieces, self.counts.tolist())
 
 
 @contextmanager
-def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) -> Iterator[MapWriter]:
-    """Open a new map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
+def open_map(
+    path: Path, source: Any, legend: Legend, about: Mapping[str, Any], kept: Unfinished
+) -> Iterator[MapWriter]:
+    """Open a map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
 
     Bands, all uint8 with nodata 0 (GeoTIFF knows one nodata for all of them): `class` (1..K, with colour table and
     names), `probability` of that class, `entropy` (of ln K), then `probability: NAME` for every class. Scale and
@@ -81,6 +101,8 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
         K classes, at most 255
     about : Mapping[str, Any]
         further tags, e.g. the digest of the weights
+    kept : Unfinished
+        where it grows; it may hold pieces already
     """
     if len(legend) > MOST_CLASSES:
         raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
@@ -95,10 +117,9 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
         profile |= {"gcps": points, "crs": points_crs}
     elif source.crs is not None or not source.transform.is_identity:
         profile |= {"crs": source.crs, "transform": source.transform}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, TemporaryDirectory(prefix=".map-", dir=path.parent) as folder:
-        flat = Path(folder) / "flat.tif"  # uncompressed, so that pieces can be written in any order without waste
-        with rasterio.open(flat, "w", **profile) as target:
+    if not kept.flat.is_file():
+        with whole_file(kept.flat) as partial, rasterio.open(partial, "w", **profile) as target:
+            # uncompressed and never sparse: every pixel has its place from the start, and pieces are put there in turn
             if source.rpcs is not None:
                 target.rpcs = source.rpcs
             target.descriptions = names
@@ -106,14 +127,15 @@ def open_map(path: Path, source: Any, legend: Legend, about: Mapping[str, Any]) 
             target.offsets = (0.0, *[-1 / STEPS] * (len(names) - 1))
             target.update_tags(legend=json.dumps(legend.classes), colours=json.dumps(legend.colours), **about)
             target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
-            yield MapWriter(target)
-        # nearest: a class and its probabilities must come from the same pixel in overviews as well
-        copy_raster(
-            flat, partial, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST", blocksize=512,
-            bigtiff="IF_SAFER",
-        )  # fmt: skip
-        _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
-        _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+    yield MapWriter(kept, len(legend))
+    # nearest: a class and its probabilities must come from the same pixel in overviews as well
+    copy_raster(
+        kept.flat, kept.packed, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST",
+        blocksize=512, bigtiff="IF_SAFER",
+    )  # fmt: skip
+    _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
+    _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+    os.replace(kept.packed, path)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -45,6 +45,13 @@ class Source:
         """(H, W)."""
         return self.rasters[0].shape
 
+    @property
+    def files_read(self) -> list[str]:
+        """Every file that the images stand on, masks and what a virtual raster is made of among them."""
+        return [
+            name for file, raster in zip(self.files, self.rasters, strict=True) for name in file.files or [raster.path]
+        ]
+
     def read(self, y: int, x: int, height: int, width: int, step: int = 1) -> tuple[Tensor, Tensor]:
         """Image (B, h, w) float32, 0 where missing, and valid (h, w); every `step`-th pixel of the window."""
         window, shape = Window(x, y, width, height), (-(-height // step), -(-width // step))

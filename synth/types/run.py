@@ -22,7 +22,7 @@ WATTS_PER_CPU_CORE = 10.0
 """rough draw of one busy server core [W] (TDP / cores of current server parts: 5-15 W); an estimate, and named so"""
 WATTS_PER_GPU = 400.0
 """rough draw of one busy data-centre GPU [W]"""
-VERSIONS = ("torch", "timm", "lightning", "numpy", "rasterio")
+VERSIONS = ("terraficta", "torch", "timm", "lightning", "numpy", "rasterio")
 """packages whose versions a run records, where they are installed: the generator needs not all of them"""
 
 
@@ -92,12 +92,13 @@ def _git_commit() -> str | None:
     return done.stdout.strip()
 
 
-def _versions() -> dict[str, str]:
+def made_by() -> dict[str, Any]:
+    """The code that numbers come from: commit and versions."""
     found = {}
     for package in VERSIONS:
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-    return found
+    return {"git_commit": _git_commit(), "versions": found}
 
 
 class Run:
@@ -142,8 +143,7 @@ class Run:
             "started": self._started.isoformat(timespec="seconds"),
             "wall_s": round(wall_s, 3),
             "energy_wh_estimate": round(joules / 3600, 4),
-            "git_commit": _git_commit(),
-            "versions": _versions(),
+            **made_by(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "device": torch.cuda.get_device_name() if on_gpu else "cpu",

@@ -21,6 +21,7 @@ from terraficta.commands import in_one_line
 from terraficta.eval.map.predict import require_free
 from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import open_source
+from terraficta.eval.map.unfinished import unfinished
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.scene.terrain.given_land import read_given
 from terraficta.synth.types.band_order import stated_order
@@ -167,7 +168,11 @@ def test_rational_polynomials_stay_with_the_map(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "raw.tif", "w", "GTiff", 16, 16, 1, dtype="uint8") as file:
         file.rpcs = rpcs
     legend = Legend("made", ("a", "b"), ("#000000", "#ffffff"))
-    with rasterio.open(tmp_path / "raw.tif") as raw, open_map(tmp_path / "map.tif", raw, legend, {}) as target:
+    with (
+        rasterio.open(tmp_path / "raw.tif") as raw,
+        unfinished(tmp_path / "map.tif", "abc") as kept,
+        open_map(tmp_path / "map.tif", raw, legend, {}, kept) as target,
+    ):
         target.write(0, 0, torch.full((2, 16, 16), 0.5), torch.ones(16, 16, dtype=torch.bool))
     with rasterio.open(tmp_path / "map.tif") as file:
         assert file.rpcs is not None
