@@ -120,7 +120,7 @@ def predict(
             (usual.offset if scale is None else 0.0) if offset is None else offset,
             (usual.nodata if scale is None else None) if nodata is None else nodata,
         )
-    windows = Windows(window, overlap, batch=4 if where == "cpu" else 32)
+    windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
         made = predict_image(

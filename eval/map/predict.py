@@ -32,7 +32,7 @@ from terraficta.synth.types.run import Run, made_by, read_run, require_no_input,
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""
-CACHE_BYTES = 256_000_000
+CACHE_BYTES = 96_000_000
 """pixels that GDAL may keep; by its own rule it takes a twentieth of the machine's memory"""
 log = logging.getLogger("terraficta")
 
@@ -104,7 +104,7 @@ def predict_image(
     require_free(out, [*images, *inputs, run_folder / MODEL], digest, overwrite)
     stated = stored is not None
     stored = stored or stored_of_run(run_folder, parent)
-    windows = windows or Windows(batch=4 if device == "cpu" else 32)
+    windows = windows or Windows(batch=1 if device == "cpu" else 32)
     run = Run(
         "predict",
         {

@@ -25,6 +25,8 @@ from terraficta.synth.types.run import whole_file
 STEPS = 250
 """probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""
 MOST_CLASSES = 255
+ENCODED_PX = 32
+"""rows of a piece that are encoded at once: what that takes in between is many times the piece"""
 BEFORE_CLASSES = 3
 """bands ahead of the probability of the first class: class, probability, entropy"""
 
@@ -70,8 +72,9 @@ class MapWriter:
 
         It is on disk when this returns, and counted only then: what was killed on the way is written again.
         """
-        stored = (encode(probabilities) * valid).numpy()
         height, width = valid.shape
+        rows = [slice(start, start + ENCODED_PX) for start in range(0, height, ENCODED_PX)]
+        stored = torch.cat([encode(probabilities[:, some]) * valid[some] for some in rows], 1).numpy()
         with rasterio.open(self._kept.flat, "r+") as target:
             target.write(stored, window=Window(x, y, width, height))
         self.pieces += 1
