@@ -114,6 +114,7 @@ def predict_image(
             "windows": vars(windows),
             "bands": [asdict(band) for band in model.sensor.bands],
             "gsd_m": model.sensor.gsd_m,
+            "precision": fast_precision(device),
         },
         seed=0,
         parents={"map_model": digest},
@@ -128,7 +129,7 @@ def predict_image(
         if not known:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
         hangs_on = {k: v for k, v in run.recipe.items() if k != "images"} | about | made_by()
-        hangs_on |= {"scene": scene if known else None, "device": device, "precision": fast_precision(device)}
+        hangs_on |= {"scene": scene if known else None, "device": device}
         kept = stack.enter_context(unfinished(out, content_key(source.files_read, hangs_on)))
         height, width = source.shape
         with open_map(out, source.first, model.legend, about, kept) as target:

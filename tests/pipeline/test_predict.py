@@ -22,10 +22,11 @@ from terraficta.eval.map.unfinished import unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
 from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.map_model import write_map_model
+from terraficta.finetune.map_model import read_map_model, write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
@@ -240,6 +241,32 @@ def test_ground_control_points_are_kept(fitted: tuple[Path, Path], tmp_path: Pat
     assert [(p.row, p.col, p.x, p.y) for p in found] == [(p.row, p.col, p.x, p.y) for p in points]
 
 
+# precision
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_a_map_is_computed_in_the_fast_precision_of_the_machine(
+    precision: str, fitted: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_map_model(fitted[1])
+    tile = read_tileset(fitted[0])[0]
+    with torch.inference_mode():
+        views = model.encoder.views(tile.image[None], tile.valid[None], [tile.id])
+        bands = model.sensor.centre_nm, model.sensor.fwhm_nm
+        exact = model.encoder.mapper.read(views.flatten(0, 1), *bands).features
+        monkeypatch.setattr("terraficta.pretrain.precision.fast_precision", lambda device: precision)
+        found = model.encoder.read(tile.image[None], tile.valid[None], [tile.id]).features
+        fast = model(tile.image[None], valid=tile.valid[None], scenes=[tile.id])
+    assert found.dtype == fast.dtype == torch.float32  # what heads and files get
+    assert torch.equal(found, exact) == (precision == "32-true")
+    assert (found - exact).abs().mean() < 0.02 * exact.abs().mean()
+    monkeypatch.undo()
+    plain = model(tile.image[None], valid=tile.valid[None], scenes=[tile.id])
+    assert (fast.argmax(1) == plain.argmax(1)).float().mean() > 0.98
+    made = predict_image(fitted[1], [fitted[0] / "image0.tif"], tmp_path / "map.tif", windows=Windows(32, 8))
+    assert json.loads(made.record.read_text())["recipe"]["precision"] == fast_precision("cpu")
+
+
 # interruptions
 
 KILLED = """
@@ -346,8 +373,6 @@ def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None
 
 
 def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
-    from terraficta.finetune.map_model import read_map_model
-
     with pytest.raises(Refusal, match="check the path"):
         predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")
     with pytest.raises(Refusal, match="one of s0, s1"):
