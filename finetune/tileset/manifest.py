@@ -117,7 +117,10 @@ class Manifest(Entry):
     nodata: Number | None
     legend: list[str]
     labels_from: int | None = Field(default=None, ge=0, le=1)
-    label_column: str | None = None
+    label_column: Word | None = None
+    label_crs: Word | None = None
+    confidence_column: Word | None = None
+    votes_columns: dict[Word, Word] | None = None
     colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
     means: dict[str, dict[str, float] | str | None] | None = None
     shares: dict[str, float] | None = None
@@ -193,6 +196,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise _refusal(path, error, Manifest) from error
     _check_legend(path, manifest)
+    _check_votes(path, manifest)
     _check_numbers(path, manifest)
     _check_scenes(path, manifest)
     return manifest
@@ -207,6 +211,16 @@ def _check_legend(path: Path, manifest: Manifest) -> None:
     if manifest.colours is not None and len(manifest.colours) != len(manifest.legend):
         found, expected = f"{len(manifest.colours)} colours", f"{len(manifest.legend)}, one a class"
         raise Refusal(path, "colours", found, expected, MENDS["colours"])
+
+
+def _check_votes(path: Path, manifest: Manifest) -> None:
+    strange = [name for name in manifest.votes_columns or {} if name not in manifest.legend]
+    if strange:
+        mend = "write {forest: column with votes for forest, ...}"
+        raise Refusal(path, "votes_columns", strange[0], f"a class of {', '.join(manifest.legend)}", mend)
+    if manifest.votes_columns is not None and manifest.label_column is not None:
+        mend = "keep the one that says what the class is"
+        raise Refusal(path, "votes_columns", "label_column beside it", "one of them", mend)
 
 
 def _check_numbers(path: Path, manifest: Manifest) -> None:

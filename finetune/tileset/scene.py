@@ -85,6 +85,8 @@ class Scene:
 
     def class_mass(self, legend: Legend) -> Tensor:
         """(K, H, W) float32; zeros where the scene has no labels."""
+        if isinstance(self.label, VectorLabel) and (mass := self.label.mass) is not None:
+            return torch.from_numpy(mass)
         if self.label is not None:
             return self._one_hot(legend)
         if self.mass is not None:
@@ -146,7 +148,11 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
         if name is None or (role == "fold" and name in FOLDS):
             continue
         if role == "label" and is_vector(name):
-            label = open_vector(beside(folder, name), images[0], tuple(manifest.legend), manifest.label_column)
+            label = open_vector(
+                beside(folder, name), images[0], tuple(manifest.legend), manifest.label_column,
+                confidence_column=manifest.confidence_column, votes_columns=manifest.votes_columns,
+                crs=manifest.label_crs,
+            )  # fmt: skip
             continue
         raster = opened({"cloud": "clm"}.get(role, role), name)
         images[0].require_same_ground(raster, role)
