@@ -31,7 +31,7 @@ from terraficta.eval.map.windows import Windows
 from terraficta.eval.report.report import write_report
 from terraficta.eval.score import score_map, score_run, score_tables
 from terraficta.finetune.map_model import read_map_model
-from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.pretrain.weights import read_weights
 from terraficta.synth.types.device import pick_device
@@ -108,7 +108,7 @@ def predict(
     tile: str | None = None
     inputs: list[Path] = []
     if tileset is not None:
-        land = read_tileset(tileset, verify=False)
+        land = open_tileset(tileset)
         images: list[str] = image or scene_images(land, scene, read_map_model(run))
         one = scene_of(land, images)
         tile = None if one is None else f"{land.name}/{one}"
@@ -119,6 +119,7 @@ def predict(
             usual.scale if scale is None else scale,
             (usual.offset if scale is None else 0.0) if offset is None else offset,
             (usual.nodata if scale is None else None) if nodata is None else nodata,
+            usual.dropped,
         )
     windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
@@ -144,7 +145,7 @@ def score(
     """Score a model or a map on the labelled pixels of the test fold."""
     if (run is None) == (map is None):
         raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
-    land = read_tileset(tileset, verify=False)
+    land = open_tileset(tileset)
     if out is not None:
         require_no_input([out], [*land.files, *([map] if map is not None else [])])
     if run is not None:

@@ -109,7 +109,7 @@ def _mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Map
 
 def _about(tileset: Tileset) -> dict[str, Any]:
     """What a product of the same kind must be read by."""
-    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "gsd_m", "dates")
+    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "dropped", "gsd_m", "dates")
     return {key: getattr(tileset, key) for key in keys}
 
 

@@ -187,7 +187,7 @@ def stored_of_tileset(tileset: Tileset, scene: str | None = None) -> Stored:
     for one in tileset.scenes:
         if one.entry.id == scene:
             return one.stored(tileset.scale, tileset.offset, tileset.nodata)
-    return Stored(tileset.scale, tileset.offset, tileset.nodata)
+    return Stored(tileset.scale, tileset.offset, tileset.nodata, tileset.dropped)
 
 
 def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
@@ -200,7 +200,7 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
     """
     stated = record.get("tileset")
     if isinstance(stated, Mapping) and {"scale", "offset", "nodata"} <= set(stated):
-        return Stored(stated["scale"], stated["offset"], stated["nodata"])
+        return Stored(stated["scale"], stated["offset"], stated["nodata"], tuple(stated.get("dropped", ())))
     if isinstance(stated, str) and (Path(stated) / MANIFEST).is_file():
         return stored_of_tileset(read_tileset(stated, verify=False))
     mend = "give --tileset DIR of images stored in the same way, or --scale and --offset"

@@ -93,7 +93,7 @@ def open_source(
         raise Refusal("--image", "number", len(paths), wanted, "repeat --image as often as the run has dates")
     rasters, scalings = [], []
     for path in paths:
-        raster = _fitting(open_raster(path, field="image"), sensor)
+        raster = _fitting(open_raster(path, field="image"), sensor, stored.dropped)
         rasters.append(raster)
         scalings.append(_stored(raster, stored, stated))
         rasters[0].require_same_ground(raster, "image")
@@ -106,7 +106,10 @@ def open_source(
         yield Source(files, rasters, scalings)
 
 
-def _fitting(raster: Raster, sensor: Sensor) -> Raster:
+def _fitting(raster: Raster, sensor: Sensor, dropped: Sequence[int]) -> Raster:
+    every = len(sensor) + len(dropped)
+    if dropped and raster.count in (every, every + (raster.alpha is not None)):
+        raster = raster.without_bands(dropped)
     mend = "hand over the bands that the run was fitted on, in that order (gdal_translate -b)"
     raster = raster.with_bands(sensor.bands, True, mend)
     mend = f"bring the image to the pixels of the model (gdalwarp -tr {sensor.gsd_m:g} {sensor.gsd_m:g})"
@@ -129,4 +132,4 @@ def _stored(raster: Raster, stored: Stored, stated: bool) -> Stored:
         text = f"scale {number_text(scale)}, offset {number_text(offset)}" if len(set(pairs)) == 1 else "own, by band"
         note = f"read as the file declares ({text}), not as the tileset of the run was stored"
         tell_notes([replace(raster, notes=(note,))])
-    return Stored(None, None, stored.nodata)
+    return Stored(None, None, stored.nodata, stored.dropped)

@@ -53,11 +53,14 @@ class Stored:
     nodata : float | None
         stored value of missing pixels, or None; 0 marks a pixel as missing only where every band is 0, since a dark
         band may well measure 0. What the file itself declares as nodata is honoured too
+    dropped : tuple[int, ...]
+        positions of bands in the files that are not read
     """
 
     scale: float | None
     offset: float | None
     nodata: float | None
+    dropped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,10 @@ class Raster:
 
     def _beside_alpha(self) -> Raster:
         return replace(self, order=tuple(n for n in self.order if n != self.alpha))
+
+    def without_bands(self, dropped: Sequence[int]) -> Raster:
+        """The same without the bands at some positions."""
+        return replace(self, order=tuple(n for k, n in enumerate(self.order) if k not in set(dropped)))
 
     def with_bands(self, bands: Sequence[Band], may_reorder: bool, mend: str) -> Raster:
         """The same with its bands in the order of a sensor, as names and wavelengths in the file say.

@@ -8,10 +8,10 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.words import parse_words, read_words
 
 
 def _ordered(span: tuple[float, float]) -> tuple[float, float]:
@@ -54,10 +54,9 @@ class Recipe(BaseModel):
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
             raise Refusal(name_or_file, "recipe", "no such recipe", f"a YAML file or one of {known}", "check the name")
-        try:
-            content = yaml.safe_load(path.read_text()) or {}
-        except yaml.YAMLError as error:
-            raise Refusal(path, "yaml", str(error).replace("\n", " "), "valid YAML", "correct the file") from error
+        content = read_words(path) or {}
+        if not isinstance(content, dict):
+            raise Refusal(path, "yaml", type(content).__name__, "keys and values", "see the recipes that ship")
         for change in changes or []:
             _apply(content, change)
         return cls.from_dict(content, where=path)
@@ -90,4 +89,6 @@ def _apply(content: dict[str, Any], change: str) -> None:
     *parents, last = name.strip().split(".")
     for parent in parents:
         content = content.setdefault(parent, {})
-    content[last] = yaml.safe_load(value)
+        if not isinstance(content, dict):
+            raise Refusal("--set", change, f"{parent} without fields", "a.b=value", "write the name of a field")
+    content[last] = parse_words(value, f"--set {change}")
