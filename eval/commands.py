@@ -6,20 +6,13 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from terraficta.eval.benchmark.ablate import ablate as run_ablation
-from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
-from terraficta.eval.benchmark.confusions import confusions
-from terraficta.eval.benchmark.networks import make_arms
-from terraficta.eval.benchmark.recipe import read_benchmark_recipe
-from terraficta.eval.benchmark.summary import summarise
 from terraficta.eval.map.predict import (
     predict_image,
     scene_images,
@@ -28,16 +21,15 @@ from terraficta.eval.map.predict import (
     stored_of_tileset,
 )
 from terraficta.eval.map.windows import Windows
-from terraficta.eval.report.report import write_report
-from terraficta.eval.score import score_map, score_run, score_tables
 from terraficta.finetune.map_model import read_map_model
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
-from terraficta.pretrain.recipe import read_pretrain_recipe
-from terraficta.pretrain.weights import read_weights
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
+
+if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
+    import pandas as pd
 
 COLUMNS = (
     TextColumn("{task.description}"),
@@ -143,6 +135,8 @@ def score(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Score a model or a map on the labelled pixels of the test fold."""
+    from terraficta.eval.score import score_map, score_run, score_tables
+
     if (run is None) == (map is None):
         raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
     land = open_tileset(tileset)
@@ -179,6 +173,11 @@ def benchmark(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Compare ways to a map: one tidy CSV row a tileset x arm x labels x draw."""
+    from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
+    from terraficta.eval.benchmark.networks import make_arms
+    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.eval.benchmark.summary import summarise
+
     changes = list(change or [])
     if arms is not None:
         changes.append(f"arms=[{arms}]")
@@ -230,6 +229,10 @@ def ablate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """What each tier of the generator and each part of the objective is worth: the same minutes, the same labels."""
+    from terraficta.eval.benchmark.ablate import ablate as run_ablation
+    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.pretrain.recipe import read_pretrain_recipe
+
     changes = ["arms=[names,ridge]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
     table = run_ablation(
         read_pretrain_recipe(pretraining), read_benchmark_recipe("standard", changes), tileset, out,
@@ -246,6 +249,8 @@ def report(
     out: Annotated[Path, typer.Option(help="folder for report.html")],
 ) -> None:
     """One self-contained page: what was done, maps, tables, curves."""
+    from terraficta.eval.report.report import write_report
+
     typer.echo(write_report(run, out))
 
 
@@ -256,6 +261,9 @@ def confusions_command(
     pixels: Annotated[int, typer.Option(min=1, help="test pixels of each tileset that are asked at most")] = 10_000,
 ) -> None:
     """What the network calls each class of real places, without a label: what fiction gets wrong."""
+    from terraficta.eval.benchmark.confusions import confusions
+    from terraficta.pretrain.weights import read_weights
+
     mapper, _ = read_weights(weights)
     console = Console()
     for folder in tileset:

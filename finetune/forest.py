@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from terraficta.synth.types.refusal import Refusal
@@ -105,6 +104,8 @@ def fit_forest(
     count : int
         K classes of the legend; those without a label get no share
     """
+    from sklearn.ensemble import RandomForestClassifier  # loaded to fit, not to map: 0.1 GB
+
     model = RandomForestClassifier(trees, class_weight="balanced", random_state=seed, n_jobs=1)
     model.fit(x, classes, sample_weight=weight)
     parts: list[tuple[NDArray[np.generic], ...]] = []

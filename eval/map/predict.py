@@ -32,7 +32,9 @@ from terraficta.synth.types.run import Run, made_by, read_run, require_no_input,
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""
-CACHE_BYTES = 96_000_000
+PREVIEW_ROWS = 64
+"""rows of the preview that are read at once, for they are read with all bands [px]"""
+CACHE_BYTES = 64_000_000
 """pixels that GDAL may keep; by its own rule it takes a twentieth of the machine's memory"""
 log = logging.getLogger("terraficta")
 
@@ -272,10 +274,16 @@ def _require_plausible(path: str, source: Source, model: MapModel) -> None:
 def _write_preview(out: Path, source: Source, model: MapModel) -> Path:
     height, width = source.shape
     step = thin(max(height, width))
-    image, valid = source.read(0, 0, height, width, step=step)
+    shown, rows = list(model.sensor.reading_order()), step * PREVIEW_ROWS
+    parts = []
+    for y in range(0, height, rows):
+        image, there = source.read(y, 0, min(rows, height - y), width, step=step)
+        parts.append((image[shown], there))
+    image = torch.cat([part for part, _ in parts], 1)
+    valid = torch.cat([there for _, there in parts])
     with rasterio.open(out) as made:
         label = made.read(1, out_shape=tuple(valid.shape))
-    picture = natural_colour(image, valid, model.sensor.reading_order())
+    picture = natural_colour(image, valid, (0, 1, 2))
     preview = out.with_suffix(".png")
     write_preview(preview, label, model.legend, out.stem, picture)
     return preview
