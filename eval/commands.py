@@ -26,7 +26,7 @@ from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
+from terraficta.synth.types.run import Run, read_run, require_new_file, require_no_input, require_own_record, whole_file
 
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
     import pandas as pd
@@ -132,6 +132,7 @@ def score(
     map: Annotated[Path | None, typer.Option(help="map of one scene by terraficta eval predict")] = None,
     scene: Annotated[str | None, typer.Option(help="which scene --map shows; the first by default")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON to write")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Score a model or a map on the labelled pixels of the test fold."""
@@ -139,6 +140,8 @@ def score(
 
     if (run is None) == (map is None):
         raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
+    if out is not None:
+        require_new_file(out, overwrite)
     land = open_tileset(tileset)
     if out is not None:
         require_no_input([out], [*land.files, *([map] if map is not None else [])])
@@ -178,6 +181,7 @@ def benchmark(
     from terraficta.eval.benchmark.recipe import read_benchmark_recipe
     from terraficta.eval.benchmark.summary import summarise
 
+    require_own_record(out, "benchmark")
     changes = list(change or [])
     if arms is not None:
         changes.append(f"arms=[{arms}]")
@@ -247,10 +251,13 @@ def ablate(
 def report(
     run: Annotated[list[Path], typer.Option(help="folders of runs, or maps by eval predict; once for each")],
     out: Annotated[Path, typer.Option(help="folder for report.html")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the report that stands at --out")] = False,
 ) -> None:
     """One self-contained page: what was done, maps, tables, curves."""
-    from terraficta.eval.report.report import write_report
+    from terraficta.eval.report.report import PAGE, write_report
 
+    require_own_record(out, "report")
+    require_new_file(out / PAGE, overwrite)
     typer.echo(write_report(run, out))
 
 
