@@ -24,9 +24,9 @@ from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import read_map_model
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
-from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run, require_new_file, require_no_input, require_own_record, whole_file
+from terraficta.synth.types.stored import Stored
 
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
     import pandas as pd

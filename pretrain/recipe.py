@@ -7,9 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from terraficta.synth.types.recipe import Recipe, Share
+from terraficta.synth.types.recipe import Recipe, Share, plain_values
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.words import plain_values
 
 
 class ModelRecipe(Recipe):

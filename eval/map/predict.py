@@ -26,9 +26,11 @@ from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset, stack_sensor
 from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.weights import weights_digest
-from terraficta.synth.types.raster import READ_ERRORS, Stored, is_plain
+from terraficta.synth.types.file_name import is_plain
+from terraficta.synth.types.raster import READ_ERRORS
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, made_by, read_run, require_no_input, whole_file
+from terraficta.synth.types.stored import Stored
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""

@@ -12,9 +12,10 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor
 
-from terraficta.synth.types.raster import Raster, Stored, number_text, open_raster, tell_notes
+from terraficta.synth.types.raster import Raster, open_raster, tell_notes
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from terraficta.synth.types.raster import files_of
+from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 

@@ -16,8 +16,7 @@ from typing import Any
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-from terraficta.synth.types.raster import last_line
-from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.refusal import Refusal, last_line
 
 LONGITUDE = ("lon", "longitude", "long", "lng", "x_lon")
 LATITUDE = ("lat", "latitude", "y_lat")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from terraficta.synth.types.recipe import read_words
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sensor, sensor_names
 from terraficta.synth.types.tile import Level
-from terraficta.synth.types.words import read_words
 
 MANIFEST = "tileset.yaml"
 NAN = (".nan", "nan")

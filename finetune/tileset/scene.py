@@ -14,10 +14,12 @@ from torch import Tensor
 from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry, band_names, dropped_bands
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.vector import VectorLabel, is_vector, open_vector
+from terraficta.synth.types.file_name import beside
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Raster, Stored, beside, number_text, open_raster
+from terraficta.synth.types.raster import Raster, open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 FOLDS = {"train": TRAIN, "test": TEST}
 MASS_TOLERANCE = 1e-3

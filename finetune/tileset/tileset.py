@@ -19,9 +19,10 @@ from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene, require_labels_from_one
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
 from terraficta.synth.types.colours import distinct_colours
+from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import files_of, tell_notes
+from terraficta.synth.types.raster import tell_notes
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile

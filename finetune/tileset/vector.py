@@ -20,8 +20,9 @@ from rasterio.warp import transform_geom
 
 from terraficta.finetune.tileset.features import Features, Shape, points_of, read_features
 from terraficta.finetune.tileset.shares import CONFIDENCE_WORDS, Shares, read_shares, read_votes
-from terraficta.synth.types.raster import Raster, is_plain, last_line
-from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.file_name import is_plain
+from terraficta.synth.types.raster import Raster
+from terraficta.synth.types.refusal import Refusal, last_line
 
 SUFFIXES = (".geojson", ".json", ".csv", ".gpkg", ".shp", ".fgb")
 CLASS_WORDS = ("class", "label", "class_name", "classname", "landcover", "land_cover", "lc", "name", "category", "type")

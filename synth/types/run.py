@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.refusal import Refusal
 
 WATTS_PER_CPU_CORE = 10.0
@@ -111,8 +112,6 @@ def require_no_input(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> N
     Refusal
         names the output
     """
-    from terraficta.synth.types.raster import files_of
-
     read = [path for name in inputs for path in files_of(name)]
     for output in outputs:
         for path in read:

@@ -27,7 +27,7 @@ from terraficta.synth.scene.terrain.given_land import read_given
 from terraficta.synth.types.band_order import stated_order
 from terraficta.synth.types.colours import distinct_colours
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Stored, number_text, open_raster
+from terraficta.synth.types.raster import open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import (
     Run,
@@ -38,6 +38,7 @@ from terraficta.synth.types.run import (
     whole_folder,
 )
 from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 SENSOR = read_sensor("sentinel2a").pick(BANDS)
 USUAL = Stored(1e-4, 0.0, None)

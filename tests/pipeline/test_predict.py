@@ -28,10 +28,10 @@ from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import ModelRecipe
-from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
 from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.stored import Stored
 
 SENSOR = read_sensor("sentinel2a").pick(BANDS)
 SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})

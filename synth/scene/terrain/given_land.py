@@ -24,8 +24,9 @@ from torch import Tensor
 from terraficta.synth.types.crosswalk import read_codes, read_legend
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Raster, last_line, number_text, open_raster
-from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.raster import Raster, open_raster
+from terraficta.synth.types.refusal import Refusal, last_line
+from terraficta.synth.types.stored import number_text
 
 TRIES = 64
 """places that are tried before a raster is called too full of holes"""
