@@ -74,7 +74,7 @@ eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
 	$(TF) eval benchmark --tileset $(TILESET) $(if $(WEIGHTS),--weights $(WEIGHTS)) --seeds 5 --out $(OUT)/benchmark
 
 report: $(READY) ## out/report/report.html from the runs in out
-	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report
+	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report --overwrite
 
 ablate: $(READY) ## what each tier of the generator is worth on TILESET (MINUTES each)
 	$(TF) eval ablate --tileset $(TILESET) --minutes $(or $(MINUTES),5) --out $(OUT)/ablation

@@ -7,20 +7,13 @@ import json
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from terraficta.eval.benchmark.ablate import ablate as run_ablation
-from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
-from terraficta.eval.benchmark.confusions import confusions
-from terraficta.eval.benchmark.networks import make_arms
-from terraficta.eval.benchmark.recipe import read_benchmark_recipe
-from terraficta.eval.benchmark.summary import summarise
 from terraficta.eval.map.points import Place, suggest_points
 from terraficta.eval.map.predict import (
     predict_image,
@@ -30,17 +23,15 @@ from terraficta.eval.map.predict import (
     stored_of_tileset,
 )
 from terraficta.eval.map.windows import Windows
-from terraficta.eval.report.report import write_report
-from terraficta.eval.score import score_map, score_run, score_tables
-from terraficta.eval.values import score_values
 from terraficta.finetune.map_model import read_map_model
-from terraficta.finetune.tileset.tileset import read_tileset
-from terraficta.pretrain.recipe import read_pretrain_recipe
-from terraficta.pretrain.weights import read_weights
+from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
-from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
+from terraficta.synth.types.run import Run, read_run, require_new_file, require_no_input, require_own_record, whole_file
+from terraficta.synth.types.stored import Stored
+
+if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
+    import pandas as pd
 
 COLUMNS = (
     TextColumn("{task.description}"),
@@ -114,7 +105,7 @@ def predict(
     tile: str | None = None
     inputs: list[Path] = []
     if tileset is not None:
-        land = read_tileset(tileset, verify=False)
+        land = open_tileset(tileset)
         images: list[str] = image or scene_images(land, scene, read_map_model(run))
         one = scene_of(land, images)
         tile = None if one is None else f"{land.name}/{one}"
@@ -125,8 +116,9 @@ def predict(
             usual.scale if scale is None else scale,
             (usual.offset if scale is None else 0.0) if offset is None else offset,
             (usual.nodata if scale is None else None) if nodata is None else nodata,
+            usual.dropped,
         )
-    windows = Windows(window, overlap, batch=4 if where == "cpu" else 32)
+    windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
         made = predict_image(
@@ -184,12 +176,18 @@ def score(
     map: Annotated[Path | None, typer.Option(help="map of one scene by terraficta eval predict")] = None,
     scene: Annotated[str | None, typer.Option(help="which scene --map shows; the first by default")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON to write")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Score a model or a map on the labelled pixels of the test fold."""
+    from terraficta.eval.score import score_map, score_run, score_tables
+    from terraficta.eval.values import score_values
+
     if (run is None) == (map is None):
         raise Refusal("score", "--run, --map", "both" if run else "none", "one of the two", "say what to score")
-    land = read_tileset(tileset, verify=False)
+    if out is not None:
+        require_new_file(out, overwrite)
+    land = open_tileset(tileset)
     if out is not None:
         require_no_input([out], [*land.files, *([map] if map is not None else [])])
     if land.quantity is not None:
@@ -234,6 +232,12 @@ def benchmark(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Compare ways to a map: one tidy CSV row a tileset x arm x labels x draw."""
+    from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
+    from terraficta.eval.benchmark.networks import make_arms
+    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.eval.benchmark.summary import summarise
+
+    require_own_record(out, "benchmark")
     changes = list(change or [])
     if arms is not None:
         changes.append(f"arms=[{arms}]")
@@ -285,6 +289,10 @@ def ablate(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """What each tier of the generator and each part of the objective is worth: the same minutes, the same labels."""
+    from terraficta.eval.benchmark.ablate import ablate as run_ablation
+    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.pretrain.recipe import read_pretrain_recipe
+
     changes = ["arms=[names,ridge]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
     table = run_ablation(
         read_pretrain_recipe(pretraining), read_benchmark_recipe("standard", changes), tileset, out,
@@ -299,8 +307,13 @@ def ablate(
 def report(
     run: Annotated[list[Path], typer.Option(help="folders of runs, or maps by eval predict; once for each")],
     out: Annotated[Path, typer.Option(help="folder for report.html")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the report that stands at --out")] = False,
 ) -> None:
     """One self-contained page: what was done, maps, tables, curves."""
+    from terraficta.eval.report.report import PAGE, write_report
+
+    require_own_record(out, "report")
+    require_new_file(out / PAGE, overwrite)
     typer.echo(write_report(run, out))
 
 
@@ -311,6 +324,9 @@ def confusions_command(
     pixels: Annotated[int, typer.Option(min=1, help="test pixels of each tileset that are asked at most")] = 10_000,
 ) -> None:
     """What the network calls each class of real places, without a label: what fiction gets wrong."""
+    from terraficta.eval.benchmark.confusions import confusions
+    from terraficta.pretrain.weights import read_weights
+
     mapper, _ = read_weights(weights)
     console = Console()
     for folder in tileset:

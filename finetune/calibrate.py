@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from torch import Tensor
 
 EPSILON = 1e-6
@@ -42,6 +40,8 @@ def fit_temperature(probabilities: Tensor, mass: Tensor, doubt: float | None = N
     ------
     Guo et al. 2017, On calibration of modern neural networks, doi 10.48550/arXiv.1706.04599
     """
+    from scipy.optimize import minimize_scalar  # loaded to fit, not to map: 0.1 GB
+
     logits = probabilities.double().clamp(min=EPSILON).log()
     p = mass.double()
 
@@ -72,6 +72,8 @@ def spatial_folds(
     folds : int
         at most; fewer where the rarest class has fewer labels
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold  # loaded to fit, not to map: 0.1 GB
+
     count = min(folds, int(np.unique(classes, return_counts=True)[1].min()), len(classes))
     if count < 2:
         return

@@ -24,9 +24,11 @@ from terraficta.pretrain.progress import ProgressLine
 from terraficta.pretrain.weights import read_weights, weights_digest
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, whole_folder
+from terraficta.synth.types.run import Run, require_new_folder, require_no_input, whole_folder
 
 app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
+STAGE = "finetune"
+"""what run.json says of a model of ours"""
 HEADS: tuple[HeadKind, ...] = ("default", "ridge", "linear", "full")
 VALUE_HEADS: tuple[ValueHead, ...] = ("frozen", "full", "unet", "forest")
 
@@ -65,12 +67,16 @@ def run(
     recipe: Annotated[str, typer.Option(help="Name in finetune/recipes, or a YAML file.")] = "standard",
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that stands at --out.")] = False,
 ) -> None:
     """Draw labels from the train fold of a tileset and fit a map model to them."""
     number = _number(labels_per_class)
+    replaced = STAGE if overwrite else None
+    require_new_folder(out, replaced)
     content, on = read_finetune_recipe(recipe, set_), pick_device(device)
     mapper, pretraining = _mapper(weights, content, seed)
     land = read_tileset(tileset)
+    require_no_input([out], [*land.files, *([] if weights in (None, "none") else [weights])])
     if land.quantity is not None:
         typer.echo(_run_values(land, mapper, pretraining, content, number, head, seed, out))
         return
@@ -84,9 +90,9 @@ def run(
         mend = "name a tileset with a legend and labels"
         raise Refusal(tileset, "label", "no labels", "labelled pixels in the train fold", mend)
     _say_meanings(land.meanings, kind)
-    with whole_folder(out) as partial:
+    with whole_folder(out, replaced) as partial:
         parents = {"weights": (pretraining or {}).get("digest"), "tileset": _digest(land)}
-        record = Run("finetune", content.model_dump(mode="json"), seed, parents)
+        record = Run(STAGE, content.model_dump(mode="json"), seed, parents)
         labels = None if number == 0 else draw_labels(tiles, number, seed)
         model = adapt(
             tiles, labels, mapper, content, head=kind, meanings=land.meanings, pretrained=weights != "none", seed=seed,
@@ -153,7 +159,7 @@ def _mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Map
 
 def _about(tileset: Tileset) -> dict[str, Any]:
     """What a product of the same kind must be read by."""
-    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "gsd_m", "dates")
+    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "dropped", "gsd_m", "dates")
     return {key: getattr(tileset, key) for key in keys}
 
 

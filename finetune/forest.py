@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from torch import Tensor
 
 from terraficta.synth.types.refusal import Refusal
@@ -106,6 +105,8 @@ def fit_forest(
     count : int
         K classes of the legend; those without a label get no share
     """
+    from sklearn.ensemble import RandomForestClassifier  # loaded to fit, not to map: 0.1 GB
+
     model = RandomForestClassifier(trees, class_weight="balanced", random_state=seed, n_jobs=1)
     model.fit(x, classes, sample_weight=weight)
     present = model.classes_.astype(np.int64)
@@ -120,6 +121,8 @@ def fit_forest(
 
 def fit_value_forest(x: NDArray[np.float32], value: NDArray[np.float64], seed: int, trees: int = TREES) -> Forest:
     """Fit trees to a quantity (P,); a third of the features at each node and three samples a leaf, as is usual."""
+    from sklearn.ensemble import RandomForestRegressor
+
     model = RandomForestRegressor(trees, max_features=1 / 3, min_samples_leaf=3, random_state=seed, n_jobs=1)
     model.fit(x, value)
     return _together(model, lambda found: found.astype(np.float32))

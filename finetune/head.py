@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from terraficta.finetune.blend import Blend
@@ -65,6 +64,8 @@ def logistic_head(inverse_penalty: float) -> FitHead:
         bias = torch.zeros(mass.shape[1])
         present = torch.unique(target)
         if len(present) > 1:
+            from sklearn.linear_model import LogisticRegression  # loaded to fit, not to map: 0.1 GB
+
             model = LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-3)
             model.fit(x, target.numpy(), sample_weight=mass[row, target].numpy())
             slope = torch.from_numpy(model.coef_).float().T

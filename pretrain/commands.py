@@ -18,6 +18,7 @@ from terraficta.pretrain.task import PretrainTask, pretrain
 from terraficta.pretrain.weights import read_weights, write_weights
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import require_own_record
 from terraficta.synth.types.sensor import read_sensor
 from terraficta.synth.types.tile import Level
 
@@ -59,6 +60,7 @@ def run(
     for name, value in (("--minutes", minutes), ("--steps", steps)):
         if value is not None and value <= 0:
             raise Refusal("pretrain run", name, value, "a positive number", "give a budget above 0")
+    require_own_record(out, "pretrain")
     changes = list(set_ or []) + ([f"steps={steps}"] if steps is not None else [])
     weights = pretrain(
         read_pretrain_recipe(recipe, changes),

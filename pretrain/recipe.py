@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from terraficta.synth.types.recipe import Recipe, Share
+from terraficta.synth.types.recipe import Recipe, Share, plain_values
 from terraficta.synth.types.refusal import Refusal
 
 
@@ -18,9 +18,12 @@ class ModelRecipe(Recipe):
     """width of the per-pixel spectral path"""
     encoder: str = "convnext_atto"
     """any timm model with features_only"""
-    encoder_args: dict[str, object] = {"dims": (32, 64, 96, 128), "depths": (1, 1, 2, 1)}
+    encoder_args: Annotated[dict[str, object], BeforeValidator(plain_values)] = {
+        "dims": (32, 64, 96, 128),
+        "depths": (1, 1, 2, 1),
+    }
     """handed to timm.create_model; {} for the model as published"""
-    pretrained: bool | str = False
+    pretrained: Annotated[bool | str, BeforeValidator(plain_values)] = False
     """timm weights: True where timm can reach them, or the path of a file of them"""
     context: int = Field(default=32, ge=8)
     """width of the decoder, at every scale up to full size"""

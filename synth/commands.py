@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import require_no_input
+from terraficta.synth.types.run import require_new_folder, require_no_input
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
@@ -65,19 +65,22 @@ def make(
     dem: Dem = None,
     cover: Cover = None,
     cover_legend: CoverLegend = "worldcover",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that stands at --out.")] = False,
 ) -> None:
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
-    from terraficta.synth.corpus.corpus import write_corpus
+    from terraficta.synth.corpus.corpus import STAGE, write_corpus
     from terraficta.synth.labels.recipe import read_label_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
 
+    require_new_folder(out, STAGE if overwrite else None)
+    require_no_input([out], [path for path in (dem, cover, recipe, labels) if path is not None])
     read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])
     damage = read_label_recipe(labels) if labels else None
     given = read_given(dem, cover, cover_legend)
     with _bar("synth make", count) as (progress, task):
         record = write_corpus(
             read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done),
-            damage, given,
+            damage, given, overwrite,
         )  # fmt: skip
     tiles = record["metrics"]["tiles"]
     per_s = tiles / max(record["wall_s"], 1e-9)

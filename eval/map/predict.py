@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,26 @@ from torch import Tensor
 from terraficta.eval.map.preview import natural_colour, thin, write_preview
 from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import Source, open_source
+from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset, stack_sensor
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.weights import weights_digest
-from terraficta.synth.types.raster import READ_ERRORS, Stored, is_plain
+from terraficta.synth.types.file_name import is_plain
+from terraficta.synth.types.raster import READ_ERRORS
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_no_input, whole_file
+from terraficta.synth.types.run import Run, made_by, read_run, require_no_input, whole_file
+from terraficta.synth.types.stored import Stored
 
 SAMPLE_PX = 128
 """side of the thinned image that is checked for plausible reflectance [px]"""
+PREVIEW_ROWS = 64
+"""rows of the preview that are read at once, for they are read with all bands [px]"""
+CACHE_BYTES = 64_000_000
+"""pixels that GDAL may keep; by its own rule it takes a twentieth of the machine's memory"""
 log = logging.getLogger("terraficta")
 
 
@@ -102,7 +111,7 @@ def predict_image(
     require_free(out, [*images, *inputs, run_folder / MODEL], digest, overwrite)
     stated = stored is not None
     stored = stored or stored_of_run(run_folder, parent)
-    windows = windows or Windows(batch=4 if device == "cpu" else 32)
+    windows = windows or Windows(batch=1 if device == "cpu" else 32)
     run = Run(
         "predict",
         {
@@ -112,36 +121,42 @@ def predict_image(
             "windows": vars(windows),
             "bands": [asdict(band) for band in model.sensor.bands],
             "gsd_m": model.sensor.gsd_m,
+            "precision": fast_precision(device),
         },
         seed=0,
         parents={"map_model": digest},
     )
     about = {"TIFFTAG_SOFTWARE": "terraficta eval predict", "map_model": digest}
-    counts, familiar = torch.zeros(len(model.legend), dtype=torch.int64), torch.zeros((), dtype=torch.float64)
-    with open_source(images, stored, model.sensor, model.dates, stated) as source:
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES))
+        source = stack.enter_context(open_source(images, stored, model.sensor, model.dates, stated))
         _require_plausible(str(images[0]), source, model)
         scene = scene or str(images[0])
-        if scene not in model.encoder.by_scene:
+        known = scene in model.encoder.by_scene
+        if not known:
             model = replace(model, encoder=model.encoder.with_scene(scene, sampled(source)).to(device))
+        hangs_on = {k: v for k, v in run.recipe.items() if k != "images"} | about | made_by()
+        hangs_on |= {"scene": scene if known else None, "device": device}
+        kept = stack.enter_context(unfinished(out, content_key(source.files_read, hangs_on)))
         height, width = source.shape
-        with open_map(out, source.first, model.legend, about, model.sets) as target:
-            for y, x, piece, valid in mapped_pieces(source, model, windows, scene):
+        with open_map(out, source.first, model.legend, about, kept, model.sets) as target:
+            if target.pieces:
+                log.warning("%s: goes on after %d pieces that were mapped before", out, target.pieces)
+            for y, x, piece, valid in mapped_pieces(source, model, windows, scene, target.pieces):
                 target.write(y, x, piece[:-1], valid, piece[-1])
-                counts += torch.bincount(piece[:-1].argmax(0)[valid], minlength=len(counts))
-                familiar += piece[-1][valid].double().sum()
                 tell((y + piece.shape[1]) * (x + piece.shape[2]) / (height * width))
         preview = _write_preview(out, source, model)
-    mapped = int(counts.sum())
-    if mapped == 0:
-        log.warning("%s: no valid pixel, so the map is empty", images[0])
-    shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, counts.tolist(), strict=True)}
-    familiarity = None if mapped == 0 or bool(familiar.isnan()) else float(familiar / mapped)
-    record = out.with_suffix(".run.json")
-    with whole_file(record) as partial:
+        mapped = int(target.counts.sum())
+        shares = {n: c / max(mapped, 1) for n, c in zip(model.legend.classes, target.counts.tolist(), strict=True)}
+        familiarity = target.familiarity if mapped else None
         metrics = {"mapped_px": mapped, "shares": shares, "familiarity": familiarity}
         metrics |= {} if model.sets is None else {"coverage": model.sets.asked, "coverage_stated": model.sets.stated}
-        content = run.record(metrics, device=device, digest=weights_digest(out))
-        partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
+        record = out.with_suffix(".run.json")
+        with whole_file(record) as partial:
+            content = run.record(metrics, device=device, digest=weights_digest(out))
+            partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
+    if mapped == 0:
+        log.warning("%s: no valid pixel, so the map is empty", images[0])
     return Made(out, preview, record, shares, mapped, familiarity)
 
 
@@ -160,11 +175,11 @@ def sampled(source: Source, windows: int = 6, side: int = 64) -> Tensor:
 
 
 def mapped_pieces(
-    source: Source, model: MapModel, windows: Windows, scene: str
+    source: Source, model: MapModel, windows: Windows, scene: str, done: int = 0
 ) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """(y, x, piece (K + 1, h, w), valid (h, w)) that together cover the source, each pixel once.
 
-    A piece is the probabilities and, last, the familiarity.
+    A piece is the probabilities and, last, the familiarity. `done`: pieces that are there already, and left out.
     """
     height, width = source.shape
     high, wide = min(windows.size_px, height), min(windows.size_px, width)
@@ -174,7 +189,7 @@ def mapped_pieces(
         found = model.with_familiarity(torch.stack(images), torch.stack(valids), [scene] * len(images))
         return torch.cat([found[0], found[1][:, None]], 1)
 
-    for y, x, piece in windows.strips(height, width, predict):
+    for y, x, piece in windows.strips(height, width, predict, done=done):
         yield y, x, piece, source.read(y, x, *piece.shape[1:])[1]
 
 
@@ -183,7 +198,7 @@ def stored_of_tileset(tileset: Tileset, scene: str | None = None) -> Stored:
     for one in tileset.scenes:
         if one.entry.id == scene:
             return one.stored(tileset.scale, tileset.offset, tileset.nodata)
-    return Stored(tileset.scale, tileset.offset, tileset.nodata)
+    return Stored(tileset.scale, tileset.offset, tileset.nodata, tileset.dropped)
 
 
 def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
@@ -196,7 +211,7 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
     """
     stated = record.get("tileset")
     if isinstance(stated, Mapping) and {"scale", "offset", "nodata"} <= set(stated):
-        return Stored(stated["scale"], stated["offset"], stated["nodata"])
+        return Stored(stated["scale"], stated["offset"], stated["nodata"], tuple(stated.get("dropped", ())))
     if isinstance(stated, str) and (Path(stated) / MANIFEST).is_file():
         return stored_of_tileset(read_tileset(stated, verify=False))
     mend = "give --tileset DIR of images stored in the same way, or --scale and --offset"
@@ -268,10 +283,16 @@ def _require_plausible(path: str, source: Source, model: MapModel) -> None:
 def _write_preview(out: Path, source: Source, model: MapModel) -> Path:
     height, width = source.shape
     step = thin(max(height, width))
-    image, valid = source.read(0, 0, height, width, step=step)
+    shown, rows = list(model.sensor.reading_order()), step * PREVIEW_ROWS
+    parts = []
+    for y in range(0, height, rows):
+        image, there = source.read(y, 0, min(rows, height - y), width, step=step)
+        parts.append((image[shown], there))
+    image = torch.cat([part for part, _ in parts], 1)
+    valid = torch.cat([there for _, there in parts])
     with rasterio.open(out) as made:
         label = made.read(1, out_shape=tuple(valid.shape))
-    picture = natural_colour(image, valid, model.sensor.reading_order())
+    picture = natural_colour(image, valid, (0, 1, 2))
     preview = out.with_suffix(".png")
     write_preview(preview, label, model.legend, out.stem, picture)
     return preview

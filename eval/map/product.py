@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -17,6 +17,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.eval.map.unfinished import Unfinished
 from terraficta.finetune.conformal import ConformalSets
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
@@ -25,6 +26,8 @@ from terraficta.synth.types.run import whole_file
 STEPS = 250
 """probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""
 MOST_CLASSES = 255
+ENCODED_PX = 32
+"""rows of a piece that are encoded at once: what that takes in between is many times the piece"""
 AHEAD = ("class", "probability", "entropy", "set size", "familiarity")
 """bands ahead of the probability of the first class"""
 BEFORE_CLASSES = len(AHEAD)
@@ -63,23 +66,52 @@ def decode(stored: Tensor) -> Tensor:
 
 
 class MapWriter:
-    """An open map; see `open_map`."""
+    """An open map; see `open_map`.
 
-    def __init__(self, target: Any, sets: ConformalSets | None) -> None:
-        self._target, self._sets = target, sets
+    Parameters
+    ----------
+    kept : Unfinished
+        where it grows
+    classes : int
+        K
+    sets : ConformalSets | None
+        of the model
+    """
+
+    def __init__(self, kept: Unfinished, classes: int, sets: ConformalSets | None) -> None:
+        self._kept, self._sets = kept, sets
+        self.pieces, counts, self._familiar = kept.done()
+        self.counts = torch.tensor(counts or [0] * classes)
+
+    @property
+    def familiarity(self) -> float | None:
+        """Mean over what is mapped; None where it is not known."""
+        return None if math.isnan(self._familiar) else self._familiar / max(int(self.counts.sum()), 1)
 
     def write(self, y: int, x: int, probabilities: Tensor, valid: Tensor, familiarity: Tensor | None = None) -> None:
-        """Write a piece: probabilities (K, h, w), familiarity (h, w) at row y, column x; nodata where not `valid`."""
-        stored = (encode(probabilities, familiarity, self._sets) * valid).numpy()
+        """Write the next piece: probabilities (K, h, w), familiarity (h, w) at row y, column x; nodata if not `valid`.
+
+        It is on disk when this returns, and counted only then: what was killed on the way is written again.
+        """
         height, width = valid.shape
-        self._target.write(stored, window=Window(x, y, width, height))
+        rows = [slice(start, start + ENCODED_PX) for start in range(0, height, ENCODED_PX)]
+        known = torch.full(valid.shape, math.nan) if familiarity is None else familiarity
+        parts = [encode(probabilities[:, some], known[some], self._sets) * valid[some] for some in rows]
+        stored = torch.cat(parts, 1).numpy()
+        with rasterio.open(self._kept.flat, "r+") as target:
+            target.write(stored, window=Window(x, y, width, height))
+        self.pieces += 1
+        self.counts += torch.bincount(probabilities.argmax(0)[valid], minlength=len(self.counts))
+        self._familiar += float(known[valid].double().sum())
+        self._kept.keep(self.pieces, self.counts.tolist(), self._familiar)
 
 
 @contextmanager
 def open_map(
-    path: Path, source: Any, legend: Legend, about: Mapping[str, Any], sets: ConformalSets | None = None
-) -> Iterator[MapWriter]:
-    """Open a new map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
+    path: Path, source: Any, legend: Legend, about: Mapping[str, Any], kept: Unfinished,
+    sets: ConformalSets | None = None,
+) -> Iterator[MapWriter]:  # fmt: skip
+    """Open a map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
 
     Bands, all uint8 with nodata 0 (GeoTIFF knows one nodata for all of them): `class` (1..K, with colour table and
     names), `probability` of that class, `entropy` (of ln K), `set size` (classes that cannot be ruled out),
@@ -99,6 +131,8 @@ def open_map(
         K classes, at most 255
     about : Mapping[str, Any]
         further tags, e.g. the digest of the weights
+    kept : Unfinished
+        where it grows; it may hold pieces already
     sets : ConformalSets | None
         of the model; None: the band of their sizes is nodata
     """
@@ -116,10 +150,9 @@ def open_map(
         profile |= {"gcps": points, "crs": points_crs}
     elif source.crs is not None or not source.transform.is_identity:
         profile |= {"crs": source.crs, "transform": source.transform}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial, TemporaryDirectory(prefix=".map-", dir=path.parent) as folder:
-        flat = Path(folder) / "flat.tif"  # uncompressed, so that pieces can be written in any order without waste
-        with rasterio.open(flat, "w", **profile) as target:
+    if not kept.flat.is_file():
+        with whole_file(kept.flat) as partial, rasterio.open(partial, "w", **profile) as target:
+            # uncompressed and never sparse: every pixel has its place from the start, and pieces are put there in turn
             if source.rpcs is not None:
                 target.rpcs = source.rpcs
             target.descriptions = names
@@ -129,14 +162,15 @@ def open_map(
             target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
             if sets is not None:
                 target.update_tags(4, coverage=sets.asked, stated=sets.stated, limits=json.dumps(sets.limits.tolist()))
-            yield MapWriter(target, sets)
-        # nearest: a class and its probabilities must come from the same pixel in overviews as well
-        copy_raster(
-            flat, partial, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST", blocksize=512,
-            bigtiff="IF_SAFER",
-        )  # fmt: skip
-        _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
-        _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+    yield MapWriter(kept, len(legend), sets)
+    # nearest: a class and its probabilities must come from the same pixel in overviews as well
+    copy_raster(
+        kept.flat, kept.packed, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST",
+        blocksize=512, bigtiff="IF_SAFER",
+    )  # fmt: skip
+    _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
+    _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+    os.replace(kept.packed, path)
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -12,9 +12,10 @@ import torch
 from rasterio.windows import Window
 from torch import Tensor
 
-from terraficta.synth.types.raster import Raster, Stored, number_text, open_raster, tell_notes
+from terraficta.synth.types.raster import Raster, open_raster, tell_notes
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class Source:
     def shape(self) -> tuple[int, int]:
         """(H, W)."""
         return self.rasters[0].shape
+
+    @property
+    def files_read(self) -> list[str]:
+        """Every file that the images stand on, masks and what a virtual raster is made of among them."""
+        return [
+            name for file, raster in zip(self.files, self.rasters, strict=True) for name in file.files or [raster.path]
+        ]
 
     def read(self, y: int, x: int, height: int, width: int, step: int = 1) -> tuple[Tensor, Tensor]:
         """Image (B, h, w) float32, 0 where missing, and valid (h, w); every `step`-th pixel of the window."""
@@ -86,7 +94,7 @@ def open_source(
         raise Refusal("--image", "number", len(paths), wanted, "repeat --image as often as the run has dates")
     rasters, scalings = [], []
     for path in paths:
-        raster = _fitting(open_raster(path, field="image"), sensor)
+        raster = _fitting(open_raster(path, field="image"), sensor, stored.dropped)
         rasters.append(raster)
         scalings.append(_stored(raster, stored, stated))
         rasters[0].require_same_ground(raster, "image")
@@ -99,7 +107,10 @@ def open_source(
         yield Source(files, rasters, scalings)
 
 
-def _fitting(raster: Raster, sensor: Sensor) -> Raster:
+def _fitting(raster: Raster, sensor: Sensor, dropped: Sequence[int]) -> Raster:
+    every = len(sensor) + len(dropped)
+    if dropped and raster.count in (every, every + (raster.alpha is not None)):
+        raster = raster.without_bands(dropped)
     mend = "hand over the bands that the run was fitted on, in that order (gdal_translate -b)"
     raster = raster.with_bands(sensor.bands, True, mend)
     mend = f"bring the image to the pixels of the model (gdalwarp -tr {sensor.gsd_m:g} {sensor.gsd_m:g})"
@@ -122,4 +133,4 @@ def _stored(raster: Raster, stored: Stored, stated: bool) -> Stored:
         text = f"scale {number_text(scale)}, offset {number_text(offset)}" if len(set(pairs)) == 1 else "own, by band"
         note = f"read as the file declares ({text}), not as the tileset of the run was stored"
         tell_notes([replace(raster, notes=(note,))])
-    return Stored(None, None, stored.nodata)
+    return Stored(None, None, stored.nodata, stored.dropped)

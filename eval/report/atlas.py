@@ -28,9 +28,9 @@ from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.split import TEST
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Band, Sensor
+from terraficta.synth.types.stored import Stored
 from terraficta.synth.types.tile import Tile
 
 SCENES = 3

@@ -7,9 +7,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from terraficta.synth.types.recipe import read_words
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import SOLAR_RANGE_NM, Band, Sensor, read_sensor, sensor_names
 from terraficta.synth.types.tile import Level
@@ -33,17 +33,6 @@ Number = Annotated[float, BeforeValidator(_number)]
 """a number in any spelling: 1e3, 1.0e+3, .nan"""
 
 
-class Words(yaml.SafeLoader):
-    """A YAML reader that leaves every word as it is written, but for null; types are the manifest's."""
-
-    yaml_implicit_resolvers = {
-        first: [
-            (tag, pattern) for tag, pattern in rules if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
-        ]
-        for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
 class Entry(BaseModel):
     """A part of the manifest; unknown keys are refused."""
 
@@ -65,10 +54,11 @@ class BandEntry(Entry):
 
 
 class SensorEntry(Entry):
-    """Either `like` a known sensor with its band names, or `bands` described one by one."""
+    """Either `like` a known sensor with its band names, or `bands` described one by one; `drop` leaves some out."""
 
     like: str | None = None
     bands: list[Any] | None = None
+    drop: list[Word] = []
     inferred: bool = False
 
 
@@ -119,7 +109,10 @@ class Manifest(Entry):
     nodata: Number | None
     legend: list[str]
     labels_from: int | None = Field(default=None, ge=0, le=1)
-    label_column: str | None = None
+    label_column: Word | None = None
+    label_crs: Word | None = None
+    confidence_column: Word | None = None
+    votes_columns: dict[Word, Word] | None = None
     colours: list[Annotated[str, Field(pattern="^#[0-9a-fA-F]{6}$")]] | None = None
     means: dict[str, dict[str, float] | str | None] | None = None
     shares: dict[str, float] | None = None
@@ -185,10 +178,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise Refusal(folder, MANIFEST, "no such file", "a folder that holds a tileset.yaml", "check the path")
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=Words)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise Refusal(path, "yaml", " ".join(str(error).split()), "valid YAML", "correct the file") from error
+    content = read_words(path)
     if not isinstance(content, dict):
         raise Refusal(path, "yaml", type(content).__name__, "keys and values", "see the format of a tileset")
     try:
@@ -196,6 +186,7 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         raise _refusal(path, error, Manifest) from error
     _check_legend(path, manifest)
+    _check_votes(path, manifest)
     _check_numbers(path, manifest)
     _check_scenes(path, manifest)
     if (manifest.task == "value") != bool(manifest.quantity) or (manifest.quantity and manifest.legend):
@@ -214,6 +205,16 @@ def _check_legend(path: Path, manifest: Manifest) -> None:
     if manifest.colours is not None and len(manifest.colours) != len(manifest.legend):
         found, expected = f"{len(manifest.colours)} colours", f"{len(manifest.legend)}, one a class"
         raise Refusal(path, "colours", found, expected, MENDS["colours"])
+
+
+def _check_votes(path: Path, manifest: Manifest) -> None:
+    strange = [name for name in manifest.votes_columns or {} if name not in manifest.legend]
+    if strange:
+        mend = "write {forest: column with votes for forest, ...}"
+        raise Refusal(path, "votes_columns", strange[0], f"a class of {', '.join(manifest.legend)}", mend)
+    if manifest.votes_columns is not None and manifest.label_column is not None:
+        mend = "keep the one that says what the class is"
+        raise Refusal(path, "votes_columns", "label_column beside it", "one of them", mend)
 
 
 def _check_numbers(path: Path, manifest: Manifest) -> None:
@@ -259,31 +260,52 @@ def sensor_of(path: Path, manifest: Manifest) -> Sensor:
         an unknown sensor or band, a band without wavelength, a wavelength that is not in nm, a name twice
     """
     entry = manifest.sensor
+    names, dropped = band_names(path, manifest), dropped_bands(path, manifest)
+    kept = [n for n in range(len(names)) if n not in dropped]
     if entry.like is not None:
-        if entry.like not in sensor_names():
-            mend = "use a name of the catalogue, or describe the bands: {name, centre_nm, fwhm_nm}"
-            raise Refusal(path, "sensor.like", entry.like, f"one of {', '.join(sensor_names())}", mend)
         known = read_sensor(entry.like)
-        names = [band.name for band in known.bands]
-        bands = tuple(
-            _known_band(path, n, b, known) for n, b in enumerate(names if entry.bands is None else entry.bands)
-        )
-    elif entry.bands:
-        bands = tuple(_described_band(path, n, content) for n, content in enumerate(entry.bands))
+        bands = tuple(_known_band(path, n, names[n] if entry.bands is None else entry.bands[n], known) for n in kept)
     else:
-        mend = "write {like: sentinel2a, bands: [B02, ...]} or bands: [{name, centre_nm, fwhm_nm}, ...]"
-        raise Refusal(path, "sensor", "neither like nor bands", "one of them", mend)
+        bands = tuple(_described_band(path, n, (entry.bands or [])[n]) for n in kept)
     if not bands:
         raise Refusal(path, "sensor.bands", "no bands", "the bands of the image in file order", "list them")
-    names = [band.name for band in bands]
-    for n, name in enumerate(names):
-        if name in names[:n]:
-            raise Refusal(path, f"sensor.bands[{n}]", f"{name} a second time", "every band once", "correct the name")
     return Sensor(
         name=entry.like or manifest.name, bands=bands, gsd_m=manifest.gsd_m,
         dn_scale=1.0 if manifest.scale is None else manifest.scale,
         dn_offset=0.0 if manifest.offset is None else manifest.offset,
     )  # fmt: skip
+
+
+def band_names(path: Path, manifest: Manifest) -> list[str]:
+    """Names of all bands of the files, in their order, dropped ones among them."""
+    entry = manifest.sensor
+    if entry.like is not None and entry.like not in sensor_names():
+        mend = "use a name of the catalogue, or describe the bands: {name, centre_nm, fwhm_nm}"
+        raise Refusal(path, "sensor.like", entry.like, f"one of {', '.join(sensor_names())}", mend)
+    if entry.like is not None and entry.bands is None:
+        names = [band.name for band in read_sensor(entry.like).bands]
+    elif entry.bands:
+        named = [content.get("name", f"band {n}") if isinstance(content, dict) else content
+                 for n, content in enumerate(entry.bands, 1)]  # fmt: skip
+        names = [str(name) for name in named]
+    else:
+        mend = "write {like: sentinel2a, bands: [B02, ...]} or bands: [{name, centre_nm, fwhm_nm}, ...]"
+        raise Refusal(path, "sensor", "neither like nor bands", "one of them", mend)
+    for n, name in enumerate(names):
+        if name in names[:n]:
+            raise Refusal(path, f"sensor.bands[{n}]", f"{name} a second time", "every band once", "correct the name")
+    return names
+
+
+def dropped_bands(path: Path, manifest: Manifest) -> tuple[int, ...]:
+    """Positions of the bands in the files that are left out, e.g. those that hold nothing."""
+    names = band_names(path, manifest)
+    for name in manifest.sensor.drop:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            mend = f"did you mean {near[0]}?" if near else "use a name of sensor.bands"
+            raise Refusal(path, "sensor.drop", name, "the name of a band", mend)
+    return tuple(n for n, name in enumerate(names) if name in manifest.sensor.drop)
 
 
 def _known_band(path: Path, n: int, content: Any, known: Sensor) -> Band:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry
+from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry, band_names, dropped_bands
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.vector import VectorLabel, is_vector, open_vector
+from terraficta.synth.types.file_name import beside
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Raster, Stored, beside, number_text, open_raster
+from terraficta.synth.types.raster import Raster, open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 FOLDS = {"train": TRAIN, "test": TEST}
 MASS_TOLERANCE = 1e-3
@@ -41,6 +44,8 @@ class Scene:
         rasters on the same grid, or None
     labels_from : int
         stored value of the first class
+    dropped : tuple[int, ...]
+        positions of bands in the images that are not read
     """
 
     entry: SceneEntry
@@ -51,6 +56,7 @@ class Scene:
     cloud: Raster | None = None
     value: Raster | None = None
     labels_from: int = 1
+    dropped: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -66,11 +72,15 @@ class Scene:
     def stored(self, scale: float | None, offset: float | None, nodata: float | None) -> Stored:
         """How its images are stored, from what is said of all scenes and of this one."""
         own = self.entry
-        return Stored(scale if own.scale is None else own.scale, offset if own.offset is None else own.offset, nodata)
+        scale, offset = scale if own.scale is None else own.scale, offset if own.offset is None else own.offset
+        return Stored(scale, offset, nodata, self.dropped)
 
-    def image(self, stored: Stored) -> tuple[Tensor, Tensor]:
-        """(B, H, W) float32 = stored * scale + offset, all dates stacked and 0 where not valid; (H, W) bool valid."""
-        parts = [_scaled(raster, stored) for raster in self.images]
+    def image(self, stored: Stored, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+        """(B, H, W) float32 = stored * scale + offset, all dates stacked and 0 where not valid; (H, W) bool valid.
+
+        `names` of the bands, for messages.
+        """
+        parts = [_scaled(raster, stored, names) for raster in self.images]
         valid = torch.stack([part for _, part in parts]).all(0)
         if self.cloud is not None:
             valid &= torch.from_numpy(_values(self.cloud)[0] == 0)
@@ -86,6 +96,8 @@ class Scene:
 
     def class_mass(self, legend: Legend) -> Tensor:
         """(K, H, W) float32; zeros where the scene has no labels."""
+        if isinstance(self.label, VectorLabel) and (mass := self.label.mass) is not None:
+            return torch.from_numpy(mass)
         if self.label is not None:
             return self._one_hot(legend)
         if self.mass is not None:
@@ -157,7 +169,11 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
         if name is None or (role == "fold" and name in FOLDS):
             continue
         if role == "label" and is_vector(name):
-            label = open_vector(beside(folder, name), images[0], tuple(manifest.legend), manifest.label_column)
+            label = open_vector(
+                beside(folder, name), images[0], tuple(manifest.legend), manifest.label_column,
+                confidence_column=manifest.confidence_column, votes_columns=manifest.votes_columns,
+                crs=manifest.label_crs,
+            )  # fmt: skip
             continue
         raster = opened({"cloud": "clm"}.get(role, role), name)
         images[0].require_same_ground(raster, role)
@@ -172,7 +188,7 @@ def open_scene(folder: Path, manifest: Manifest, n: int, sensor: Sensor) -> Scen
         else:
             beside_it[role] = raster
     first = 1 if manifest.labels_from is None else manifest.labels_from
-    return Scene(entry, images, label, labels_from=first, **beside_it)
+    return Scene(entry, images, label, labels_from=first, dropped=dropped_bands(path, manifest), **beside_it)
 
 
 def require_labels_from_one(scenes: tuple[Scene, ...], legend: Legend, where: Path) -> None:
@@ -201,7 +217,13 @@ def require_labels_from_one(scenes: tuple[Scene, ...], legend: Legend, where: Pa
 
 
 def _image(raster: Raster, manifest: Manifest, stored: Stored, sensor: Sensor) -> Raster:
-    mend = "list every band of the file, in file order, under sensor.bands of tileset.yaml"
+    mend = "list every band of the file, in file order, under sensor.bands of tileset.yaml; sensor.drop leaves some out"
+    path = Path(MANIFEST)
+    names, dropped = band_names(path, manifest), dropped_bands(path, manifest)
+    if dropped:
+        if raster.count not in (len(names), len(names) + (raster.alpha is not None)):
+            raise Refusal(raster.path, "bands", f"{raster.count} bands", f"{len(names)}, dropped ones among them", mend)
+        raster = raster.without_bands(dropped)
     raster = raster.with_bands(sensor.bands, False, mend)
     raster.require_gsd(manifest.gsd_m, f"of {MANIFEST}", "write gsd_m: {found}, or correct the georeference")
     raster.require_nodata(manifest.nodata, f"as in {MANIFEST}")
@@ -224,7 +246,7 @@ def _values(raster: Raster) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     return values[0], seen & ~missing
 
 
-def _scaled(raster: Raster, stored: Stored) -> tuple[Tensor, Tensor]:
+def _scaled(raster: Raster, stored: Stored, names: Sequence[str]) -> tuple[Tensor, Tensor]:
     """(B, H, W) float32 with 0 where not valid, and (H, W) bool valid."""
     with raster.opened() as file:
         numbers, seen = raster.numbers(file)
@@ -237,22 +259,23 @@ def _scaled(raster: Raster, stored: Stored) -> tuple[Tensor, Tensor]:
     missing = raster.missing(numbers, stored.nodata)
     valid = seen & ~missing.any(0)
     if not valid.any():
-        _require_no_empty_bands(raster, missing, stored)
+        _require_no_empty_bands(raster, missing, stored, names)
     scale, offset = raster.scaling(stored)
     image = np.where(valid, np.where(valid, numbers, 0).astype(np.float32) * scale + offset, 0)
     return torch.from_numpy(image.astype(np.float32)), torch.from_numpy(valid)
 
 
-def _require_no_empty_bands(raster: Raster, missing: NDArray[np.bool_], stored: Stored) -> None:
+def _require_no_empty_bands(raster: Raster, missing: NDArray[np.bool_], stored: Stored, names: Sequence[str]) -> None:
     """Name the bands that hold no data anywhere, where others do: water vapour bands of spectrometers."""
     empty: NDArray[np.bool_] = np.asarray(missing.all((1, 2)))
     if not empty.any() or empty.all():
         return
-    numbers = [n for n, gone in zip(raster.order, empty, strict=True) if gone]
-    text = ", ".join(map(str, numbers[:12])) + (" ..." if len(numbers) > 12 else "")
+    which = [n for n, gone in enumerate(empty) if gone]
+    said = [names[n] if n < len(names) else str(raster.order[n]) for n in which]
     mark = "missing" if stored.nodata is None else number_text(stored.nodata)
-    mend = "leave them out of the file (gdal_translate -b) and of sensor.bands"
-    raise Refusal(raster.path, "bands", f"bands {text} {mark} throughout", "some data in every band", mend)
+    mend = f"leave them out: drop: [{', '.join(said)}] under sensor in tileset.yaml"
+    found = f"bands {', '.join(said[:12])}{' ...' if len(said) > 12 else ''} {mark} throughout"
+    raise Refusal(raster.path, "bands", found, "some data in every band", mend)
 
 
 def _soft(raster: Raster) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,13 +19,15 @@ from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene, require_labels_from_one
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
 from terraficta.synth.types.colours import distinct_colours
+from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import files_of, tell_notes
+from terraficta.synth.types.raster import tell_notes
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
 
+log = logging.getLogger("terraficta")
 PIXELS_A_SCENE = 4096
 """pixels of each scene that are looked at for plausible reflectance"""
 VALUE, KNOWN = "value", "known"
@@ -113,6 +116,11 @@ class Tileset:
         return (self._read(scene) for scene in self.scenes if not scene.entry.labelled)
 
     @property
+    def dropped(self) -> tuple[int, ...]:
+        """Positions of bands in the images that are not read."""
+        return self.scenes[0].dropped
+
+    @property
     def files(self) -> list[Path]:
         """Every file that it stands on, its manifest first."""
         names = (name for scene in self.scenes for name in scene.files)
@@ -143,8 +151,8 @@ class Tileset:
             sampled_label += [label] * self.dates
             in_fold += torch.tensor([int(tile.in_fold(TRAIN).sum()), int(tile.in_fold(TEST).sum())])
         where = self.folder / MANIFEST
-        if self.labels_from is None:
-            require_labels_from_one(self.scenes, self.legend, where)
+        self.require_counted_labels()
+        _tell_flat_bands(where, torch.cat(sampled), self.sensor)
         if self.level in {"BOA", "TOA"}:
             names = self.legend.classes if self.dates == 1 and self.quantity is None else ()
             require_reflectance(where, torch.cat(sampled), torch.cat(sampled_label), self.sensor, names)
@@ -154,8 +162,14 @@ class Tileset:
                     mend = f"give some labelled, valid pixels fold {FOLDS[fold]} ({fold}), or leave `fold:` out"
                     raise Refusal(where, "fold", f"no labelled pixel in the {fold} fold", "at least one", mend)
 
+    def require_counted_labels(self) -> None:
+        """Refuse labels that seem to count from 0, unless the manifest says from where they count."""
+        if self.labels_from is None:
+            require_labels_from_one(self.scenes, self.legend, self.folder / MANIFEST)
+
     def _read(self, scene: Scene) -> Tile:
-        image, valid = scene.image(scene.stored(self.scale, self.offset, self.nodata))
+        names = [band.name for band in self.sensor.bands]
+        image, valid = scene.image(scene.stored(self.scale, self.offset, self.nodata), names)
         entry, grid = scene.entry, scene.images[0].grid(self.gsd_m)
         fold = scene.stated_fold()
         if fold is None and entry.labelled:
@@ -203,6 +217,24 @@ def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
     if verify:
         tileset.verify()
     return tileset
+
+
+def open_tileset(folder: str | Path) -> Tileset:
+    """Open a tileset without looking at its images; its labels are, for what they count from."""
+    tileset = read_tileset(folder, verify=False)
+    tileset.require_counted_labels()
+    return tileset
+
+
+def _tell_flat_bands(where: Path, values: Tensor, sensor: Sensor) -> None:
+    """Say which bands hold one and the same value throughout (P, B), where others do not."""
+    if len(values) < 2:
+        return
+    flat = values.amin(0) == values.amax(0)
+    names = [band.name for band, same in zip(sensor.bands, flat.tolist(), strict=True) if same]
+    if names and len(names) < len(sensor):
+        text = ", ".join(names)
+        log.warning("%s: bands that hold one value throughout: %s (leave them out with sensor: drop:)", where, text)
 
 
 def stack_sensor(sensor: Sensor) -> Sensor:

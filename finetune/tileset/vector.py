@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import logging
-import struct
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,47 +13,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.warp import transform_geom
 
-from terraficta.synth.types.raster import Raster, last_line
-from terraficta.synth.types.refusal import Refusal
+from terraficta.finetune.tileset.features import Features, Shape, points_of, read_features
+from terraficta.finetune.tileset.shares import CONFIDENCE_WORDS, Shares, read_shares, read_votes
+from terraficta.synth.types.file_name import is_plain
+from terraficta.synth.types.raster import Raster
+from terraficta.synth.types.refusal import Refusal, last_line
 
 SUFFIXES = (".geojson", ".json", ".csv", ".gpkg", ".shp", ".fgb")
-LONGITUDE = ("lon", "longitude", "long", "lng", "x_lon")
-LATITUDE = ("lat", "latitude", "y_lat")
-EAST, NORTH = ("x", "easting", "east", "x_m"), ("y", "northing", "north", "y_m")
 CLASS_WORDS = ("class", "label", "class_name", "classname", "landcover", "land_cover", "lc", "name", "category", "type")
 """columns that hold the class, most likely first"""
-GEOJSON_CRS = "OGC:CRS84"
-"""what coordinates of a GeoJSON are without another word (RFC 7946)"""
-NEEDS_EXTRA = "install pyogrio (pip install pyogrio), or write GeoJSON or CSV (ogr2ogr labels.geojson FILE)"
+ID_WORDS = ("fid", "id", "ogc_fid", "objectid", "gid", "index", "no", "nr", "number", "n")
+"""columns that count features and hold no class, though their numbers could be ones"""
 log = logging.getLogger("terraficta")
-
-Shape = dict[str, Any]
-"""a geometry as GeoJSON writes it"""
-
-
-@dataclass(frozen=True)
-class Features:
-    """What a vector file holds.
-
-    Parameters
-    ----------
-    shapes : list[Shape]
-        geometries
-    rows : list[dict[str, Any]]
-        attributes, one a geometry
-    crs : CRS | None
-        of the coordinates; None: that of the image
-    """
-
-    shapes: list[Shape]
-    rows: list[dict[str, Any]]
-    crs: CRS | None
 
 
 @dataclass(frozen=True)
@@ -72,14 +46,23 @@ class VectorLabel:
         K class names
     column : str | None
         that holds the class; None: the one that does
+    confidence_column : str | None
+        that holds how sure each class is, 0..1; None: one that is called so, where there is one
+    votes_columns : Mapping[str, str] | None
+        class -> column that counts votes for it; None: columns that are called as classes are, where none holds a class
+    crs : str | None
+        of the coordinates, where the file does not say; None: that of the image
     """
 
     path: str
     image: Raster
     legend: tuple[str, ...]
     column: str | None = None
+    confidence_column: str | None = None
+    votes_columns: Mapping[str, str] | None = None
+    crs: str | None = None
 
-    @cached_property
+    @property
     def values(self) -> NDArray[np.int64]:
         """(H, W) class 1..K; 0 where nothing is drawn, or where drawn shapes of two classes meet.
 
@@ -90,8 +73,17 @@ class VectorLabel:
         Refusal
             a file that cannot be read, no place for it, no column of classes, or nothing that falls on the image
         """
-        features = read_features(self.path)
-        classes = self._classes(features)
+        return self._drawn[0]
+
+    @property
+    def mass(self) -> NDArray[np.float32] | None:
+        """(K, H, W) class mass from confidences and votes, the mean where shapes meet; None where there are neither."""
+        return self._drawn[1]
+
+    @cached_property
+    def _drawn(self) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+        features = read_features(self.path, self.crs)
+        classes, shares = self._said(features)
         shapes = self._on_pixels(features)
         drawn = np.zeros(self.image.shape, np.int64)
         doubt = np.zeros(self.image.shape, bool)
@@ -104,20 +96,54 @@ class VectorLabel:
             inside[k] = int(burnt.sum())
         conflicts, drawn[doubt] = int(doubt.sum()), 0
         if not (drawn > 0).any():
-            mend = "check the coordinate system of the file, and that it lies on the image"
+            mend = (
+                "check that the file lies on the image, and its coordinate system "
+                "(label_crs: EPSG:n in tileset.yaml, where the file does not say)"
+            )
             raise Refusal(self.path, "label", f"{len(shapes)} features, none on the image", "labelled pixels", mend)
         outside = sum(not self._near(shape) for shape in shapes)
         empty = sum(k == 0 for k in classes)
         told = [f"{len(shapes)} features label {int((drawn > 0).sum())} pixels"]
         told += [f"{outside} lie outside {self.image.name}"] if outside else []
         told += [f"{empty} have no class"] if empty else []
+        told += [f"{features.placeless} have no place"] if features.placeless else []
         told += [f"{conflicts} pixels of two classes are left unlabelled"] if conflicts else []
+        mass = None
+        if shares is not None:
+            told += [f"they count by {shares.because}"]
+            mass = self._mass(shapes, shares.of_classes, drawn > 0)
         log.warning("%s: %s", Path(self.path).name, "; ".join(told))
-        return drawn
+        return drawn, mass
+
+    def _mass(
+        self, shapes: Sequence[Shape], shares: NDArray[np.float32], labelled: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """(K, H, W): the mean of what the shapes (F, K) on a pixel say."""
+        total = np.zeros((shares.shape[1], *labelled.shape), np.float32)
+        count = np.zeros(labelled.shape, np.float32)
+        for shape, share in zip(shapes, shares, strict=True):
+            if not (share.any() and self._near(shape)):
+                continue
+            rows, columns, burnt = self._burn_near(shape)
+            total[:, rows, columns] += share[:, None, None] * burnt
+            count[rows, columns] += burnt
+        return (total / np.maximum(count, 1) * labelled).astype(np.float32)
+
+    def _burn_near(self, shape: Shape) -> tuple[slice, slice, NDArray[np.bool_]]:
+        """The box of the image around a shape, and where in it the shape lies."""
+        spans = zip(*points_of(shape["coordinates"]), strict=True)
+        columns, rows = (
+            slice(max(0, math.floor(min(span))), min(side, math.floor(max(span)) + 1))
+            for span, side in zip(spans, self.image.shape[::-1], strict=True)
+        )
+        box = (rows.stop - rows.start, columns.stop - columns.start)
+        touched = "Polygon" not in shape["type"]
+        corner = Affine.translation(columns.start, rows.start)
+        return rows, columns, rasterize([shape], box, transform=corner, all_touched=touched) > 0
 
     def _near(self, shape: Shape) -> bool:
         """Whether the box around a shape in pixels meets the image."""
-        spans = zip(*_points(shape["coordinates"]), strict=True)
+        spans = zip(*points_of(shape["coordinates"]), strict=True)
         return all(
             min(span) < side and max(span) >= 0 for span, side in zip(spans, self.image.shape[::-1], strict=True)
         )
@@ -150,20 +176,62 @@ class VectorLabel:
             found.append({"type": placed["type"], "coordinates": _moved(placed["coordinates"], back)})
         return found
 
+    def _said(self, features: Features) -> tuple[list[int], Shares | None]:
+        """Class 1..K of each feature, 0 where it has none; and what it says of each class, where it says more."""
+        votes: NDArray[np.float32] | None = None
+        classes: list[int] = []
+        if self.votes_columns is not None:
+            votes = read_votes(self.path, features.rows, self.legend, self.votes_columns)
+        else:
+            try:
+                classes = self._classes(features)
+            except Refusal:
+                votes = None if self.column else read_votes(self.path, features.rows, self.legend, None)
+                if votes is None:
+                    raise
+        if votes is not None:
+            classes = [int(row.argmax()) + 1 if row.any() else 0 for row in votes]
+        return classes, read_shares(self.path, features.rows, len(self.legend), classes, votes, self.confidence_column)
+
     def _classes(self, features: Features) -> list[int]:
-        """Class 1..K of each feature; 0 where it has none."""
+        """Class 1..K of each feature; 0 where it has none.
+
+        By a column that is called as columns of classes are, else by the one column of class names, else by the one of
+        class numbers: where two could be meant, the user is asked.
+        """
         columns = list(features.rows[0]) if features.rows else []
         if self.column is not None and self.column not in columns:
             mend = "correct label_column in tileset.yaml"
             raise Refusal(self.path, "label_column", self.column, f"one of {', '.join(columns)}", mend)
-        wanted = [self.column] if self.column is not None else sorted(columns, key=_likeliness)
+        other = {
+            self.confidence_column,
+            *(n for n in columns if _word(n) in (*CONFIDENCE_WORDS, *map(_word, self.legend))),
+        }
+        wanted = (
+            [self.column]
+            if self.column is not None
+            else sorted((c for c in columns if c not in other), key=_likeliness)
+        )
         strange: list[str] = []
+        by_name: dict[str, list[int]] = {}
+        by_number: dict[str, list[int]] = {}
         for column in wanted:
-            classes, unknown = self._read_column([row.get(column) for row in features.rows])
+            values = [row.get(column) for row in features.rows]
+            classes, unknown = self._read_column(values)
+            called = column == self.column or _word(column) in CLASS_WORDS
             if not unknown and any(classes):
-                return classes
-            if unknown and not strange and (self.column or column.lower() in CLASS_WORDS):
+                if called:
+                    return classes
+                named = {_word(name) for name in self.legend} & {_word(value) for value in values}
+                (by_name if named else by_number)[column] = classes
+            elif unknown and called and not strange:
                 strange = unknown
+        for fits in (by_name, {name: classes for name, classes in by_number.items() if _word(name) not in ID_WORDS}):
+            if not strange and len({tuple(classes) for classes in fits.values()}) == 1:
+                return next(iter(fits.values()))
+            if not strange and fits:
+                mend = "name the one that holds the class in tileset.yaml (label_column: NAME)"
+                raise Refusal(self.path, "label", f"columns {', '.join(fits)} that could hold classes", "one", mend)
         found = f"{', '.join(strange[:6])}" if strange else f"columns {', '.join(columns) or 'none'}"
         expected = f"a column of classes: {', '.join(self.legend)}, or numbers 1..{len(self.legend)}"
         mend = "name the column in tileset.yaml (label_column: NAME), or add the class to the legend"
@@ -193,139 +261,11 @@ def is_vector(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def open_vector(path: str, image: Raster, legend: tuple[str, ...], column: str | None) -> VectorLabel:
-    """Vector labels of an image; refuses a file that is not there."""
-    if not Path(path).is_file():
+def open_vector(path: str, image: Raster, legend: tuple[str, ...], column: str | None, **more: Any) -> VectorLabel:
+    """Vector labels of an image; `more`: further fields. Refuses a file that is not there."""
+    if is_plain(path) and not Path(path).is_file():
         raise Refusal(path, "label", "no such file", "points, lines or polygons with a class", "check the path")
-    return VectorLabel(path, image, legend, column)
-
-
-def read_features(path: str) -> Features:
-    """Every geometry of a vector file with its attributes.
-
-    GeoJSON and CSV are read by themselves, everything else by pyogrio where it is installed.
-
-    Raises
-    ------
-    Refusal
-        a damaged file, or one without coordinates
-    """
-    suffix = Path(path).suffix.lower()
-    try:
-        if suffix in (".geojson", ".json"):
-            return _geojson(path)
-        return _csv(path) if suffix == ".csv" else _by_pyogrio(path)
-    except (ValueError, KeyError, TypeError, struct.error, UnicodeDecodeError, csv.Error) as error:
-        if isinstance(error, Refusal):
-            raise
-        mend = "the file is damaged or of another format: export it again"
-        raise Refusal(path, "label", last_line(error), "geometries with attributes", mend) from error
-
-
-def _geojson(path: str) -> Features:
-    content = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    items = content["features"] if content.get("type") == "FeatureCollection" else [content]
-    items = [item for item in items if item.get("geometry")]
-    shapes = [part for item in items for part in [item["geometry"]]]
-    rows = [dict(item.get("properties") or {}) for item in items]
-    named = ((content.get("crs") or {}).get("properties") or {}).get("name")
-    crs = _crs(path, named or GEOJSON_CRS)
-    if named is None:
-        far = max((max(abs(x), abs(y)) for shape in shapes for x, y in _points(shape["coordinates"])), default=0.0)
-        if far > 360:
-            mend = "export it in longitude and latitude, or name its system in a `crs` member"
-            raise Refusal(path, "CRS", f"coordinates up to {far:g} and no crs", "longitude and latitude", mend)
-    return Features(shapes, rows, crs)
-
-
-def _csv(path: str) -> Features:
-    text = Path(path).read_text(encoding="utf-8-sig")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines(), delimiter=delimiter))
-    names = {name.strip().lower(): name for name in (rows[0] if rows else {})}
-    for (across, up), crs in (((LONGITUDE, LATITUDE), CRS.from_string(GEOJSON_CRS)), ((EAST, NORTH), None)):
-        x, y = (next((names[word] for word in words if word in names), None) for words in (across, up))
-        if x is not None and y is not None:
-            shapes = [{"type": "Point", "coordinates": (float(row[x]), float(row[y]))} for row in rows]
-            rest = [{k: v for k, v in row.items() if k not in (x, y)} for row in rows]
-            return Features(shapes, rest, crs)
-    mend = "name the columns lon and lat (degrees), or x and y (in the system of the image)"
-    raise Refusal(path, "columns", ", ".join(names) or "none", "lon and lat, or x and y", mend)
-
-
-def _by_pyogrio(path: str) -> Features:
-    try:
-        from pyogrio.raw import read
-    except ImportError as error:
-        mend = NEEDS_EXTRA
-        raise Refusal(path, "label", f"a {Path(path).suffix} file, and no pyogrio", "pyogrio", mend) from error
-    try:
-        meta, _, geometry, columns = read(path)
-    except Exception as error:  # pyogrio has its own family of errors, which cannot be named before it is there
-        mend = "the file is damaged or of another format: export it again"
-        raise Refusal(path, "label", last_line(error), "geometries with attributes", mend) from error
-    shapes, rows = [], []
-    for n, blob in enumerate(geometry):
-        if blob is not None:
-            shapes.append(_wkb(bytes(blob)))
-            rows.append({name: column[n] for name, column in zip(meta["fields"], columns, strict=True)})
-    return Features(shapes, rows, _crs(path, meta["crs"]) if meta["crs"] else None)
-
-
-def _crs(path: str, name: str) -> CRS:
-    try:
-        return CRS.from_user_input(name)
-    except CRSError as error:
-        raise Refusal(path, "CRS", name, "a known coordinate system", "name it as EPSG:n") from error
-
-
-KINDS = {1: "Point", 2: "LineString", 3: "Polygon", 4: "MultiPoint", 5: "MultiLineString", 6: "MultiPolygon"}
-"""geometries of well-known binary by number (OGC 06-103r4), heights and measures left aside"""
-
-
-def _wkb(blob: bytes) -> Shape:
-    """Well-known binary as GeoJSON, in two dimensions."""
-    return _wkb_at(blob, 0)[0]
-
-
-def _wkb_at(blob: bytes, at: int) -> tuple[Shape, int]:
-    order = "<" if blob[at] == 1 else ">"
-    (code,) = struct.unpack_from(order + "I", blob, at + 1)
-    axes = 2 + bool(code & 0x80000000) + bool(code & 0x40000000)
-    plain = code & 0x0FFFFFFF
-    axes += {0: 0, 1: 1, 2: 1, 3: 2}[plain // 1000]
-    kind, at = KINDS[plain % 1000], at + 5
-
-    def count() -> int:
-        nonlocal at
-        at += 4
-        return int(struct.unpack_from(order + "I", blob, at - 4)[0])
-
-    def point() -> tuple[float, float]:
-        nonlocal at
-        at += 8 * axes
-        x, y = struct.unpack_from(order + "2d", blob, at - 8 * axes)
-        return x, y
-
-    if kind == "Point":
-        return {"type": kind, "coordinates": point()}, at
-    if kind == "LineString":
-        return {"type": kind, "coordinates": [point() for _ in range(count())]}, at
-    if kind == "Polygon":
-        return {"type": kind, "coordinates": [[point() for _ in range(count())] for _ in range(count())]}, at
-    parts = []
-    for _ in range(count()):
-        part, at = _wkb_at(blob, at)
-        parts.append(part["coordinates"])
-    return {"type": kind, "coordinates": parts}, at
-
-
-def _points(coordinates: Any) -> Iterator[tuple[float, float]]:
-    if coordinates and isinstance(coordinates[0], int | float):
-        yield coordinates[0], coordinates[1]
-    else:
-        for part in coordinates:
-            yield from _points(part)
+    return VectorLabel(path, image, legend, column, **more)
 
 
 def _moved(coordinates: Any, by: Affine) -> Any:
@@ -334,6 +274,10 @@ def _moved(coordinates: Any, by: Affine) -> Any:
     return [_moved(part, by) for part in coordinates]
 
 
+def _word(value: Any) -> str:
+    return str(value).strip().lower()
+
+
 def _likeliness(column: str) -> tuple[int, str]:
-    word = column.strip().lower()
+    word = _word(column)
     return (CLASS_WORDS.index(word) if word in CLASS_WORDS else len(CLASS_WORDS), word)

@@ -42,6 +42,8 @@ from terraficta.synth.types.sensor import Sensor, read_sensor
 from terraficta.synth.types.tile import Tile
 
 TILES, LINES, CARD, SUMS = "tiles", "tiles.jsonl", "corpus.json", "checksums.sha256"
+STAGE = "corpus"
+"""what run.json says of a corpus of ours"""
 TILES_A_TASK = 8
 FORMAT = 2
 REMAKE = "copy it again from where it came, or make the corpus again"
@@ -64,6 +66,7 @@ def write_corpus(
     progress: Progress | None = None,
     labels: LabelRecipe | None = None,
     given: GivenLand | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Render scenes 0 .. count - 1 of a world, and write each as files that a user would download.
 
@@ -94,6 +97,8 @@ def write_corpus(
         what happens to the labels; None: they are perfect
     given : GivenLand | None
         real heights, real classes, or both, to grow on
+    overwrite : bool
+        whether a corpus that stands in the folder may be replaced
 
     Returns
     -------
@@ -112,8 +117,8 @@ def write_corpus(
         raise Refusal("--workers", "workers", workers, "1 or more processes", "write --workers 2")
     device = pick_device(device)
     order = Order(recipe, seed, labels, given)
-    run = Run("corpus", order.as_data(), seed)
-    with whole_folder(folder) as partial:
+    run = Run(STAGE, order.as_data(), seed)
+    with whole_folder(folder, STAGE if overwrite else None) as partial:
         made: dict[int, list[Made]] = {}
         for part in _make(order, count, partial, workers, device):
             made |= part

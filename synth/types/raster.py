@@ -22,42 +22,21 @@ from rasterio.transform import Affine, from_gcps
 from rasterio.windows import Window
 
 from terraficta.synth.types.band_order import stated_order
-from terraficta.synth.types.georeference import corners_apart_px, ground_size_m
-from terraficta.synth.types.grid import Grid
-from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.file_name import is_plain
+from terraficta.synth.types.grid import Grid, corners_apart_px, ground_size_m
+from terraficta.synth.types.refusal import Refusal, last_line
 from terraficta.synth.types.sensor import Band
+from terraficta.synth.types.stored import Stored, as_stored, number_text, same_mark, same_scaling
 
 SAME_PLACE_PX = 0.25
 """how far the corners of two rasters may lie apart and still show the same ground [px]"""
 SAME_GSD = 1.5
 """by which factor the pixels of a file may be larger or smaller than the stated gsd_m"""
-SAME_SCALE = 1e-4
-"""by which share a declared scale or offset may differ from the stated one: some are stored in float32"""
 UNITS_NM = {"": 1.0, "nanometers": 1.0, "nanometer": 1.0, "nm": 1.0, "micrometers": 1e3, "micrometer": 1e3, "um": 1e3}
 """nanometres in the units that ENVI headers write"""
 READ_ERRORS = (RasterioError, OSError, ValueError)
 """what GDAL and rasterio raise where a file is not as it should be"""
 log = logging.getLogger("terraficta")
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How an image is stored: image = stored * scale + offset.
-
-    Parameters
-    ----------
-    scale : float | None
-        from stored numbers to product units; None: as the file declares
-    offset : float | None
-        likewise
-    nodata : float | None
-        stored value of missing pixels, or None; 0 marks a pixel as missing only where every band is 0, since a dark
-        band may well measure 0. What the file itself declares as nodata is honoured too
-    """
-
-    scale: float | None
-    offset: float | None
-    nodata: float | None
 
 
 @dataclass(frozen=True)
@@ -165,6 +144,10 @@ class Raster:
     def _beside_alpha(self) -> Raster:
         return replace(self, order=tuple(n for n in self.order if n != self.alpha))
 
+    def without_bands(self, dropped: Sequence[int]) -> Raster:
+        """The same without the bands at some positions."""
+        return replace(self, order=tuple(n for k, n in enumerate(self.order) if k not in set(dropped)))
+
     def with_bands(self, bands: Sequence[Band], may_reorder: bool, mend: str) -> Raster:
         """The same with its bands in the order of a sensor, as names and wavelengths in the file say.
 
@@ -236,7 +219,7 @@ class Raster:
             return
         for k, name in enumerate(("scale", "offset")):
             stated = getattr(stored, name)
-            other = [pair[k] for pair in pairs if stated is not None and not _same(pair[k], stated)]
+            other = [pair[k] for pair in pairs if stated is not None and not same_scaling(pair[k], stated)]
             if other:
                 values = sorted({pair[k] for pair in pairs})
                 text = ", ".join(number_text(v) for v in values[:4])
@@ -259,7 +242,7 @@ class Raster:
         declared = {v for n, v in values.items() if v is not None and as_stored(v, self.dtypes[n - 1]) is not None}
         if not declared or all(np.isnan(v) for v in declared):
             return
-        same = [v for v in declared if stated is not None and _equal(v, stated, self.dtypes[0])]
+        same = [v for v in declared if stated is not None and same_mark(v, stated, self.dtypes[0])]
         if not same:
             first = min(declared)
             mend = (
@@ -428,70 +411,6 @@ def _centre_nm(file: Any, band: int) -> float | None:
         return None
 
 
-def is_plain(name: str) -> bool:
-    """Whether a name is a path of the file system, and no name of GDAL's own.
-
-    Examples
-    --------
-    >>> [is_plain(n) for n in ("a.tif", "/vsizip//a/b.zip/c.tif", "s3://a/b.tif", "NETCDF:a.nc:b")]
-    [True, False, False, False]
-    """
-    return not (name.startswith("/vsi") or "://" in name or bool(re.match(r"[A-Z][A-Z0-9_]{2,}:", name)))
-
-
-def beside(folder: Path, name: str) -> str:
-    """A name in a manifest: relative to its folder, unless absolute or GDAL's own."""
-    return str(folder / name) if is_plain(name) else name
-
-
-def files_of(name: str | Path) -> list[Path]:
-    """The files of the file system that a name of GDAL's stands on, e.g. the archive of a /vsizip/ name."""
-    text = re.sub(r"^(/vsi\w+/)+", "", re.sub(r"^\w+:(//)?", "", str(name)) if not is_plain(str(name)) else str(name))
-    parts = re.split(r"[!]", text)
-    for path in (Path(parts[0]), *Path(parts[0]).parents):
-        if path.is_file():
-            return [path]
-    return []
-
-
-def as_stored(value: float, dtype: str) -> Any | None:
-    """A number as a type stores it, or None where it cannot: -9999 is no uint8."""
-    kind = np.dtype(dtype)
-    if np.issubdtype(kind, np.integer):
-        info = np.iinfo(kind)
-        return kind.type(value) if float(value).is_integer() and info.min <= value <= info.max else None
-    if np.isfinite(value) and abs(value) > float(np.finfo(kind).max) * (1 + 1e-6):
-        return None
-    with np.errstate(over="ignore"):
-        mark = kind.type(value)
-        # the least float32, printed with eight digits, lies beyond itself
-        return kind.type(math.copysign(float(np.finfo(kind).max), value)) if np.isinf(mark) else mark
-
-
-def number_text(value: float) -> str:
-    """A number as YAML and the command line read it back, whole.
-
-    Examples
-    --------
-    >>> number_text(0.0), number_text(-9999.0), number_text(1e20), number_text(-0.1)
-    ('0', '-9999', '1.0e+20', '-0.1')
-    """
-    if math.isnan(value):
-        return ".nan"
-    if float(value).is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    text = repr(float(value))
-    if "e" in text and "." not in text:
-        text = text.replace("e", ".0e")
-    return text
-
-
-def last_line(error: BaseException) -> str:
-    """The cause of an error, short."""
-    cause = error.__cause__ or error
-    return " ".join(str(cause).split())[-160:] or type(error).__name__
-
-
 def tell_notes(rasters: Sequence[Raster]) -> None:
     """Say what was done because files say so: every kind of note once, with the files."""
     notes: dict[str, list[str]] = {}
@@ -501,12 +420,3 @@ def tell_notes(rasters: Sequence[Raster]) -> None:
     for note, names in notes.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         log.warning("%s%s: %s", names[0], more, note)
-
-
-def _same(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=SAME_SCALE, abs_tol=1e-12)
-
-
-def _equal(one: float, other: float, dtype: str) -> bool:
-    mine, theirs = as_stored(one, dtype), as_stored(other, dtype)
-    return mine is not None and theirs is not None and bool(mine == theirs or (np.isnan(mine) and np.isnan(theirs)))

@@ -32,3 +32,9 @@ class Refusal(ValueError):
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str, str]]:
         """So that it also crosses from a worker process."""
         return Refusal, (self.where, self.field, str(self.found), self.expected, self.mend)
+
+
+def last_line(error: BaseException) -> str:
+    """The cause of an error, short."""
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split())[-160:] or type(error).__name__

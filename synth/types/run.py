@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.refusal import Refusal
 
 WATTS_PER_CPU_CORE = 10.0
 """rough draw of one busy server core [W] (TDP / cores of current server parts: 5-15 W); an estimate, and named so"""
 WATTS_PER_GPU = 400.0
 """rough draw of one busy data-centre GPU [W]"""
-VERSIONS = ("torch", "timm", "lightning", "numpy", "rasterio")
+VERSIONS = ("terraficta", "torch", "timm", "lightning", "numpy", "rasterio")
 """packages whose versions a run records, where they are installed: the generator needs not all of them"""
 
 
@@ -39,20 +40,61 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """The same for a folder; an existing non-empty folder is refused, never overwritten."""
-    if path.exists() and any(path.iterdir()):
-        raise Refusal(path, "out", "a folder with content", "a new or empty folder", "name another, or remove it")
+def whole_folder(path: Path, overwrites: str | None = None) -> Iterator[Path]:
+    """The same for a folder; one with content is refused, unless it is what a run of stage `overwrites` has made."""
+    require_new_folder(path, overwrites)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     partial.mkdir()
     try:
         yield partial
+        require_new_folder(path, overwrites)
+        old = path.with_name(f".{path.name}.{uuid4().hex[:8]}.old")
         if path.exists():
-            path.rmdir()
+            os.replace(path, old)
         os.replace(partial, path)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_new_folder(path: Path, overwrites: str | None = None) -> None:
+    """Refuse a folder with content, unless a run of stage `overwrites` has made it.
+
+    Raises
+    ------
+    Refusal
+        before any work is done
+    """
+    if path.is_file():
+        raise Refusal(path, "--out", "a file", "a folder", "name another")
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    found, mend = "a folder with content", "name another, or remove it"
+    try:
+        stage = read_run(path).get("stage")
+    except Refusal:
+        stage = None
+    if stage is not None:
+        found, mend = f"a folder with what a run has made ({stage})", "name another, or add --overwrite to replace it"
+    if overwrites is None or stage != overwrites:
+        raise Refusal(path, "--out", found, "a new or empty folder", mend if overwrites is None else "name another")
+
+
+def require_own_record(folder: Path, stage: str) -> None:
+    """Refuse a folder that holds the record of a run of another stage, before any work is done."""
+    if (folder / "run.json").is_file() and (there := read_run(folder).get("stage")) != stage:
+        mend = "name a folder of its own"
+        raise Refusal(folder / "run.json", "--out", f"the record of another run ({there})", f"one of {stage}", mend)
+
+
+def require_new_file(path: Path, overwrite: bool) -> None:
+    """Refuse to write over a file unasked, before any work is done."""
+    if path.is_dir():
+        raise Refusal(path, "--out", "a folder", "a file", "name a file in it")
+    if path.exists() and not overwrite:
+        mend = "name another, or add --overwrite to replace it"
+        raise Refusal(path, "--out", "a file that stands there", "a new file", mend)
 
 
 def require_no_input(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
@@ -61,7 +103,7 @@ def require_no_input(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> N
     Parameters
     ----------
     outputs : Iterable[Path]
-        that will be written
+        that will be written; a folder stands for all that it holds
     inputs : Iterable[str | Path]
         that are read; names of GDAL's own stand for the files that they lie in
 
@@ -70,12 +112,12 @@ def require_no_input(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> N
     Refusal
         names the output
     """
-    from terraficta.synth.types.raster import files_of
-
     read = [path for name in inputs for path in files_of(name)]
     for output in outputs:
         for path in read:
-            if os.path.realpath(output) == os.path.realpath(path) or (output.exists() and output.samefile(path)):
+            inside = output.is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(output))
+            same = os.path.realpath(output) == os.path.realpath(path) or (output.exists() and output.samefile(path))
+            if inside or same:
                 mend = "name another file: what is read is never written over"
                 raise Refusal(output, "--out", f"the input {path}", "a file that is no input", mend)
 
@@ -92,12 +134,13 @@ def _git_commit() -> str | None:
     return done.stdout.strip()
 
 
-def _versions() -> dict[str, str]:
+def made_by() -> dict[str, Any]:
+    """The code that numbers come from: commit and versions."""
     found = {}
     for package in VERSIONS:
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-    return found
+    return {"git_commit": _git_commit(), "versions": found}
 
 
 class Run:
@@ -142,8 +185,7 @@ class Run:
             "started": self._started.isoformat(timespec="seconds"),
             "wall_s": round(wall_s, 3),
             "energy_wh_estimate": round(joules / 3600, 4),
-            "git_commit": _git_commit(),
-            "versions": _versions(),
+            **made_by(),
             "python": platform.python_version(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "device": torch.cuda.get_device_name() if on_gpu else "cpu",

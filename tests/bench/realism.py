@@ -5,8 +5,9 @@ Run: python tests/bench/realism.py TILESETS_FOLDER [--names slovenia ...] [--sce
 Prints, for every tileset of one date, the area under the ROC curve (two-sample test; .5: cannot be told apart, 1:
 always) of real against fictional patches seen by the same camera at the same sampling distance, cross-validated over
 scenes; beside it the same between the scenes of its two folds, which are real both; and what the forest looks at.
-Fiction is `atlas` (or `atlas_toa` for top-of-atmosphere products), so that all climates and seasons are in it: some of the
-difference is that the real tiles are of one place and day. Uncalibrated products are compared by quantiles of a scene.
+Fiction is `atlas` (or `atlas_toa` for top-of-atmosphere products), so that all climates and seasons are in it: some of
+the difference is that the real tiles are of one place and day. Uncalibrated products are compared by quantiles of a
+scene.
 
 Source: Lopez-Paz & Oquab 2017, "Revisiting classifier two-sample tests", arXiv 1610.06545.
 """

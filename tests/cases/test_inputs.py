@@ -21,15 +21,24 @@ from terraficta.commands import in_one_line
 from terraficta.eval.map.predict import require_free
 from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import open_source
-from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.eval.map.unfinished import unfinished
+from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.scene.terrain.given_land import read_given
 from terraficta.synth.types.band_order import stated_order
 from terraficta.synth.types.colours import distinct_colours
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Stored, number_text, open_raster
+from terraficta.synth.types.raster import open_raster
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import require_no_input
+from terraficta.synth.types.run import (
+    Run,
+    require_new_file,
+    require_new_folder,
+    require_no_input,
+    require_own_record,
+    whole_folder,
+)
 from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.stored import Stored, number_text
 
 SENSOR = read_sensor("sentinel2a").pick(BANDS)
 USUAL = Stored(1e-4, 0.0, None)
@@ -167,11 +176,57 @@ def test_rational_polynomials_stay_with_the_map(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "raw.tif", "w", "GTiff", 16, 16, 1, dtype="uint8") as file:
         file.rpcs = rpcs
     legend = Legend("made", ("a", "b"), ("#000000", "#ffffff"))
-    with rasterio.open(tmp_path / "raw.tif") as raw, open_map(tmp_path / "map.tif", raw, legend, {}) as target:
+    with (
+        rasterio.open(tmp_path / "raw.tif") as raw,
+        unfinished(tmp_path / "map.tif", "abc") as kept,
+        open_map(tmp_path / "map.tif", raw, legend, {}, kept) as target,
+    ):
         target.write(0, 0, torch.full((2, 16, 16), 0.5), torch.ones(16, 16, dtype=torch.bool))
     with rasterio.open(tmp_path / "map.tif") as file:
         assert file.rpcs is not None
         assert file.rpcs.lat_off == 46
+
+
+@pytest.mark.parametrize("stage", ["corpus", "finetune"])
+def test_finished_work_is_replaced_only_where_it_is_meant(stage: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with whole_folder(out) as partial:
+        Run(stage, {}, 0).write(partial)
+        (partial / "old").touch()
+    with pytest.raises(Refusal, match=r"--out: found a folder with what a run has made .*--overwrite"):
+        require_new_folder(out)
+    with pytest.raises(Refusal, match="name another"):
+        require_new_folder(out, "pretrain")
+    with pytest.raises(KeyboardInterrupt), whole_folder(out, stage) as partial:
+        raise KeyboardInterrupt
+    assert (out / "old").exists()
+    with whole_folder(out, stage) as partial:
+        Run(stage, {}, 1).write(partial)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in out.iterdir()] == ["run.json"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(Refusal, match="a folder with content"):
+        require_new_folder(tmp_path / "mine", stage)
+
+
+def test_a_folder_that_holds_what_is_read_is_not_replaced(tmp_path: Path) -> None:
+    folder = write_tileset(tmp_path / "out" / "tiles")
+    with pytest.raises(Refusal, match="never written over"):
+        require_no_input([tmp_path / "out"], read_tileset(folder).files)
+
+
+def test_records_and_files_of_others_stay(tmp_path: Path) -> None:
+    Run("finetune", {}, 0).write(tmp_path)
+    with pytest.raises(Refusal, match=r"record of another run \(finetune\)"):
+        require_own_record(tmp_path, "report")
+    require_own_record(tmp_path / "new", "report")
+    (tmp_path / "scores.json").write_text("{}")
+    with pytest.raises(Refusal, match="--overwrite"):
+        require_new_file(tmp_path / "scores.json", overwrite=False)
+    require_new_file(tmp_path / "scores.json", overwrite=True)
+    with pytest.raises(Refusal, match="a folder"):
+        require_new_file(tmp_path, overwrite=True)
 
 
 # labels and the manifest
@@ -187,6 +242,8 @@ def test_labels_from_zero_are_asked_about_and_never_shifted_in_silence(tmp_path:
     write_raster(folder / "label0.tif", label - 1)
     with pytest.raises(Refusal, match=r"label: .*soil \(3\) never occurs.*labels_from: 0.*labels_from: 1"):
         read_tileset(folder)
+    with pytest.raises(Refusal, match="labels_from: 0"):
+        open_tileset(folder)  # as prediction and scoring do
     assert np.array_equal(read_tileset(change(folder, labels_from=0))[0].label().numpy(), label)
     read = read_tileset(change(folder, labels_from=1))[0].label().numpy()
     assert np.array_equal(read, label - 1)
@@ -330,6 +387,14 @@ def test_heights_are_metres_whatever_the_unit(unit: str, metres: float, tmp_path
     assert np.allclose(land.elevation_m.numpy(), hills(), atol=0.01)
     with pytest.raises(Refusal, match="unit: found fathom"):
         read_given(heights(tmp_path / "dem.tif", hills(), "fathom"), None)
+
+
+@pytest.mark.parametrize(("times", "unit", "told"), [(1, None, False), (10, None, True), (10, "dm", False)])
+def test_heights_that_are_hardly_metres_are_told_of(
+    times: int, unit: str | None, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    read_given(heights(tmp_path / "dem.tif", hills() * times, unit), None)
+    assert ("no unit is declared" in caplog.text) == told
 
 
 def test_a_slope_in_web_mercator_is_that_of_the_ground(tmp_path: Path) -> None:

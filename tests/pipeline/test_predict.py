@@ -1,6 +1,11 @@
 """From an image to a map: windows, bytes on disk, georeference, refusals."""
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +18,7 @@ from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 from terraficta.eval.map.predict import predict_image, scene_images
 from terraficta.eval.map.product import decode, encode
 from terraficta.eval.map.source import open_source
+from terraficta.eval.map.unfinished import unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
 from terraficta.finetune.adapt import adapt, fresh_mapper
@@ -21,11 +27,12 @@ from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.familiarity import Familiarity
+from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import ModelRecipe
-from terraficta.synth.types.raster import Stored
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
 from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.stored import Stored
 
 SENSOR = read_sensor("sentinel2a").pick(BANDS)
 SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
@@ -95,6 +102,28 @@ def test_memory_does_not_grow_with_the_height_of_the_raster() -> None:
         return biggest
 
     assert peak(4000) == peak(200)
+
+
+@pytest.mark.parametrize("height", [70, 61, 16, 33, 50])
+def test_pieces_that_are_there_are_left_out_and_the_rest_stays_the_same(height: int) -> None:
+    mapped: list[tuple[int, int]] = []
+
+    def predict(corners):
+        mapped.extend(corners)
+        chance = [torch.Generator().manual_seed(y * 1000 + x) for y, x in corners]
+        return torch.stack([torch.rand(2, min(16, height), 16, generator=g) for g in chance])
+
+    windows = Windows(16, 6, batch=3, panel_px=23)
+    whole = list(windows.strips(height, 60, predict))
+    costs = [len(mapped)]
+    for done in range(len(whole) + 1):
+        mapped.clear()
+        rest = list(windows.strips(height, 60, predict, done=done))
+        assert [piece[:2] for piece in rest] == [piece[:2] for piece in whole[done:]]
+        assert all(torch.equal(a[2], b[2]) for a, b in zip(rest, whole[done:], strict=True))
+        costs.append(len(mapped))
+    assert costs == sorted(costs, reverse=True)
+    assert costs[-1] == 0
 
 
 # bytes
@@ -237,6 +266,103 @@ def test_ground_control_points_are_kept(fitted: tuple[Path, Path], tmp_path: Pat
     assert [(p.row, p.col, p.x, p.y) for p in found] == [(p.row, p.col, p.x, p.y) for p in points]
 
 
+# precision
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
+def test_a_map_is_computed_in_the_fast_precision_of_the_machine(
+    precision: str, fitted: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = read_map_model(fitted[1])
+    tile = read_tileset(fitted[0])[0]
+    with torch.inference_mode():
+        views = model.encoder.views(tile.image[None], tile.valid[None], [tile.id])
+        bands = model.sensor.centre_nm, model.sensor.fwhm_nm
+        exact = model.encoder.mapper.read(views.flatten(0, 1), *bands).features
+        monkeypatch.setattr("terraficta.pretrain.precision.fast_precision", lambda device: precision)
+        found = model.encoder.read(tile.image[None], tile.valid[None], [tile.id]).features
+        fast = model(tile.image[None], valid=tile.valid[None], scenes=[tile.id])
+    assert found.dtype == fast.dtype == torch.float32  # what heads and files get
+    assert torch.equal(found, exact) == (precision == "32-true")
+    assert (found - exact).abs().mean() < 0.02 * exact.abs().mean()
+    monkeypatch.undo()
+    plain = model(tile.image[None], valid=tile.valid[None], scenes=[tile.id])
+    assert (fast.argmax(1) == plain.argmax(1)).float().mean() > 0.98
+    made = predict_image(fitted[1], [fitted[0] / "image0.tif"], tmp_path / "map.tif", windows=Windows(32, 8))
+    assert json.loads(made.record.read_text())["recipe"]["precision"] == fast_precision("cpu")
+
+
+# interruptions
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from terraficta.eval.map.predict import predict_image
+from terraficta.eval.map.windows import Windows
+torch.set_num_threads(1)
+die = lambda share: os.kill(os.getpid(), signal.SIGKILL) if share > 0.5 else None
+predict_image(Path(sys.argv[1]), [sys.argv[2]], Path(sys.argv[3]), windows=Windows(32, 8), tell=die)
+"""
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "map.run.json"}
+
+
+def test_a_killed_prediction_goes_on_to_the_same_bytes(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    image, out = folder / "image0.tif", tmp_path / "new" / "map.tif"
+    words = [sys.executable, "-c", KILLED, str(run), str(image), str(out)]
+    done = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not out.exists()
+    (left,) = out.parent.iterdir()
+    assert left.name.startswith(".map.")
+    assert left.is_dir()
+    shares: list[float] = []
+    predict_image(run, [image], out, windows=Windows(32, 8), tell=shares.append)
+    assert shares[0] > 0.5
+    whole: list[float] = []
+    again = tmp_path / "again" / "map.tif"
+    made = predict_image(run, [image], again, windows=Windows(32, 8), tell=whole.append)
+    assert len(shares) < len(whole)
+    assert everything(out.parent) == everything(again.parent)
+    assert json.loads(out.with_suffix(".run.json").read_text())["metrics"]["shares"] == made.shares
+    assert not list(out.parent.glob(".*"))
+
+
+def interrupted(run: Path, image: Path, out: Path, error: type[BaseException] = KeyboardInterrupt) -> None:
+    def stop(share: float) -> None:
+        raise error
+
+    with pytest.raises(error):
+        predict_image(run, [image], out, windows=Windows(32, 8), tell=stop)
+
+
+def test_what_is_kept_hangs_on_the_content_of_image_and_model(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, run = fitted
+    image, out = tmp_path / "image.tif", tmp_path / "map.tif"
+    shutil.copy(folder / "image0.tif", image)
+    interrupted(run, image, out)
+    (first,) = tmp_path.glob(".map.*.unfinished")
+    shutil.copy(folder / "image1.tif", image)  # another image of the same name and size
+    interrupted(run, image, out, OSError)
+    (second,) = tmp_path.glob(".map.*.unfinished")
+    assert first != second
+    predict_image(run, [image], out, windows=Windows(32, 8))
+    predict_image(run, [folder / "image1.tif"], tmp_path / "plain" / "map.tif", windows=Windows(32, 8))
+    assert out.read_bytes() == (tmp_path / "plain" / "map.tif").read_bytes()
+    assert not list(tmp_path.glob(".map.*"))
+
+
+def test_one_map_is_made_by_one_process(tmp_path: Path) -> None:
+    with unfinished(tmp_path / "map.tif", "abc") as kept:
+        with pytest.raises(Refusal, match="another process"), unfinished(tmp_path / "map.tif", "abc"):
+            pass
+        assert kept.folder.is_dir()
+
+
 # refusals
 
 
@@ -272,7 +398,6 @@ def test_before_and_after_on_different_grids_are_refused(tmp_path: Path) -> None
 
 
 def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Path], tmp_path: Path) -> None:
-
     with pytest.raises(Refusal, match="check the path"):
         predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")
     with pytest.raises(Refusal, match="one of s0, s1"):

@@ -1,9 +1,12 @@
 """Recipes that contradict themselves are refused, with the field, the reason and the mend."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from terraficta.pretrain.recipe import read_pretrain_recipe
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import NATURAL, SceneRecipe
@@ -82,3 +85,41 @@ def test_the_same_wishes_where_land_can_follow_them() -> None:
 def test_natural_classes_are_of_the_legend() -> None:
     assert set(NATURAL) <= set(TERRAFICTA.classes)
     assert not set(NATURAL) & {"cropland", "paddy", "building", "road", "park", "water", "quarry"}
+
+
+# words
+
+
+def test_words_of_a_recipe_stay_words_and_numbers_are_what_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "003.yaml").write_text("name: 003\nabout: NO\nsize_px: 128\nlight: {relief: 1e-1, brdf: 1}\n")
+    recipe = SceneRecipe.read(
+        tmp_path / "003.yaml", tmp_path, ["material.variability=5e-1", "instrument.quantise=false"]
+    )
+    assert (recipe.name, recipe.about, recipe.size_px) == ("003", "NO", 128)
+    assert (recipe.light.relief, recipe.light.brdf, recipe.material.variability) == (0.1, 1.0, 0.5)
+    assert recipe.instrument.quantise is False
+    assert SceneRecipe.read("003", tmp_path, ["about=1e3", "name=2018-07-05"]).about == "1e3"
+    assert SceneRecipe.read("003", tmp_path, ["name=2018-07-05"]).name == "2018-07-05"
+
+
+def test_what_has_no_declared_type_is_read_by_the_core_schema() -> None:
+    recipe = read_pretrain_recipe("standard", ["model.encoder_args={dims: [8, 16], drop: 1e-2, act: NO}"])
+    assert recipe.model.encoder_args == {"dims": [8, 16], "drop": 0.01, "act": "NO"}
+    assert read_pretrain_recipe("standard", ["model.pretrained=true"]).model.pretrained is True
+    assert read_pretrain_recipe("standard", ["model.pretrained=on.pth"]).model.pretrained == "on.pth"
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "says"),
+    [
+        ("name: a\nabout: b\nname: c\n", None, "the key name stands twice"),
+        ("- a\n- b\n", None, "expected keys and values"),
+        ("name: a\nabout: b\n", "light.sza_deg=[30,30", "--set light.sza_deg="),
+        ("name: a\nabout: b\n", "name.x=1", "name without fields"),
+        ("name: a\nabout: b\n", "size_px=NO", "size_px: found NO"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_one_line(tmp_path: Path, text: str, change: str | None, says: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(Refusal, match=re.escape(says)):
+        SceneRecipe.read(tmp_path / "a.yaml", tmp_path, [change] if change else None)

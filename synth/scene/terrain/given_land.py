@@ -24,8 +24,9 @@ from torch import Tensor
 from terraficta.synth.types.crosswalk import read_codes, read_legend
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
-from terraficta.synth.types.raster import Raster, last_line, number_text, open_raster
-from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.raster import Raster, open_raster
+from terraficta.synth.types.refusal import Refusal, last_line
+from terraficta.synth.types.stored import number_text
 
 TRIES = 64
 """places that are tried before a raster is called too full of holes"""
@@ -39,6 +40,10 @@ UNTAGGED = (-9999.0, -32768.0, -32767.0, 32767.0, -99999.0, -3.4028234663852886e
 """stored numbers that mark voids in elevation models which fail to say so"""
 VOID_STEP_M = 30.0
 """nine tenths of the ground around a void stand further off than this [m]; no lake and no sea lies so deep in a pit"""
+STEEP = 1.0
+"""rise over run; in the steepest ranges of the world less than half of the ground is steeper (chosen: 45 degrees)"""
+TINY_M = 5.0
+"""pixels below this are walls and trees, and may well be steep [m]"""
 METRES = {
     "": 1.0, "m": 1.0, "metre": 1.0, "meter": 1.0, "metres": 1.0, "meters": 1.0,
     "dm": 0.1, "decimetre": 0.1, "decimeter": 0.1, "decimetres": 0.1, "decimeters": 0.1,
@@ -280,6 +285,7 @@ def _heights(raster: Raster, grid: MetricGrid) -> NDArray[np.float32]:
             log.warning(
                 "%s: %.1f %% of its heights are %s, taken as voids without a tag", raster.name, 100 * share, text
             )
+    _tell_steep(raster, heights)
     known = np.isfinite(heights)
     low, high = (float(v) for v in (np.nanmin(heights), np.nanmax(heights))) if known.any() else (0.0, 0.0)
     if not known.any() or low < LOWEST_M or high > HIGHEST_M:
@@ -287,6 +293,25 @@ def _heights(raster: Raster, grid: MetricGrid) -> NDArray[np.float32]:
         mend = "check nodata and units: name the unit in the file (gdal_edit.py -units ft), or fill the voids"
         raise Refusal(raster.path, "elevation", seen_text, "heights in metres, -11000 to 9000", mend)
     return _warped(raster, heights, grid, Resampling.cubic)
+
+
+def _tell_steep(raster: Raster, heights: NDArray[np.float32]) -> None:
+    """Say so where heights without a declared unit make land steeper than any: decimetres, centimetres or feet."""
+    if _declares_unit(raster) or raster.size_m is None or min(raster.size_m) < TINY_M or min(heights.shape) < 2:
+        return
+    down, across = np.gradient(heights, *raster.size_m)
+    slope = np.hypot(down, across)
+    slope = slope[np.isfinite(slope)]
+    if slope.size and (median := float(np.median(slope))) > STEEP:
+        log.warning(
+            "%s: half of its ground is steeper than %.0f degrees, if its heights are metres; no unit is declared "
+            "(gdal_edit.py -units dm, cm or ft)", raster.name, math.degrees(math.atan(median)),
+        )  # fmt: skip
+
+
+def _declares_unit(raster: Raster) -> bool:
+    named = bool((raster.units[raster.order[0] - 1] or "").strip())
+    return named or (raster.crs is not None and "VERT_CS" in raster.crs.to_wkt())
 
 
 def _is_void(void: NDArray[np.bool_], heights: NDArray[np.float32]) -> bool:
