@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import lightning
 import typer
 from rich.console import Console
 
-from terraficta.finetune.adapt import adapt, fresh_mapper
-from terraficta.finetune.map_model import MODEL, write_map_model
-from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from terraficta.finetune.tileset.labels import Labels, draw_labels
-from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.fitting import fit_tileset
+from terraficta.finetune.map_model import MODEL
+from terraficta.finetune.recipe import HeadKind, read_finetune_recipe
+from terraficta.finetune.tileset.labels import Labels
 from terraficta.finetune.tileset.meanings import Meanings
-from terraficta.finetune.tileset.tileset import Tileset, read_tileset
-from terraficta.pretrain.model import Mapper
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.progress import ProgressLine
-from terraficta.pretrain.weights import read_weights, weights_digest
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, whole_folder
 
 app = typer.Typer(help="Make a map model of a real place from a few labels.", no_args_is_help=True)
 HEADS: tuple[HeadKind, ...] = ("default", "ridge", "linear", "full")
@@ -57,33 +52,13 @@ def run(
     """Draw labels from the train fold of a tileset and fit a map model to them."""
     kind, number = _head(head), _number(labels_per_class)
     content, on = read_finetune_recipe(recipe, set_), pick_device(device)
-    mapper, pretraining = _mapper(weights, content, seed)
     land = read_tileset(tileset)
-    tiles = list(land.tiles("train"))
-    if number == 0 and kind != "default":
-        raise Refusal("--head", "head", f"{kind} without labels", "default", "draw labels, or leave --head out")
-    if not tiles and number == 0 and len(land.legend):
-        tiles = list(land.tiles())
-    if not tiles:
-        mend = "name a tileset with a legend and labels"
-        raise Refusal(tileset, "label", "no labels", "labelled pixels in the train fold", mend)
     _say_meanings(land.meanings, kind)
-    with whole_folder(out) as partial:
-        parents = {"weights": (pretraining or {}).get("digest"), "tileset": _digest(land)}
-        record = Run("finetune", content.model_dump(mode="json"), seed, parents)
-        labels = None if number == 0 else draw_labels(tiles, number, seed)
-        model = adapt(
-            tiles, labels, mapper, content, head=kind, meanings=land.meanings, pretrained=weights != "none", seed=seed,
-            device=on, progress=[ProgressLine("finetune", look)],
-        )  # fmt: skip
-        write_map_model(partial, model)
-        counts = {} if labels is None else labels.counts()
-        metrics = {"labels": counts, "temperature": model.temperature, "choice": model.choice}
-        record.write(
-            partial, metrics, device=on, digest=weights_digest(partial / MODEL), head=kind, labels_per_class=number,
-            weights=weights or "shipped", weights_record=pretraining, tileset=_about(land),
-        )  # fmt: skip
-    _say(labels, model.temperature, out)
+    made = fit_tileset(
+        land, out, content, number=number, head=kind, weights=weights, seed=seed, device=on,
+        progress=[ProgressLine("finetune", look)],
+    )  # fmt: skip
+    _say(made.labels, made.model.temperature, out)
 
 
 def _head(head: str) -> HeadKind:
@@ -100,22 +75,6 @@ def _number(text: str) -> int | Literal["all"]:
         mend = "write e.g. --labels-per-class 25"
         raise Refusal("--labels-per-class", "number", text, "0 (names alone), a number, or all", mend)
     return int(text)
-
-
-def _mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
-    """The mapper to start from, and the record of the run that made it."""
-    return (fresh_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
-
-
-def _about(tileset: Tileset) -> dict[str, Any]:
-    """What a product of the same kind must be read by."""
-    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "gsd_m", "dates")
-    return {key: getattr(tileset, key) for key in keys}
-
-
-def _digest(tileset: Tileset) -> str:
-    """12 hex digits of the manifest."""
-    return hashlib.blake2b((tileset.folder / MANIFEST).read_bytes(), digest_size=6).hexdigest()
 
 
 def _say_meanings(meanings: Meanings, head: HeadKind) -> None:
