@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from terraficta.eval.mapping import map_image as map_image
     from terraficta.finetune.map_model import read_map_model as read_map_model
     from terraficta.finetune.tileset.tileset import read_tileset as read_tileset
     from terraficta.pretrain.pyramid import load_encoder as load_encoder
@@ -48,6 +49,7 @@ FACE = {
     "Tile": ("synth.types.tile", "Tile"),
     "load_encoder": ("pretrain.pyramid", "load_encoder"),
     "load_weights": ("pretrain.weights", "read_weights"),
+    "map_image": ("eval.mapping", "map_image"),
     "read_corpus": ("synth.corpus.corpus", "read_corpus"),
     "read_map_model": ("finetune.map_model", "read_map_model"),
     "read_tileset": ("finetune.tileset.tileset", "read_tileset"),
@@ -72,6 +74,7 @@ __all__ = [
     "Tile",
     "load_encoder",
     "load_weights",
+    "map_image",
     "read_corpus",
     "read_map_model",
     "read_tileset",

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from terraficta.eval.benchmark.benchmark import ROWS, Ledger
@@ -18,8 +17,9 @@ from terraficta.eval.benchmark.summary import SIMPLE, Interval, summarise
 from terraficta.eval.provenance import read_link, walk
 from terraficta.eval.report.atlas import Plate, plates_of
 from terraficta.eval.report.figures import arm_colour, class_scores, in_order, learning_curves, reliability
+from terraficta.eval.report.pages import write_page
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, whole_file
+from terraficta.synth.types.run import Run
 
 PAGE = "report.html"
 SCORES = (
@@ -80,17 +80,11 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         plates += more
         notes += [note] if note else []
     comparisons = [compare(Path(link.place)) for link in links if link.stage == "benchmark"]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    text = environment.get_template(PAGE).render(
-        chain=walk(links), plates=plates, comparisons=comparisons, notes=notes,
+    size = write_page(
+        PAGE, out / PAGE, chain=walk(links), plates=plates, comparisons=comparisons, notes=notes,
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )  # fmt: skip
-    with whole_file(out / PAGE) as partial:
-        partial.write_text(text, encoding="utf-8")
-    run.write(out, {"plates": len(plates), "comparisons": len(comparisons), "bytes": len(text.encode())})
+    run.write(out, {"plates": len(plates), "comparisons": len(comparisons), "bytes": size})
     return out / PAGE
 
 

@@ -115,6 +115,10 @@ class VectorLabel:
         log.warning("%s: %s", Path(self.path).name, "; ".join(told))
         return drawn
 
+    def on_image(self, features: Features) -> list[bool]:
+        """Whether each feature meets the image."""
+        return [self._near(shape) for shape in self._on_pixels(features)]
+
     def _near(self, shape: Shape) -> bool:
         """Whether the box around a shape in pixels meets the image."""
         spans = zip(*_points(shape["coordinates"]), strict=True)
