@@ -92,8 +92,8 @@ def _numbers(e: Expectation, land: Tileset, made: Sequence[Made]) -> dict[str, A
             "mapped": f"{100 * e.mapped[k]:.1f} %",
             "land": "–" if not np.isfinite(share) else f"{100 * share:.1f} ± {100 * e.share_se[k]:.1f} %",
             "area": "–" if not np.isfinite(share) else f"{_area(share * area_km2)} ± {_area(e.share_se[k] * area_km2)}",
-            "producer": _share(e.producer[k] if e.judged[k] else float("nan")),
-            "user": _share(e.user[k] if e.judged[k] else float("nan")),
+            "producer": _share(e.producer[k] if e.told and e.judged[k] else float("nan")),
+            "user": _share(e.user[k] if e.told and e.judged[k] else float("nan")),
         })  # fmt: skip
     table = [(name, [_cell(e.confusion[j], j, i) for i in range(len(e.classes))]) for j, name in enumerate(e.classes)]
     return {
