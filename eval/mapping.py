@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +114,7 @@ def map_image(
     Examples
     --------
     >>> import terraficta as tf
-    >>> made = tf.map_image("scene.tif", "points.gpkg", "map.tif")   # doctest: +SKIP
+    >>> made = tf.map_image("scene.tif", "points.gpkg", "map.tif", tf.Said(scale=1e-4))   # doctest: +SKIP
     >>> print(made.lines[0])                                        # doctest: +SKIP
     accuracy expected: 87 % (81 to 93 %) of the land
     """
@@ -217,16 +216,19 @@ def _map_scenes(
 ) -> list[Made]:
     """A map of every scene, and one that joins several dates of one place."""
     several = len(land.scenes) > 1
-    made = []
+    made: list[Made] = []
     for scene in land.scenes:
         path = out.with_name(f"{out.stem}_{scene.entry.id}{out.suffix}") if several else out
-        what = f"map {scene.entry.id}" if several else "map"
         written.append(path)
+
+        def told(share: float) -> None:
+            tell("map", (len(made) + share) / len(land.scenes))
+
         made.append(
             predict_image(
                 run, [image.path for image in scene.images], path, scene=f"{land.name}/{scene.entry.id}",
                 stored=scene.stored(land.scale, land.offset, land.nodata), device=device, inputs=land.files,
-                overwrite=overwrite, tell=partial(tell, what),
+                overwrite=overwrite, tell=told,
             )
         )  # fmt: skip
     if several and same_grid([one.map for one in made]):

@@ -78,7 +78,8 @@ def map_command(
         rows: dict[str, TaskID] = {}
 
         def tell(what: str, share: float) -> None:
-            rows.setdefault(what, bar.add_task(what, total=1.0) if what not in rows else rows[what])
+            if what not in rows:
+                rows[what] = bar.add_task(what, total=1.0)
             bar.update(rows[what], completed=share)
 
         made = map_image(

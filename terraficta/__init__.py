@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from terraficta.eval.mapping import map_image as map_image
     from terraficta.finetune.map_model import read_map_model as read_map_model
+    from terraficta.finetune.tileset.draft import Said as Said
     from terraficta.finetune.tileset.tileset import read_tileset as read_tileset
     from terraficta.pretrain.pyramid import load_encoder as load_encoder
     from terraficta.pretrain.weights import read_weights as load_weights
@@ -44,6 +45,7 @@ FACE = {
     "Band": ("synth.types.sensor", "Band"),
     "Legend": ("synth.types.legend", "Legend"),
     "Refusal": ("synth.types.refusal", "Refusal"),
+    "Said": ("finetune.tileset.draft", "Said"),
     "SceneKey": ("synth.types.key", "SceneKey"),
     "Sensor": ("synth.types.sensor", "Sensor"),
     "Tile": ("synth.types.tile", "Tile"),
@@ -69,6 +71,7 @@ __all__ = [
     "LEGEND",
     "Legend",
     "Refusal",
+    "Said",
     "SceneKey",
     "Sensor",
     "Tile",

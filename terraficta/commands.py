@@ -63,7 +63,7 @@ class Rooms(TyperGroup):
         name, room, rest = super().resolve_command(ctx, args)
         if name in VERBS:
             verbs = typer.main.get_group(importlib.import_module("terraficta.eval.verbs").app)
-            return name, verbs.commands[name], rest  # type: ignore[attr-defined]
+            return name, verbs.commands[name], rest
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)
         return name, room, rest

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.transform import from_origin
-from tileset_maker import write_raster, write_tileset
+from tileset_maker import LEGEND, write_raster, write_tileset
 
 from terraficta.commands import app, spread
 from terraficta.synth.types.biome import BIOMES
@@ -36,6 +37,7 @@ def given(folder: Path) -> None:
     write_tileset(folder, scenes=1, size=80)
     for name in ("image", "label"):
         (folder / f"{name}0.tif").rename(folder / f"{name}.tif")
+    write_points(folder)
     for name in ("fold0.tif", "tileset.yaml"):
         (folder / name).unlink()
     rows, columns = np.arange(160.0)[:, None], np.arange(160.0)[None]
@@ -44,6 +46,18 @@ def given(folder: Path) -> None:
     at = {"transform": from_origin(500000, 5000000, 30, 30)}
     write_raster(folder / "dem.tif", height.astype(np.float32), **at)
     write_raster(folder / "worldcover.tif", classes.astype(np.uint8), **at)
+
+
+def write_points(folder: Path) -> None:
+    """Points with a class in the middle of every patch of the label, in the system of the image."""
+    with rasterio.open(folder / "label.tif") as file:
+        label, transform = file.read(1), file.transform
+    lines = ["x,y,class"]
+    for row in range(4, 80, 8):
+        for column in range(4, 80, 8):
+            x, y = transform @ (column + 0.5, row + 0.5)
+            lines.append(f"{x},{y},{LEGEND[label[row, column] - 1]}")
+    (folder / "points.csv").write_text("\n".join(lines))
 
 
 def type_in(line: str) -> None:
