@@ -1,6 +1,7 @@
 """What the pages in docs/ tell a user to type runs, on small data, and gives what they say."""
 
 import doctest
+import json
 import re
 import shlex
 import tomllib
@@ -90,6 +91,18 @@ def test_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert found.failed == 0, "".join(said)
         else:
             pytest.fail(f"{page}: a block of {language} that nobody runs")
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in DOCS.glob("*.ipynb")))
+def test_notebook_runs(notebook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    cells = json.loads((DOCS / notebook).read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) > 3
+    for number, text in enumerate(code):
+        exec(compile(text, f"{notebook}, cell {number}", "exec"), names)
+    assert (tmp_path / "map" / "report.html").is_file()
 
 
 def test_pages_are_listed_and_linked_files_exist() -> None:
