@@ -4,7 +4,8 @@ Run: python tests/bench/gallery.py --tilesets DIR [--place DIR] [--out docs] [--
 
 `--place` is what `tests/demo_place.py fetch DIR` laid out; it is fetched where it is not named. Only places whose
 images may be shown: Sentinel-2 (contains modified Copernicus Sentinel data), Landsat and NAIP (public domain).
-A picture shows the image, or the part of it around its test pixels, beside the map; scores are of all test pixels of the tileset.
+A picture shows the image, or the part of it around its test pixels, beside the map. Scores are of all
+test pixels of the tileset.
 """
 
 from __future__ import annotations
