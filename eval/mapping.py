@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,7 @@ def map_image(
         land = read_tileset(_tileset_folder(paths, folder, draft))
         tell("read", 1.0)
         tell("fit", 0.0)
-        number = "all" if any(scene.entry.labelled for scene in land.scenes) else 0
+        number: int | Literal["all"] = "all" if any(scene.entry.labelled for scene in land.scenes) else 0
         recipe = read_finetune_recipe("standard")
         fitting = fit_tileset(
             land, folder / MODEL, recipe, number=number, weights=weights, seed=seed, device=on

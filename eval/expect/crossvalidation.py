@@ -70,7 +70,8 @@ class CrossValidation:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """(P,) which labels were asked."""
-        return ~np.isnan(self.probabilities).any(1)
+        found: NDArray[np.bool_] = np.isfinite(self.probabilities).all(1)
+        return found
 
 
 def cross_validate(
