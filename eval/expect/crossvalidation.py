@@ -70,7 +70,7 @@ class CrossValidation:
     @property
     def judged(self) -> NDArray[np.bool_]:
         """(P,) which labels were asked."""
-        found: NDArray[np.bool_] = np.isfinite(self.probabilities).all(1)
+        found: NDArray[np.bool_] = np.asarray(np.isfinite(self.probabilities).all(1), dtype=bool)
         return found
 
 
