@@ -34,6 +34,9 @@ Offset = Annotated[float | None, typer.Option(help="likewise")]
 LevelOption = Annotated[str | None, typer.Option(help="BOA, TOA, RADIANCE or DN: what the numbers are")]
 Nodata = Annotated[float | None, typer.Option(help="stored value of missing pixels, where the file is silent")]
 Gsd = Annotated[float | None, typer.Option(help="side of a pixel [m], for images without a place")]
+LabelsFrom = Annotated[
+    int | None, typer.Option(min=0, max=1, help="stored value of the first class, where labels are a raster")
+]
 Means = Annotated[
     list[str] | None,
     typer.Option(help="what a class is in our legend: forest=evergreen_forest:0.5,deciduous_forest:0.5; bog=none"),
@@ -61,6 +64,7 @@ def map_command(
     nodata: Nodata = None,
     gsd: Gsd = None,
     means: Means = None,
+    labels_from: LabelsFrom = None,
     weights: Annotated[str | None, typer.Option(help="in place of those that ship")] = None,
     random_split: Annotated[
         bool, typer.Option("--random-split", help="judge by labels dealt out at random: flatters, and says so")
@@ -71,7 +75,7 @@ def map_command(
 ) -> None:
     """Map an image from a few labels, and say how good the map is and what to do next."""
     images, drawn = _sorted(files, labels)
-    said = _said(legend, column, like, bands, scale, offset, level, nodata, gsd, means)
+    said = _said(legend, column, like, bands, scale, offset, level, nodata, gsd, means, labels_from)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
@@ -109,10 +113,11 @@ def start_command(
     nodata: Nodata = None,
     gsd: Gsd = None,
     means: Means = None,
+    labels_from: LabelsFrom = None,
 ) -> None:
     """Write a tileset.yaml for an image and its labels, asking for what the files do not tell."""
     images, drawn = _sorted(files, labels)
-    said = _said(legend, column, like, bands, scale, offset, level, nodata, gsd, means)
+    said = _said(legend, column, like, bands, scale, offset, level, nodata, gsd, means, labels_from)
     if out.exists() and any(out.iterdir()):
         raise Refusal(out, "--out", "a folder with content", "a new or empty folder", "name another, or remove it")
     draft = draft_tileset(images, drawn, said, _asker(), thorough=True)
@@ -139,13 +144,14 @@ def _sorted(files: Sequence[str], labels: str | None) -> tuple[list[str], str | 
 def _said(
     legend: str | None, column: str | None, like: str | None, bands: str | None, scale: float | None,
     offset: float | None, level: str | None, nodata: float | None, gsd: float | None, means: Sequence[str] | None,
+    labels_from: int | None,
 ) -> Said:  # fmt: skip
     known = next((own for own in LEVELS if level is not None and own == level.upper()), None)
     if level is not None and known is None:
         raise Refusal("--level", "level", level, ", ".join(LEVELS), "use one of them")
     return Said(
         column, _words(legend), like, _words(bands), scale, offset, known, nodata, gsd,
-        dict(_meaning(text) for text in means or ()),
+        dict(_meaning(text) for text in means or ()), labels_from,
     )  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-EM_STEPS = 300
+EM_STEPS = 200
 """of the search for shares; the likelihood is concave, and later steps move shares by less than 1e-4"""
+LEAST_SHARE = 1e-3
+"""share that a class starts from which the map does not show: it may be there all the same"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def estimate_areas(counts: Numbers, mapped: Numbers) -> AreaEstimate:
     return AreaEstimate(float(p.trace()), overall_se, user, user_se, producer, producer_se, total, share_se)
 
 
-def shares_of_land(rates: Numbers, mapped: Numbers) -> Numbers:
+def shares_of_land(rates: Numbers, mapped: Numbers, belief: float = 0.0) -> Numbers:
     """(..., K) shares of the land whose map would hold classes in shares `mapped`, by what the map makes of classes.
 
     The shares p that make mapped_i = sum_j p_j rates_ji most likely. Labels that were picked class by class say
@@ -100,10 +102,12 @@ def shares_of_land(rates: Numbers, mapped: Numbers) -> Numbers:
     10.1162/089976602753284446, on counts in place of probabilities
     """
     known = rates.sum(-1) > 0
-    shares = known / np.maximum(known.sum(-1, keepdims=True), 1)
+    shares = np.where(known, mapped + LEAST_SHARE, 0.0)
+    shares = shares / np.maximum(shares.sum(-1, keepdims=True), 1e-12)
+    first = belief * shares
     for _ in range(EM_STEPS):
         expected = np.einsum("...j,...ji->...i", shares, rates)
         ratio = np.divide(mapped, expected, out=np.zeros_like(expected), where=expected > 1e-12)
-        shares = shares * np.einsum("...i,...ji->...j", ratio, rates)
+        shares = shares * np.einsum("...i,...ji->...j", ratio, rates) + first
         shares = shares / np.maximum(shares.sum(-1, keepdims=True), 1e-12)
     return shares

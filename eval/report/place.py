@@ -117,7 +117,7 @@ def _share(value: float) -> str:
 
 def _area(km2: float) -> str:
     """An area in km2 as a person reads it."""
-    return f"{km2:.1f}" if km2 >= 10 else f"{km2:.3g}"
+    return f"{km2:.1f}" if km2 >= 10 else f"{km2:.3f}"
 
 
 def _labels_picture(fitting: Fitting) -> str | None:
@@ -129,8 +129,9 @@ def _labels_picture(fitting: Fitting) -> str | None:
     step = thin(max(tile.grid.shape), PICTURE_PX)
     few = tile.image[:, ::step, ::step], tile.valid[::step, ::step]
     picture = natural_colour(*few, tile.sensor.reading_order())
-    mine = fitting.labels.of(t)
-    return data_uri(_dotted(picture, mine.y // step, mine.x // step, mine.classes, tile.legend))
+    mine, grown = fitting.labels.of(t), max(1, PICTURE_PX // max(picture.shape[:2]))
+    y, x = (place // step * grown + grown // 2 for place in (mine.y, mine.x))
+    return data_uri(_dotted(picture.repeat(grown, 0).repeat(grown, 1), y, x, mine.classes, tile.legend))
 
 
 def _dotted(picture: NDArray[np.uint8], y: Tensor, x: Tensor, classes: Tensor, legend: Legend) -> NDArray[np.uint8]:

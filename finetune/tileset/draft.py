@@ -63,6 +63,8 @@ class Said:
         side of a pixel [m], for images without a place
     means : Mapping[str, dict[str, float] | None]
         what classes are in our legend
+    labels_from : int | None
+        stored value of the first class, where labels are a raster
     """
 
     column: str | None = None
@@ -75,6 +77,7 @@ class Said:
     nodata: float | None = None
     gsd_m: float | None = None
     means: Mapping[str, dict[str, float] | None] = field(default_factory=dict)
+    labels_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ def draft_tileset(
     }  # fmt: skip
     manifest |= {"colours": legend_colours(legend, said.means)}
     manifest |= {"label_column": column} if column is not None else {}
-    manifest |= {"labels_from": 1} if labels is not None and column is None else {}
+    manifest |= {"labels_from": said.labels_from} if said.labels_from is not None else {}
     manifest |= {"means": dict(said.means)} if said.means else {}
     return Draft(manifest | {"scenes": scenes}, tuple(notes))
 

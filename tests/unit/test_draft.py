@@ -188,8 +188,12 @@ def test_bad_labels_are_one_line_or_told(tmp_path: Path) -> None:
     label = write_raster(tmp_path / "label.tif", draw_ground(3)[1])
     with pytest.raises(Refusal, match="--legend forest,water,urban"):
         draft_tileset([image], label, Said())
-    drawn = draft_tileset([image], label, Said(legend=("forest", "water", "soil")))
+    drawn = draft_tileset([image], label, Said(legend=("forest", "water", "soil"), labels_from=1))
     assert drawn.manifest["labels_from"] == 1
+    counted = write_raster(tmp_path / "counted.tif", (draw_ground(3)[1] - 1).astype(np.uint8))
+    write_draft(tmp_path / "d", draft_tileset([image], counted, Said(legend=("forest", "water", "soil"))))
+    with pytest.raises(Refusal, match="--labels-from 0"):
+        read_tileset(tmp_path / "d")
 
 
 def test_zeros_in_every_band_are_missing_and_told(tmp_path: Path) -> None:
