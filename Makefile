@@ -5,16 +5,18 @@ PYTHON ?= python3
 VENV   ?= .venv
 OUT    ?= out
 SEED   ?= 7
-# Real tiles to map: TILESET=DIR make demo. Else one beside the checkout, else a stand-in that pretraining never saw.
+# Real tiles to map: TILESET=DIR make demo. Else the demo fetches a real place from the package index; where there is no
+# network it takes tiles beside the checkout, else a stand-in that pretraining never saw.
 TILESET ?= $(patsubst %/tileset.yaml,%,$(firstword $(wildcard $(addsuffix /tileset.yaml,$(addprefix ../shared/tilesets/,slovenia aberystwyth brandenburg)))))
 
 TF    := $(VENV)/bin/terraficta
 READY := $(VENV)/.ready
 DEMO  := $(OUT)/demo
-LAND  := $(or $(TILESET),$(DEMO)/standin)
+MINE  := $(if $(filter-out file,$(origin TILESET)),$(TILESET))
+LAND  ?= $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test proof check docs corpus pretrain finetune eval ablate report bench clean
+.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval ablate report bench clean
 
 help:           ## this page
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -28,24 +30,46 @@ $(READY): pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(READY)  ## the whole way: generate, pretrain, fine-tune, map, report (TILESET=DIR for your own tiles)
+demo: $(READY)  ## a real place from six points, and how it was learnt: maps, scores, report (TILESET=DIR for your own tiles)
 	@test -z "$(TILESET)" -o -f "$(TILESET)/tileset.yaml" || { echo "demo: TILESET=$(TILESET): no tileset.yaml there. Mend: name a folder that holds one"; exit 2; }
 	@rm -rf $(DEMO)
 	@echo "== 1/5 Generate: fictional land =="
 	$(TF) synth make --recipe tier3 --count 16 --seed $(SEED) --out $(DEMO)/corpus
 	$(TF) synth show --corpus $(DEMO)/corpus --out $(DEMO)/corpus.png
-	$(if $(TILESET),,@echo "No real tiles here: what follows maps a fictional stand-in. TILESET=DIR make demo maps yours.")
-	$(if $(TILESET),,$(TF) synth make --recipe standin --count 6 --seed 1999 --out $(DEMO)/standin)
-	@echo "== 2/5 Pretrain: a minute's taste of it; the map stands on the weights that ship =="
+	@echo "== 2/5 Pretrain: a minute's taste of it; the maps stand on the weights that ship =="
 	$(TF) pretrain run --recipe demo --minutes $(or $(MINUTES),1) --workers 1 --seed $(SEED) --out $(DEMO)/pretrain
+	@if [ -n "$(MINE)" ]; then $(MAKE) --no-print-directory demo-tiles LAND="$(MINE)"; \
+	elif $(VENV)/bin/python tests/demo_place.py fetch $(DEMO)/place; then $(MAKE) --no-print-directory demo-place; \
+	elif [ -n "$(TILESET)" ]; then $(MAKE) --no-print-directory demo-tiles LAND="$(TILESET)"; \
+	else $(MAKE) --no-print-directory demo-standin demo-tiles LAND=$(DEMO)/standin; fi
+
+demo-place:
+	@echo "== 3/5 Map: the Parana at Itaipu, a Landsat scene of three bands, from six labelled points =="
+	$(TF) map $(DEMO)/place/image.tif --labels $(DEMO)/place/points.gpkg --like landsat8 --bands B2,B3,B4 --seed $(SEED) --out $(DEMO)/map.tif
+	@echo "== 4/5 Measure: on four polygons that were not shown, beside forests from the same points =="
+	$(TF) eval score --map $(DEMO)/map.tif --tileset $(DEMO)/place --scene polygons
+	$(TF) eval benchmark --tileset $(DEMO)/place --arms names,default,forest,forest-context --labels-per-class 0,2 --seeds 1 --out $(DEMO)/benchmark
+	@echo "== 5/5 Report =="
+	$(TF) eval report --run $(DEMO)/pretrain --run $(DEMO)/map.tif --run $(DEMO)/benchmark --out $(DEMO)/report
+	@$(MAKE) --no-print-directory demo-told
+
+demo-standin:
+	@echo "No real tiles here: what follows maps a fictional stand-in. TILESET=DIR make demo maps yours."
+	$(TF) synth make --recipe standin --count 6 --seed 1999 --out $(DEMO)/standin
+
+demo-tiles:
 	@echo "== 3/5 Fine-tune: 25 labels a class of $(LAND) =="
 	$(TF) finetune run --tileset $(LAND) --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
 	@echo "== 4/5 Map and measure =="
 	$(TF) eval predict --run $(DEMO)/finetune --tileset $(LAND) --out $(DEMO)/map.tif
 	$(TF) eval benchmark --tileset $(LAND) --arms names,default,forest,forest-context --labels-per-class 0,5,25 --seeds 2 --out $(DEMO)/benchmark
 	@echo "== 5/5 Report =="
-	$(TF) eval report --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
+	$(TF) eval report --run $(DEMO)/pretrain --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
+	@$(MAKE) --no-print-directory demo-told
+
+demo-told:
 	@echo; echo "Map:     $(abspath $(DEMO))/map.tif"; echo "         $(abspath $(DEMO))/map.png"; echo "Report:  $(abspath $(DEMO))/report/report.html"
+	@echo; $(VENV)/bin/python tests/demo_place.py tell $(DEMO)/benchmark
 
 test: $(READY)  ## the tests, in minutes, on data that they make; the examples of docstrings and of docs/ too
 	$(VENV)/bin/python -m pytest -m "not slow"

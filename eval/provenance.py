@@ -15,7 +15,7 @@ from terraficta.synth.types.run import read_run
 
 NESTED = ("weights_record", "parent_record")
 """where a run keeps the whole record of the run before it"""
-ORDER = ("corpus", "pretrain", "finetune", "predict", "benchmark", "report")
+ORDER = ("corpus", "pretrain", "finetune", "predict", "map", "benchmark", "report")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Link:
 
     @property
     def stage(self) -> str:
-        """corpus | pretrain | finetune | predict | benchmark | report."""
+        """corpus | pretrain | finetune | predict | map | benchmark | report."""
         return str(self.record.get("stage", "run"))
 
     @property

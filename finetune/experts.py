@@ -53,6 +53,43 @@ def prior_of(meanings: Meanings) -> Tensor:
     return SHARES_EXPONENT * meanings.shares.clamp(min=1e-6).log()
 
 
+def fit_experts(
+    evidence: Evidence,
+    mass: Tensor,
+    fit_ridge: FitHead,
+    meanings: Meanings,
+    names: NamesHead | None,
+    recipe: FinetuneRecipe,
+    seed: int,
+    trees: int,
+    exponents: tuple[float, float, float] | None = None,
+) -> Blend:
+    """Fit the experts to labels, without a temperature.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        of P labels
+    mass : Tensor
+        (P, K) class mass of them
+    trees : int
+        of the forest
+    exponents : tuple[float, float, float] | None
+        of ridge, forest and names; None: as the recipe has them for that many labels
+    """
+    classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
+    if exponents is None:
+        exponents = exponents_for(mass, names is not None, recipe)
+    forest = fit_forest(evidence.context, classes, weight, mass.shape[1], seed, trees)
+    return Blend(fit_ridge(evidence.features, mass), forest, names, exponents, prior_of(meanings))
+
+
+def exponents_for(mass: Tensor, named: bool, recipe: FinetuneRecipe) -> tuple[float, float, float]:
+    """Exponents of ridge, forest and names for labels (P, K)."""
+    counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
+    return recipe.blend.exponents(float(counts[counts > 0].float().median()), named)
+
+
 def fit_blend(
     evidence: Evidence,
     mass: Tensor,
@@ -76,15 +113,12 @@ def fit_blend(
     fit_ridge : FitHead
         the closed-form head
     """
-    classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
-    counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
-    exponents = recipe.blend.exponents(float(counts[counts > 0].float().median()), names is not None)
-    prior = prior_of(meanings)
+    classes = mass.argmax(1).numpy()
+    exponents = exponents_for(mass, names is not None, recipe)
 
     def fit(rows: NDArray[np.int64], trees: int) -> Blend:
         some = evidence.take(torch.from_numpy(rows))
-        forest = fit_forest(some.context, classes[rows], weight[rows], mass.shape[1], seed, trees)
-        return Blend(fit_ridge(some.features, mass[rows]), forest, names, exponents, prior)
+        return fit_experts(some, mass[rows], fit_ridge, meanings, names, recipe, seed, trees, exponents)
 
     def learn(rows: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
         blend = fit(rows, recipe.blend.check_trees)

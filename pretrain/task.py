@@ -19,6 +19,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, Timer
 from torch.utils.data import DataLoader, IterableDataset
 
+from terraficta.pretrain.curve import CurveKeeper
 from terraficta.pretrain.episode import Episode, deal_episode
 from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream
@@ -221,7 +222,7 @@ def pretrain(
     Parameters
     ----------
     folder : Path
-        gets weights.safetensors, run.json, and resume.ckpt while it runs
+        gets weights.safetensors, run.json, curve.csv, and resume.ckpt while it runs
     minutes : float | None
         budget of wall time; None: recipe.steps
     corpus, groups : Path | None
@@ -268,7 +269,7 @@ def pretrain(
         devices=1,
         precision=fast_precision(device),
         gradient_clip_val=1.0,
-        callbacks=[timer, *(progress or []), keeper],
+        callbacks=[timer, *(progress or []), CurveKeeper(folder), keeper],
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,

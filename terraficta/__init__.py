@@ -17,7 +17,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from terraficta.eval.mapping import map_image as map_image
     from terraficta.finetune.map_model import read_map_model as read_map_model
+    from terraficta.finetune.tileset.draft import Said as Said
     from terraficta.finetune.tileset.tileset import read_tileset as read_tileset
     from terraficta.pretrain.pyramid import load_encoder as load_encoder
     from terraficta.pretrain.weights import read_weights as load_weights
@@ -43,11 +45,13 @@ FACE = {
     "Band": ("synth.types.sensor", "Band"),
     "Legend": ("synth.types.legend", "Legend"),
     "Refusal": ("synth.types.refusal", "Refusal"),
+    "Said": ("finetune.tileset.draft", "Said"),
     "SceneKey": ("synth.types.key", "SceneKey"),
     "Sensor": ("synth.types.sensor", "Sensor"),
     "Tile": ("synth.types.tile", "Tile"),
     "load_encoder": ("pretrain.pyramid", "load_encoder"),
     "load_weights": ("pretrain.weights", "read_weights"),
+    "map_image": ("eval.mapping", "map_image"),
     "read_corpus": ("synth.corpus.corpus", "read_corpus"),
     "read_map_model": ("finetune.map_model", "read_map_model"),
     "read_tileset": ("finetune.tileset.tileset", "read_tileset"),
@@ -67,11 +71,13 @@ __all__ = [
     "LEGEND",
     "Legend",
     "Refusal",
+    "Said",
     "SceneKey",
     "Sensor",
     "Tile",
     "load_encoder",
     "load_weights",
+    "map_image",
     "read_corpus",
     "read_map_model",
     "read_tileset",

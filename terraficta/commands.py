@@ -1,4 +1,4 @@
-"""The front door: one command, `terraficta`, with a room behind each of its four words."""
+"""The front door: one command, `terraficta`: verbs for a user in a hurry, and a room behind each of four words."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ ROOMS = {
     "finetune": "turn a few real labels into a model of a place",
     "eval": "map, measure, compare, report",
 }
+VERBS = {
+    "map": "an image and some points in, a map and its worth out",
+    "start": "write a tileset.yaml for an image and its labels",
+}
+"""commands of the door itself"""
 
 
 DEBUG = "--debug"
@@ -45,16 +50,20 @@ class Rooms(TyperGroup):
     """Opens a room only when it is entered: `terraficta synth` need not load what training needs."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The four words, in the order of the work."""
-        return list(ROOMS)
+        """Verbs first, then the four words in the order of the work."""
+        return [*VERBS, *ROOMS]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """What the list of rooms says of one."""
-        return TyperGroup(name=cmd_name, help=ROOMS[cmd_name]) if cmd_name in ROOMS else None
+        """What the list says of one."""
+        said = (VERBS | ROOMS).get(cmd_name)
+        return None if said is None else TyperGroup(name=cmd_name, help=said)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Enter a room."""
+        """Enter a room, or do what a verb says."""
         name, room, rest = super().resolve_command(ctx, args)
+        if name in VERBS:
+            verbs = typer.main.get_group(importlib.import_module("terraficta.eval.verbs").app)
+            return name, verbs.commands[name], rest
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)
         return name, room, rest

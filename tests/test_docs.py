@@ -1,6 +1,7 @@
 """What the pages in docs/ tell a user to type runs, on small data, and gives what they say."""
 
 import doctest
+import json
 import re
 import shlex
 import tomllib
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from rasterio.transform import from_origin
-from tileset_maker import write_raster, write_tileset
+from tileset_maker import LEGEND, write_raster, write_tileset
 
 from terraficta.commands import app, spread
 from terraficta.synth.types.biome import BIOMES
@@ -36,6 +38,7 @@ def given(folder: Path) -> None:
     write_tileset(folder, scenes=1, size=80)
     for name in ("image", "label"):
         (folder / f"{name}0.tif").rename(folder / f"{name}.tif")
+    write_points(folder)
     for name in ("fold0.tif", "tileset.yaml"):
         (folder / name).unlink()
     rows, columns = np.arange(160.0)[:, None], np.arange(160.0)[None]
@@ -44,6 +47,18 @@ def given(folder: Path) -> None:
     at = {"transform": from_origin(500000, 5000000, 30, 30)}
     write_raster(folder / "dem.tif", height.astype(np.float32), **at)
     write_raster(folder / "worldcover.tif", classes.astype(np.uint8), **at)
+
+
+def write_points(folder: Path) -> None:
+    """Points with a class in the middle of every patch of the label, in the system of the image."""
+    with rasterio.open(folder / "label.tif") as file:
+        label, transform = file.read(1), file.transform
+    lines = ["x,y,class"]
+    for row in range(4, 80, 8):
+        for column in range(4, 80, 8):
+            x, y = transform @ (column + 0.5, row + 0.5)
+            lines.append(f"{x},{y},{LEGEND[label[row, column] - 1]}")
+    (folder / "points.csv").write_text("\n".join(lines))
 
 
 def type_in(line: str) -> None:
@@ -76,6 +91,18 @@ def test_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             assert found.failed == 0, "".join(said)
         else:
             pytest.fail(f"{page}: a block of {language} that nobody runs")
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in DOCS.glob("*.ipynb")))
+def test_notebook_runs(notebook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    cells = json.loads((DOCS / notebook).read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) > 3
+    for number, text in enumerate(code):
+        exec(compile(text, f"{notebook}, cell {number}", "exec"), names)
+    assert (tmp_path / "map" / "report.html").is_file()
 
 
 def test_pages_are_listed_and_linked_files_exist() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
+from terraficta.commands import VERBS
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -26,8 +28,12 @@ def commands() -> list[str]:
 
 @pytest.mark.parametrize("line", commands())
 def test_command_and_options_exist(line: str) -> None:
-    _, room, verb, *rest = shlex.split(line)
-    group = typer.main.get_group(importlib.import_module(f"terraficta.{room}.commands").app)
+    _, room, *rest = shlex.split(line)
+    if room in VERBS:
+        verb, module = room, "terraficta.eval.verbs"
+    else:
+        verb, module = rest.pop(0), f"terraficta.{room}.commands"
+    group = typer.main.get_group(importlib.import_module(module).app)
     command = group.commands[verb]  # type: ignore[attr-defined]
     options = {name for parameter in command.params for name in parameter.opts}
     for word in rest:

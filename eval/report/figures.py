@@ -94,6 +94,26 @@ def reliability(details: Sequence[Mapping[str, Any]]) -> str:
     return svg(figure, "reliability")
 
 
+LOSSES = {
+    "episode": ("#1b9e77", "a few labels, the rest to be mapped"),
+    "dense": ("#d0558f", "what fiction calls each pixel"),
+    "loss": ("#8a94a0", "what is minimised"),
+}
+"""colour of each loss of a pretraining, and what it is of"""
+
+
+def loss_curves(rows: pd.DataFrame) -> str:
+    """Running means of the losses of a pretraining by its steps, in the colours of `LOSSES`."""
+    figure, (axes,) = _panels(1, 6.5, 2.6)
+    for name, (colour, _) in LOSSES.items():
+        if name in rows:
+            axes.plot(rows["step"].to_numpy(float), rows[name].to_numpy(float), color=colour, lw=1.6)
+    axes.set_xlabel("steps")
+    axes.set_ylabel("loss [nat]")
+    axes.set_ylim(bottom=0)
+    return svg(figure, "loss")
+
+
 def class_scores(rows: pd.DataFrame) -> str:
     """IoU of every class at each tileset's largest number of labels: mean over draws, a dot an arm."""
     names = list(dict.fromkeys(rows["tileset"]))

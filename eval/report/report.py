@@ -10,16 +10,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from terraficta.eval.benchmark.benchmark import ROWS, Ledger
 from terraficta.eval.benchmark.summary import SIMPLE, Interval, summarise
 from terraficta.eval.provenance import read_link, walk
 from terraficta.eval.report.atlas import Plate, plates_of
-from terraficta.eval.report.figures import arm_colour, class_scores, in_order, learning_curves, reliability
+from terraficta.eval.report.figures import (
+    LOSSES,
+    arm_colour,
+    class_scores,
+    in_order,
+    learning_curves,
+    loss_curves,
+    reliability,
+)
+from terraficta.eval.report.pages import write_page
+from terraficta.pretrain.curve import CURVE
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, whole_file
+from terraficta.synth.types.run import Run
 
 PAGE = "report.html"
 SCORES = (
@@ -79,19 +88,21 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         more, note = plates_of(link)
         plates += more
         notes += [note] if note else []
+    learnt = [_learnt(Path(link.place)) for link in links if link.stage == "pretrain" and link.place]
     comparisons = [compare(Path(link.place)) for link in links if link.stage == "benchmark"]
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    text = environment.get_template(PAGE).render(
-        chain=walk(links), plates=plates, comparisons=comparisons, notes=notes,
+    size = write_page(
+        PAGE, out / PAGE, chain=walk(links), plates=plates, comparisons=comparisons, notes=notes, learnt=learnt,
+        losses=list(LOSSES.items()),
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )  # fmt: skip
-    with whole_file(out / PAGE) as partial:
-        partial.write_text(text, encoding="utf-8")
-    run.write(out, {"plates": len(plates), "comparisons": len(comparisons), "bytes": len(text.encode())})
+    run.write(out, {"plates": len(plates), "comparisons": len(comparisons), "bytes": size})
     return out / PAGE
+
+
+def _learnt(folder: Path) -> Markup | None:
+    """The losses of a pretraining as a figure; None where no table of them is there."""
+    path = folder / CURVE
+    return Markup(loss_curves(pd.read_csv(path))) if path.is_file() else None
 
 
 def compare(folder: Path) -> Comparison:

@@ -210,7 +210,7 @@ def require_labels_from_one(scenes: tuple[Scene, ...], legend: Legend, where: Pa
             f"while 0 fills {unlabelled / total:.0%}"
         )
         mend = (
-            "write labels_from: 0 if 0 is the first class (the labels count from 0), "
+            "write labels_from: 0 (--labels-from 0) if 0 is the first class (the labels count from 0), "
             "or labels_from: 1 if 0 means unlabelled"
         )
         raise Refusal(where, "label", found, f"0 (unlabelled) or 1..{len(legend)}", mend)

@@ -141,6 +141,10 @@ class VectorLabel:
         corner = Affine.translation(columns.start, rows.start)
         return rows, columns, rasterize([shape], box, transform=corner, all_touched=touched) > 0
 
+    def on_image(self, features: Features) -> list[bool]:
+        """Whether each feature meets the image."""
+        return [self._near(shape) for shape in self._on_pixels(features)]
+
     def _near(self, shape: Shape) -> bool:
         """Whether the box around a shape in pixels meets the image."""
         spans = zip(*points_of(shape["coordinates"]), strict=True)

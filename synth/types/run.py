@@ -149,7 +149,7 @@ class Run:
     Parameters
     ----------
     stage : str
-        "corpus" | "pretrain" | "finetune" | "predict" | "benchmark" | "report"
+        "corpus" | "pretrain" | "finetune" | "predict" | "map" | "benchmark" | "report"
     recipe : Mapping[str, Any]
         in full, as plain data
     parents : Mapping[str, str | None] | None

@@ -1,4 +1,4 @@
-"""The front door: four rooms, opened only when entered; bad input is one line and exit code 2."""
+"""The front door: verbs and four rooms, opened only when entered; bad input is one line and exit code 2."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ def terraficta(*words: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_of_rooms() -> None:
     done = terraficta("--help")
     assert done.returncode == 0
-    assert all(room in done.stdout for room in ("synth", "pretrain", "finetune", "eval"))
+    assert all(word in done.stdout for word in ("map", "start", "synth", "pretrain", "finetune", "eval"))
 
 
 def test_help_does_not_load_torch() -> None:
@@ -38,4 +38,9 @@ def test_bad_input_is_one_line_and_exit_code_2() -> None:
         "Mend: check the path"
     ]
     assert "Traceback" not in done.stderr
+    last = terraficta("map", "nowhere.tif", "--legend", "forest,water").stderr.strip().splitlines()[-1]
+    assert last == (
+        "terraficta: nowhere.tif: image: found no file nowhere.tif, expected a raster that GDAL reads. "
+        "Mend: check the path"
+    )
     assert terraficta("sing").returncode == 2

@@ -1,0 +1,1 @@
+"""What a map is worth, told from the labels that made it."""

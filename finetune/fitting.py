@@ -1,0 +1,142 @@
+"""The fitting: a tileset and some of its labels give a map model on disk, with the record of how."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch.callbacks import Callback
+
+from terraficta.finetune.adapt import adapt
+from terraficta.finetune.map_model import MODEL, MapModel, write_map_model
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
+from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.manifest import MANIFEST
+from terraficta.finetune.tileset.tileset import Tileset
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.weights import read_weights, weights_digest
+from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import Run, whole_folder
+from terraficta.synth.types.tile import Tile
+
+STAGE = "finetune"
+"""what run.json says of a model of ours"""
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A map model, and what it was fitted to.
+
+    Parameters
+    ----------
+    model : MapModel
+        as it stands in the folder
+    tiles : list[Tile]
+        of the train fold
+    labels : Labels | None
+        drawn from them; None: names alone
+    recipe : FinetuneRecipe
+        how
+    """
+
+    model: MapModel
+    tiles: list[Tile]
+    labels: Labels | None
+    recipe: FinetuneRecipe
+
+
+def fit_tileset(
+    tileset: Tileset,
+    out: Path,
+    recipe: FinetuneRecipe,
+    *,
+    number: int | Literal["all"] = "all",
+    head: HeadKind = "default",
+    weights: str | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    replaced: str | None = None,
+    progress: Sequence[Callback] = (),
+) -> Fitting:
+    """Draw labels from the train fold of a tileset, fit a map model, write model.pt and run.json.
+
+    Parameters
+    ----------
+    tileset : Tileset
+        opened
+    out : Path
+        new folder
+    recipe : FinetuneRecipe
+        how
+    number : int | Literal['all']
+        labelled pixels a class; 0: names alone
+    head : HeadKind
+        as in `adapt`
+    weights : str | None
+        a file in place of those that ship; "none": random ones
+    seed : int
+        of the draw of labels, and of training
+    replaced : str | None
+        stage of a run that may stand at `out`, and is replaced
+
+    Raises
+    ------
+    Refusal
+        no labels where some are asked for, or labels of a single class
+    """
+    mapper, pretraining = start_mapper(weights, recipe, seed)
+    tiles = train_tiles(tileset, number, head)
+    with whole_folder(out, replaced) as partial:
+        parents = {"weights": (pretraining or {}).get("digest"), "tileset": manifest_digest(tileset)}
+        record = Run(STAGE, recipe.model_dump(mode="json"), seed, parents)
+        labels = None if number == 0 else draw_labels(tiles, number, seed)
+        model = adapt(
+            tiles, labels, mapper, recipe, head=head, meanings=tileset.meanings, pretrained=weights != "none",
+            seed=seed, device=device, progress=progress,
+        )  # fmt: skip
+        write_map_model(partial, model)
+        counts = {} if labels is None else labels.counts()
+        metrics = {"labels": counts, "temperature": model.temperature, "choice": model.choice}
+        record.write(
+            partial, metrics, device=device, digest=weights_digest(partial / MODEL), head=head,
+            labels_per_class=number, weights=weights or "shipped", weights_record=pretraining, tileset=about_tileset(tileset),
+        )  # fmt: skip
+    return Fitting(model, tiles, labels, recipe)
+
+
+def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) -> list[Tile]:
+    """The tiles of the train fold; all tiles where names alone must do and none is labelled.
+
+    Raises
+    ------
+    Refusal
+        a trained head without labels, or a tileset without any
+    """
+    tiles = list(tileset.tiles("train"))
+    if number == 0 and head != "default":
+        raise Refusal("--head", "head", f"{head} without labels", "default", "draw labels, or leave --head out")
+    if not tiles and number == 0 and len(tileset.legend):
+        tiles = list(tileset.tiles())
+    if not tiles:
+        mend = "name a tileset with a legend and labels"
+        raise Refusal(tileset.folder, "label", "no labels", "labelled pixels in the train fold", mend)
+    return tiles
+
+
+def start_mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
+    """The mapper to start from, and the record of the run that made it."""
+    return (freshstart_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
+
+
+def about_tileset(tileset: Tileset) -> dict[str, Any]:
+    """What a product of the same kind must be read by."""
+    keys = ("folder", "name", "about", "level", "scale", "offset", "nodata", "dropped", "gsd_m", "dates")
+    return {key: getattr(tileset, key) for key in keys}
+
+
+def manifest_digest(tileset: Tileset) -> str:
+    """12 hex digits of the manifest."""
+    return hashlib.blake2b((tileset.folder / MANIFEST).read_bytes(), digest_size=6).hexdigest()
