@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lightning.pytorch.callbacks import Callback
 
-from terraficta.finetune.adapt import adapt
+from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.map_model import MODEL, MapModel, write_map_model
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.tileset.labels import Labels, draw_labels
@@ -102,7 +102,8 @@ def fit_tileset(
         metrics = {"labels": counts, "temperature": model.temperature, "choice": model.choice}
         record.write(
             partial, metrics, device=device, digest=weights_digest(partial / MODEL), head=head,
-            labels_per_class=number, weights=weights or "shipped", weights_record=pretraining, tileset=about_tileset(tileset),
+            labels_per_class=number, weights=weights or "shipped", weights_record=pretraining,
+            tileset=about_tileset(tileset),
         )  # fmt: skip
     return Fitting(model, tiles, labels, recipe)
 
@@ -128,7 +129,7 @@ def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) 
 
 def start_mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:
     """The mapper to start from, and the record of the run that made it."""
-    return (freshstart_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
+    return (fresh_mapper(recipe, seed), None) if weights == "none" else read_weights(weights)
 
 
 def about_tileset(tileset: Tileset) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from terraficta.finetune.geometry import bent
 from terraficta.finetune.recipe import FullRecipe
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.pretrain.head import Head
-from terraficta.pretrain.objective import soft_cross_entropy
+from terraficta.pretrain.loss import soft_cross_entropy
 from terraficta.pretrain.precision import fast_precision
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.tile import Tile

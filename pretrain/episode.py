@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,7 +143,7 @@ def _turned(batch: Batch, rng: np.random.Generator) -> Batch:
 
 def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
     """The same change of image and all truth."""
-    planes = {name: change(getattr(batch, name)) for name in ("image", "valid", "mass", "material", "uses")}
+    planes: dict[str, Any] = {n: change(getattr(batch, n)) for n in ("image", "valid", "mass", "material", "uses")}
     return replace(batch, **planes)
 
 

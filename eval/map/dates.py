@@ -11,16 +11,20 @@ from pathlib import Path
 import numpy as np
 import rasterio
 import torch
+from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terraficta.eval.map.predict import Made
 from terraficta.eval.map.preview import thin, write_preview
-from terraficta.eval.map.product import decode, open_map, read_legend
+from terraficta.eval.map.product import AHEAD, STEPS, decode, open_map, read_legend
+from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.pretrain.weights import weights_digest
 from terraficta.synth.types.run import Run, whole_file
 
 ROWS = 512
 """rows that are joined at once [px]"""
+PLACE = 1 + AHEAD.index("familiarity")
+"""number of that band"""
 
 
 def same_grid(maps: Sequence[Path]) -> bool:
@@ -46,20 +50,20 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
     """
     legend = read_legend(made[0].map)
     run = Run("predict", {"joined": [str(one.map) for one in made]}, seed=0)
-    counts = np.zeros(len(legend), dtype=np.int64)
     with ExitStack() as stack:
         files = [stack.enter_context(rasterio.open(one.map)) for one in made]
         about = {"TIFFTAG_SOFTWARE": "terraficta map", "map_model": files[0].tags().get("map_model", "")}
-        with open_map(out, files[0], legend, about) as target:
-            for y in range(0, files[0].height, ROWS):
+        kept = stack.enter_context(unfinished(out, content_key([str(one.map) for one in made], about)))
+        with open_map(out, files[0], legend, about, kept) as target:
+            for y in range(target.pieces * ROWS, files[0].height, ROWS):
                 window = Window(0, y, files[0].width, min(ROWS, files[0].height - y))
                 parts = [decode(torch.from_numpy(file.read(window=window))) for file in files]
                 seen = torch.stack([part.sum(0) > 0 for part in parts]).sum(0)
                 mean = torch.stack(parts).sum(0) / seen.clamp(min=1)
-                target.write(y, 0, mean, seen > 0)
-                counts += np.bincount(mean.argmax(0)[seen > 0].numpy(), minlength=len(legend))
-    mapped = int(counts.sum())
-    shares = {name: int(n) / max(mapped, 1) for name, n in zip(legend.classes, counts, strict=True)}
+                own = torch.stack([_familiarity(file.read(PLACE, window=window)) for file in files])
+                target.write(y, 0, mean, seen > 0, own.nanmean(0))
+        mapped, familiarity = int(target.counts.sum()), target.familiarity
+        shares = {n: c / max(mapped, 1) for n, c in zip(legend.classes, target.counts.tolist(), strict=True)}
     with rasterio.open(out) as file:
         step = thin(max(file.shape))
         label = file.read(1, out_shape=(-(-file.height // step), -(-file.width // step)))
@@ -68,4 +72,13 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
     with whole_file(record) as partial:
         content = run.record({"mapped_px": mapped, "shares": shares}, digest=weights_digest(out))
         partial.write_text(json.dumps(content, indent=1, default=str) + "\n")
-    return replace(made[0], map=out, preview=out.with_suffix(".png"), record=record, shares=shares, mapped_px=mapped)
+    return replace(
+        made[0], map=out, preview=out.with_suffix(".png"), record=record, shares=shares, mapped_px=mapped,
+        familiarity=familiarity,
+    )  # fmt: skip
+
+
+def _familiarity(stored: NDArray[np.uint8]) -> torch.Tensor:
+    """Bytes of a map to shares, NaN where nothing is known."""
+    known = torch.from_numpy(stored).float()
+    return torch.where(known == 0, torch.nan, (known - 1) / STEPS)

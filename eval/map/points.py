@@ -19,10 +19,10 @@ from terraficta.eval.map.predict import sampled, stored_of_run
 from terraficta.eval.map.source import open_source
 from terraficta.eval.map.suggestion import Candidates, Suggestion, Weights, in_words, strewn, suggest
 from terraficta.finetune.map_model import MapModel, read_map_model
-from terraficta.finetune.tileset.vector import GEOJSON_CRS, NEEDS_EXTRA
-from terraficta.synth.types.raster import Stored
+from terraficta.finetune.tileset.features import GEOJSON_CRS, NEEDS_EXTRA
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run, whole_file
+from terraficta.synth.types.stored import Stored
 
 MOST_PLACES = 64
 """images of a tileset that are looked at"""

@@ -14,13 +14,15 @@ import numpy as np
 import yaml
 from rasterio.errors import RasterioError
 
+from terraficta.finetune.tileset.features import Features, read_features
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.finetune.tileset.recognition import Numbers, Recognised, recognise_numbers, recognise_sensor
-from terraficta.finetune.tileset.vector import CLASS_WORDS, Features, VectorLabel, is_vector, read_features
+from terraficta.finetune.tileset.vector import CLASS_WORDS, VectorLabel, is_vector
 from terraficta.synth.types.colours import distinct_colours
+from terraficta.synth.types.file_name import is_plain
 from terraficta.synth.types.legend import TERRAFICTA
-from terraficta.synth.types.raster import Raster, is_plain, open_raster
+from terraficta.synth.types.raster import Raster, open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import sensor_names

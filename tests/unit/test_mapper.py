@@ -8,8 +8,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from terraficta.pretrain.head import fit_ridge
+from terraficta.pretrain.loss import soft_cross_entropy
 from terraficta.pretrain.model import Mapper
-from terraficta.pretrain.objective import soft_cross_entropy
 from terraficta.pretrain.precision import autocast, fast_precision
 from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.pretrain.scaling import CLIP, VIEWS, BandRange, Scaling
