@@ -18,6 +18,8 @@ INVENTED = "invented"
 """the name in a recipe that asks for an invented sensor"""
 PAN_FWHM_NM = 150.0
 """a band of the visible this broad is panchromatic: no land-cover product delivers it among its bands"""
+AERIAL = 0.85
+"""share of the cameras of three or four bands that fly below 2 m pixels: few satellites have no more; chosen"""
 FAMILIES = {"rgb": 0.15, "rgbn": 0.25, "multispectral": 0.45, "hyperspectral": 0.15}
 """kinds of invented sensors, and how often"""
 
@@ -71,7 +73,7 @@ def invent_sensor(key: SceneKey) -> Sensor:
         centres, widths = _multispectral(rng)
     else:
         centres, widths = _camera(rng, infrared=family == "rgbn")
-    aerial = family in {"rgb", "rgbn"} and rng.random() < 0.5
+    aerial = family in {"rgb", "rgbn"} and rng.random() < AERIAL
     gsd_m = round(_log_uniform(rng, *((0.2, 2.0) if aerial else (2.0, 40.0))), 2)
     mtf, snr = rng.uniform(0.12, 0.42), _log_uniform(rng, 60, 500)
     flatness = rng.uniform(2.0, 6.0)
