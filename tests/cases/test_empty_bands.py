@@ -14,7 +14,7 @@ from tileset_maker import BANDS, draw_ground, read_manifest_of, write_manifest, 
 
 from terraficta.eval.map.predict import stored_of_run, stored_of_tileset
 from terraficta.eval.map.source import open_source
-from terraficta.finetune.commands import _about
+from terraficta.finetune.fitting import about_tileset
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.refusal import Refusal
 
@@ -87,7 +87,7 @@ def test_a_map_leaves_out_what_its_tileset_left_out(tmp_path: Path) -> None:
     folder = spectrometer(tmp_path / "made", drop=["b3", "b7"])
     tileset = read_tileset(folder)
     stored = stored_of_tileset(tileset)
-    assert stored_of_run(folder, {"tileset": _about(tileset)}) == stored
+    assert stored_of_run(folder, {"tileset": about_tileset(tileset)}) == stored
     with open_source([folder / "image0.tif"], stored, tileset.sensor, 1) as source:
         assert torch.equal(source.read(0, 0, *source.shape)[0], tileset[0].image)
     less = write_raster(tmp_path / "less.tif", (tileset[0].image.numpy() * 1e4).round().astype(np.int16))
