@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.transform import Affine
@@ -18,6 +19,8 @@ MAJOR_M = 6_378_137.0
 ECCENTRICITY_2 = 6.694_379_990_14e-3
 """its first eccentricity, squared"""
 GEOGRAPHIC = "EPSG:4326"
+NO_WAY = (RasterioError, CPLE_BaseError, ValueError)
+"""what is raised where no way leads from one system to another, e.g. from a plan of one's own"""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def ground_size_m(crs: CRS, transform: Affine, shape: tuple[int, int]) -> tuple[
     corners = [transform * at for at in ((column, row), (column, row + 1), (column + 1, row))]
     try:
         longitude, latitude = moved(crs, CRS.from_string(GEOGRAPHIC), *zip(*corners, strict=True))
-    except (RasterioError, ValueError):
+    except NO_WAY:
         longitude, latitude = [math.nan], [math.nan]
     if not np.isfinite([*longitude, *latitude]).all():
         if not crs.is_projected:
@@ -108,7 +111,7 @@ def corners_apart_px(
     if mine[0] is not None and theirs[0] is not None and mine[0] != theirs[0]:
         try:
             points = list(zip(*moved(theirs[0], mine[0], *zip(*points, strict=True)), strict=True))
-        except (RasterioError, ValueError):
+        except NO_WAY:
             return math.inf
     back = [~mine[1] * point for point in points]
     far = float(np.abs(np.array(back) - np.array(corners)).max())

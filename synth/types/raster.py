@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import RasterioError
@@ -34,7 +35,7 @@ SAME_GSD = 1.5
 """by which factor the pixels of a file may be larger or smaller than the stated gsd_m"""
 UNITS_NM = {"": 1.0, "nanometers": 1.0, "nanometer": 1.0, "nm": 1.0, "micrometers": 1e3, "micrometer": 1e3, "um": 1e3}
 """nanometres in the units that ENVI headers write"""
-READ_ERRORS = (RasterioError, OSError, ValueError)
+READ_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError)
 """what GDAL and rasterio raise where a file is not as it should be"""
 log = logging.getLogger("terraficta")
 
@@ -138,7 +139,13 @@ class Raster:
         if mine.count != 1 or (integers and not np.issubdtype(np.dtype(self.dtypes[0]), np.integer)):
             kind = "uint8" if integers else "real numbers"
             found = f"{mine.count} bands of {self.dtypes[0]}"
-            raise Refusal(self.path, role, found, f"one band of {kind}", f"write the {role} as a single band of {kind}")
+            mend = f"write the {role} as a single band of {kind}"
+            if mine.count == 1:
+                found, mend = (
+                    f"{self.dtypes[0]} numbers",
+                    f"write the {role} as whole numbers (gdal_translate -ot Byte)",
+                )
+            raise Refusal(self.path, role, found, f"one band of {kind}", mend)
         return mine
 
     def _beside_alpha(self) -> Raster:
@@ -297,9 +304,7 @@ class Raster:
         Refusal
             a file that ends too early, or is damaged
         """
-        numbers = self._guarded(
-            lambda: file.read(list(self.order), window=window, out_shape=shape and (self.count, *shape))
-        )
+        numbers = self._guarded(lambda: self._stored_numbers(file, window, shape))
         seen = np.ones(numbers.shape[1:], bool)
         if self.alpha is not None and self.alpha not in self.order:
             seen &= self._guarded(lambda: file.read(self.alpha, window=window, out_shape=shape)) > 0
@@ -309,6 +314,13 @@ class Raster:
             )
             seen &= (masks > 0).all(0)
         return numbers, seen
+
+    def _stored_numbers(self, file: Any, window: Window | None, shape: tuple[int, int] | None) -> NDArray[Any]:
+        """(B, h, w); a virtual raster may join bands of several types, which are read one by one."""
+        if len({self.dtypes[n - 1] for n in self.order}) > 1:
+            return np.stack([file.read(n, window=window, out_shape=shape) for n in self.order])
+        found: NDArray[Any] = file.read(list(self.order), window=window, out_shape=shape and (self.count, *shape))
+        return found
 
     def missing(self, numbers: NDArray[Any], nodata: float | None = None) -> NDArray[np.bool_]:
         """(B, h, w): stored numbers that are not finite or a nodata value, of the file or as stated."""
@@ -370,7 +382,9 @@ def open_raster(name: str | Path, where: str | Path | None = None, field: str = 
         raise Refusal(where or path, field, f"no file {path}", "a raster that GDAL reads", "check the path")
     try:
         with rasterio.open(path) as file:
-            return _head(path, file)
+            inside = file.subdatasets
+            if file.count:
+                return _head(path, file)
     except READ_ERRORS as error:
         mend = "the file is truncated, damaged or of another format: copy or export it again"
         if isinstance(error, PermissionError) or (is_plain(path) and not os.access(path, os.R_OK)):
@@ -378,6 +392,9 @@ def open_raster(name: str | Path, where: str | Path | None = None, field: str = 
         elif not is_plain(path):
             mend = "check the name; GDAL must be able to open it (gdalinfo)"
         raise Refusal(path, field, last_line(error), "a raster that GDAL reads", mend) from error
+    found = f"no bands, but {len(inside)} rasters" if inside else "no bands"
+    mend = f"name one of them: {', '.join(inside[:3])}{' ...' if len(inside) > 3 else ''}"
+    raise Refusal(path, field, found, "a raster with bands", mend if inside else "export a raster")
 
 
 def _head(path: str, file: Any) -> Raster:

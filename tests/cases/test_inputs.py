@@ -142,6 +142,65 @@ def test_a_name_of_gdal_is_taken_as_it_is(tmp_path: Path) -> None:
         assert torch.equal(read_whole(name), read_whole(path))
         with pytest.raises(Refusal, match="never written over"):
             require_no_input([tmp_path / "s.zip"], [name])
+    for name in (f"GPKG:{path}:a", f'NETCDF:"{path}":red', f"HDF4_EOS:EOS_GRID:{path}:grid:band", f"/vsigzip/{path}"):
+        with pytest.raises(Refusal, match="never written over"):
+            require_no_input([path], [name])
+
+
+def test_a_virtual_raster_may_join_several_types(tmp_path: Path) -> None:
+    path = image_file(tmp_path / "image.tif")
+    with rasterio.open(path) as file:
+        stored = file.read()
+    write_raster(tmp_path / "a.tif", stored[:2].astype(np.int16))
+    write_raster(tmp_path / "b.tif", stored[2:])
+    source = (
+        '<VRTRasterBand dataType="{}" band="{}"><SimpleSource><SourceFilename relativeToVRT="1">{}</SourceFilename>'
+        "<SourceBand>{}</SourceBand></SimpleSource></VRTRasterBand>"
+    )
+    bands = [("Int16", 1, "a.tif", 1), ("Int16", 2, "a.tif", 2), *[("UInt16", n, "b.tif", n - 2) for n in (3, 4, 5)]]
+    place = "<SRS>EPSG:32633</SRS><GeoTransform>500000,10,0,5800000,0,-10</GeoTransform>"
+    text = (
+        f'<VRTDataset rasterXSize="48" rasterYSize="48">{place}{"".join(source.format(*b) for b in bands)}</VRTDataset>'
+    )
+    (tmp_path / "joined.vrt").write_text(text)
+    assert torch.equal(read_whole(tmp_path / "joined.vrt"), read_whole(path))
+    (tmp_path / "b.tif").unlink()
+    with pytest.raises(Refusal, match=r"joined.vrt: pixels: .*b.tif"):
+        read_whole(tmp_path / "joined.vrt")
+
+
+def test_a_container_of_rasters_is_asked_about(tmp_path: Path) -> None:
+    path, shape = tmp_path / "two.gpkg", (1, 48, 48)
+    for name, values in (("a", hills()[:48, :48]), ("b", hills()[:48, :48] + 1)):
+        with rasterio.open(
+            path, "w", "GPKG", 48, 48, 1, dtype="float32", crs="EPSG:32633", raster_table=name,
+            transform=from_origin(500_000, 5_800_000, 10, 10), append_subdataset="YES" if path.exists() else "NO",
+        ) as file:  # fmt: skip
+            file.write(values.astype(np.float32).reshape(shape))
+    with pytest.raises(Refusal, match=r"two.gpkg: file: found no bands, but 2 rasters.*name one of them: GPKG:"):
+        read_given(path, None)
+    land = read_given(f"GPKG:{path}:b", None)
+    assert land is not None
+    assert land.elevation_m is not None
+    assert np.allclose(land.elevation_m.numpy(), hills()[:48, :48] + 1, atol=0.01)
+
+
+def test_a_plan_of_ones_own_is_a_place_of_unknown_scale(tmp_path: Path) -> None:
+    raster = open_raster(image_file(tmp_path / "plan.tif", crs='LOCAL_CS["plan",UNIT["metre",1]]'))
+    assert raster.size_m is None
+    other = open_raster(image_file(tmp_path / "other.tif"))
+    with pytest.raises(Refusal, match="corners inf px away"):
+        raster.require_same_ground(other, "label")
+
+
+@pytest.mark.parametrize("name", ["IMG:1.tif", "a#b.tif", "ä ö.tif", "per%20cent.tif", "q?x.tif", "[x].tif", "a,b.tif"])
+def test_any_name_that_a_file_system_knows(name: str, tmp_path: Path) -> None:
+    folder = write_tileset(tmp_path / "made", scenes=1)
+    before = read_tileset(folder)[0].image
+    (folder / "image0.tif").rename(folder / name)
+    content = read_manifest_of(folder)
+    content["scenes"][0]["image"] = name
+    assert torch.equal(read_tileset(write_manifest(folder, content))[0].image, before)
 
 
 def test_a_file_that_ends_too_early_is_named(tmp_path: Path) -> None:
