@@ -9,8 +9,7 @@ import lightning
 import typer
 from rich.console import Console
 
-from terraficta.finetune.fitting import STAGE, fit_tileset
-from terraficta.finetune.fitting_values import fit_tileset_values
+from terraficta.finetune.fitting import STAGE, fit_tileset, fit_tileset_values
 from terraficta.finetune.map_model import MODEL
 from terraficta.finetune.recipe import HeadKind, ValueHead, read_finetune_recipe
 from terraficta.finetune.tileset.labels import Labels

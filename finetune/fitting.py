@@ -1,4 +1,4 @@
-"""The fitting: a tileset and some of its labels give a map model on disk, with the record of how."""
+"""The fitting: a tileset and some of its labels, or samples, give a model on disk, with the record of how."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any, Literal
 from lightning.pytorch.callbacks import Callback
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
+from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.map_model import MODEL, MapModel, write_map_model
-from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, ValueHead
+from terraficta.finetune.regression import ValueModel, fit_values, sample_values, write_value_model
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.tileset import Tileset
@@ -125,6 +127,63 @@ def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) 
         mend = "name a tileset with a legend and labels"
         raise Refusal(tileset.folder, "label", "no labels", "labelled pixels in the train fold", mend)
     return tiles
+
+
+@dataclass(frozen=True)
+class ValueFitting:
+    """A model of a quantity, and to how many samples it was fitted."""
+
+    model: ValueModel
+    samples: int
+
+
+def fit_tileset_values(
+    tileset: Tileset,
+    out: Path,
+    recipe: FinetuneRecipe,
+    *,
+    number: int | Literal["all"],
+    head: ValueHead,
+    weights: str | None = None,
+    seed: int = 0,
+    replaced: str | None = None,
+) -> ValueFitting:
+    """Draw samples of a quantity from the train fold, fit a model of it, write model.pt and run.json.
+
+    Parameters
+    ----------
+    tileset : Tileset
+        of a quantity
+    out, recipe, weights, seed, replaced
+        as in `fit_tileset`
+    number : int | Literal['all']
+        samples
+    head : ValueHead
+        as in `fit_values`
+
+    Raises
+    ------
+    Refusal
+        no samples
+    """
+    assert tileset.quantity is not None
+    mapper, pretraining = start_mapper(weights, recipe, seed)
+    tiles = list(tileset.tiles("train"))
+    if not tiles or number == 0:
+        mend = "name a tileset with values in the train fold, and ask for some"
+        raise Refusal(tileset.folder, "value", "no samples", "known values in the train fold", mend)
+    with whole_folder(out, replaced) as partial:
+        parents = {"weights": (pretraining or {}).get("digest"), "tileset": manifest_digest(tileset)}
+        record = Run(STAGE, recipe.model_dump(mode="json"), seed, parents)
+        samples = sample_values(tiles, recipe, None if number == "all" else number, seed)
+        model = fit_values(tiles, samples, Encoder.fit(mapper, tiles), recipe, head, tileset.quantity, seed)
+        write_value_model(partial, model)
+        metrics = {"samples": len(samples), "mean": model.mean, "spread": model.spread, "trained": model.trained}
+        record.write(
+            partial, metrics, digest=weights_digest(partial / MODEL), head=head, quantity=tileset.quantity,
+            weights_record=pretraining, tileset=about_tileset(tileset),
+        )  # fmt: skip
+    return ValueFitting(model, len(samples))
 
 
 def start_mapper(weights: str | None, recipe: FinetuneRecipe, seed: int) -> tuple[Mapper, dict[str, Any] | None]:

@@ -54,7 +54,12 @@ class LinearRecipe(Recipe):
 
 
 class FullRecipe(Recipe):
-    """Training of every weight."""
+    """Training of the network's weights: all of them, or some."""
+
+    moving: Literal["all", "decoder", "lora"] = "all"
+    """all weights; those after the encoder and the spectral path; or a change of low rank to every layer"""
+    rank: int = Field(default=4, ge=1)
+    """of that change"""
 
     steps: int = Field(default=200, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)

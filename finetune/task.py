@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.geometry import bent
+from terraficta.finetune.moving import moving
 from terraficta.finetune.recipe import FullRecipe
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.pretrain.head import Head
@@ -129,11 +130,15 @@ class FinetuneTask(lightning.LightningModule):
         steps, rates, smoothing
     learning_rate : float
         at its peak
+    moving : Sequence[nn.Parameter]
+        of the mapper: those that are trained
     """
 
-    def __init__(self, encoder: Encoder, head: Head, recipe: FullRecipe, learning_rate: float) -> None:
+    def __init__(
+        self, encoder: Encoder, head: Head, recipe: FullRecipe, learning_rate: float, moving: Sequence[nn.Parameter]
+    ) -> None:
         super().__init__()
-        self.recipe, self.learning_rate = recipe, learning_rate
+        self.recipe, self.learning_rate, self._moving = recipe, learning_rate, list(moving)
         self.mapper = encoder.mapper
         self.weight = nn.Parameter(head.weight * head.sharpness)
         self.bias = nn.Parameter(head.bias * head.sharpness)
@@ -156,9 +161,8 @@ class FinetuneTask(lightning.LightningModule):
         return loss
 
     def configure_optimizers(self) -> dict[str, object]:  # type: ignore[override]
-        used = [p for name, p in self.mapper.named_parameters() if not name.startswith(("dense.", "log_"))]
         groups = [
-            {"params": used, "weight_decay": self.recipe.weight_decay},
+            {"params": self._moving, "weight_decay": self.recipe.weight_decay},
             {"params": [self.weight, self.bias], "weight_decay": 0.0},
         ]
         optimiser = torch.optim.AdamW(groups, lr=self.learning_rate)
@@ -183,12 +187,16 @@ def train_whole(
 ) -> Head:
     """Train the encoder's mapper in place, and return the trained head."""
     torch.manual_seed(SceneKey(seed, 0).at("train").field_seed())
-    task = FinetuneTask(encoder, head, recipe, learning_rate)
     device = encoder.device.type
     quiet = logging.getLogger("lightning.pytorch")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as scratch:
+    with (
+        warnings.catch_warnings(),
+        tempfile.TemporaryDirectory() as scratch,
+        moving(encoder.mapper, recipe) as chosen,
+    ):
+        task = FinetuneTask(encoder, head, recipe, learning_rate, chosen)
         warnings.filterwarnings("ignore", module="lightning")
         trainer = lightning.Trainer(
             max_steps=recipe.steps, accelerator="gpu" if device == "cuda" else "cpu", devices=1,
