@@ -46,7 +46,8 @@ def test_a_training_moves_what_it_may(mapper: Mapper, kind: str) -> None:
     if kind == "lora":
         assert count < 0.35 * sum(p.numel() for p in mapper.parameters())
         for name in moved:
-            assert torch.linalg.matrix_rank((after[name] - before[name]).flatten(1), rtol=1e-3) <= 2, name
+            change = torch.linalg.svdvals((after[name] - before[name]).flatten(1))
+            assert change[2] <= max(1e-3 * change[0], 1e-6), name  # the second: rounding of the weight itself
 
 
 def test_low_rank_begins_as_it_was(mapper: Mapper) -> None:
