@@ -55,9 +55,9 @@ def _accuracy(e: Expectation) -> str:
 
 
 def _confusion(e: Expectation) -> str:
-    pairs = [(a, b, share) for a, b, share in e.confused() if share >= WORTH_NAMING]
-    if not e.told and not pairs:
+    if not e.told:
         return "what it confuses: cannot be told"
+    pairs = [(a, b, share) for a, b, share in e.confused() if share >= WORTH_NAMING]
     if not pairs:
         return "what it confuses: hardly anything, by your labels"
     words = [f"{share:.0%} of {a} is mapped as {b}" for a, b, share in pairs]
