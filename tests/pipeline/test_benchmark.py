@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
@@ -183,7 +184,11 @@ def test_change_is_mapped_like_anything_else(tmp_path: Path) -> None:
     folder = write_tileset(tmp_path / "change", scenes=1, task="change")
     manifest = read_manifest_of(folder)
     scene = manifest["scenes"][0]
-    manifest["scenes"] = [{**scene, "before": scene["image"], "after": scene["image"]}]
+    with rasterio.open(folder / scene["image"]) as after:  # what happened to even ground
+        image, profile = after.read(), after.profile
+    with rasterio.open(folder / "before.tif", "w", **profile) as before:
+        before.write(np.broadcast_to(image.min((1, 2), keepdims=True), image.shape).copy())
+    manifest["scenes"] = [{**scene, "before": "before.tif", "after": scene["image"]}]
     del manifest["scenes"][0]["image"]
     write_manifest(folder, manifest)
     recipe = FAST.model_copy(update={"arms": ("logistic", "ridge", "default"), "seeds": 1})
