@@ -22,7 +22,7 @@ from terraficta.eval.map.predict import (
     stored_of_tileset,
 )
 from terraficta.eval.map.windows import Windows
-from terraficta.finetune.map_model import read_map_model
+from terraficta.finetune.map_model import read_encoder
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
@@ -96,13 +96,13 @@ def predict(
         raise Refusal("predict", "--scene", f"{scene} and --image", "one of the two", "drop one")
     if overlap * 2 > window:
         raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
-    where = pick_device(device)
+    where, quantity = pick_device(device), read_run(run).get("quantity")
     stored: Stored | None = None
     tile: str | None = None
     inputs: list[Path] = []
     if tileset is not None:
         land = open_tileset(tileset)
-        images: list[str] = image or scene_images(land, scene, read_map_model(run))
+        images: list[str] = image or scene_images(land, scene, read_encoder(run))
         one = scene_of(land, images)
         tile = None if one is None else f"{land.name}/{one}"
         stored, inputs, image = stored_of_tileset(land, one), land.files, images
@@ -117,6 +117,15 @@ def predict(
     windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
+        if quantity is not None:
+            from terraficta.eval.map.quantity import predict_quantity
+
+            predict_quantity(
+                run, image or [], out, scene=tile, stored=stored, windows=windows, inputs=inputs, overwrite=overwrite,
+                tell=lambda share: bar.update(task, completed=share),
+            )  # fmt: skip
+            typer.echo(out)
+            return
         made = predict_image(
             run, image or [], out, scene=tile, stored=stored, windows=windows, device=where, inputs=inputs,
             overwrite=overwrite,
