@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from terraficta.eval.map.points import Place, suggest_points
 from terraficta.eval.map.predict import (
     predict_image,
     scene_images,
@@ -23,7 +22,7 @@ from terraficta.eval.map.predict import (
     stored_of_tileset,
 )
 from terraficta.eval.map.windows import Windows
-from terraficta.finetune.map_model import read_map_model
+from terraficta.finetune.map_model import read_encoder
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
@@ -40,9 +39,6 @@ COLUMNS = (
     TimeElapsedColumn(),
     TimeRemainingColumn(),
 )
-
-SHOWN = 10
-"""suggestions that are printed"""
 
 app = typer.Typer(help="Map real land, score the map, compare ways to it, report.", no_args_is_help=True)
 
@@ -100,13 +96,13 @@ def predict(
         raise Refusal("predict", "--scene", f"{scene} and --image", "one of the two", "drop one")
     if overlap * 2 > window:
         raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
-    where = pick_device(device)
+    where, quantity = pick_device(device), read_run(run).get("quantity")
     stored: Stored | None = None
     tile: str | None = None
     inputs: list[Path] = []
     if tileset is not None:
         land = open_tileset(tileset)
-        images: list[str] = image or scene_images(land, scene, read_map_model(run))
+        images: list[str] = image or scene_images(land, scene, read_encoder(run))
         one = scene_of(land, images)
         tile = None if one is None else f"{land.name}/{one}"
         stored, inputs, image = stored_of_tileset(land, one), land.files, images
@@ -121,6 +117,15 @@ def predict(
     windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
+        if quantity is not None:
+            from terraficta.eval.map.quantity import predict_quantity
+
+            predict_quantity(
+                run, image or [], out, scene=tile, stored=stored, windows=windows, inputs=inputs, overwrite=overwrite,
+                tell=lambda share: bar.update(task, completed=share),
+            )  # fmt: skip
+            typer.echo(out)
+            return
         made = predict_image(
             run, image or [], out, scene=tile, stored=stored, windows=windows, device=where, inputs=inputs,
             overwrite=overwrite,
@@ -128,45 +133,6 @@ def predict(
         )  # fmt: skip
     for path in (made.map, made.preview, made.record):
         typer.echo(path)
-
-
-@app.command("suggest")
-def suggest_command(
-    run: Annotated[Path, typer.Option(help="folder of terraficta finetune run")],
-    out: Annotated[Path, typer.Option(help="points to write: .gpkg or .geojson")],
-    count: Annotated[int, typer.Option(min=1, help="points wanted")] = 50,
-    image: Annotated[list[str] | None, typer.Option(help="rasters to look at; before and after where change")] = None,
-    tileset: Annotated[Path | None, typer.Option(help="look at its scenes but those that are for tests")] = None,
-    seed: Annotated[int, typer.Option(help="of the pixels that are looked at")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-) -> None:
-    """Where to label next: the pixels that would teach the map most, in order, with the reason."""
-    if (image is None) == (tileset is None):
-        found = "both" if image else "none"
-        raise Refusal("suggest", "--image, --tileset", found, "one of the two", "say where to look")
-    if tileset is not None:
-        land = read_tileset(tileset, verify=False)
-        scenes = [scene for scene in land.scenes if scene.entry.fold != "test"]
-        places = [
-            Place(
-                tuple(raster.path for raster in scene.images), f"{land.name}/{scene.entry.id}",
-                stored_of_tileset(land, scene.entry.id),
-            )
-            for scene in scenes
-        ]  # fmt: skip
-        require_no_input([out], land.files)
-    else:
-        assert image is not None
-        dates = read_map_model(run).dates
-        places = [Place(tuple(image[n : n + dates])) for n in range(0, len(image), dates)]
-        require_no_input([out], image)
-    points = suggest_points(run, places, out, count, device=pick_device(device), seed=seed)
-    table = Table("order", "likeliest", "", "next", "", "because", box=None, pad_edge=False)
-    for point in points[:SHOWN]:
-        two = (point.first, f"{point.first_probability:.2f}", point.second, f"{point.second_probability:.2f}")
-        table.add_row(str(point.order), *two, point.reason)
-    Console(stderr=True).print(table)
-    typer.echo(out)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The commands of the front door: `terraficta map` and `terraficta start`."""
+"""The commands of the front door: `terraficta map`, `terraficta start` and `terraficta suggest`."""
 
 from __future__ import annotations
 
@@ -11,15 +11,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.prompt import Prompt
+from rich.table import Table
 
-from terraficta.eval.mapping import is_tileset, map_image, new_folder
+from terraficta.eval.map.points import image_places, suggest_points, tileset_places
+from terraficta.eval.mapping import MODEL, is_tileset, map_image, new_folder
+from terraficta.finetune.map_model import MODEL as MODEL_FILE
 from terraficta.finetune.tileset.draft import Ask, Said, draft_tileset, write_draft
+from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.finetune.tileset.vector import is_vector
+from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.run import require_no_input
 from terraficta.synth.types.tile import Level
 
 LEVELS: tuple[Level, ...] = ("BOA", "TOA", "RADIANCE", "DN")
+SHOWN = 10
+"""suggestions that are printed"""
 
 app = typer.Typer(help="From an image and some points to a map.", no_args_is_help=True)
 
@@ -128,6 +136,39 @@ def start_command(
     for note in (*draft.notes, *land.meanings.lines()):
         console.print(f"  {note}", highlight=False, soft_wrap=True)
     typer.echo(written)
+
+
+@app.command("suggest")
+def suggest_command(
+    run: Annotated[Path, typer.Option(help="folder that terraficta map left, or of terraficta finetune run")],
+    out: Annotated[Path, typer.Option(help="points to write: .gpkg or .geojson")],
+    count: Annotated[int, typer.Option(min=1, help="points wanted")] = 50,
+    image: Annotated[list[str] | None, typer.Option(help="rasters to look at; before and after where change")] = None,
+    tileset: Annotated[Path | None, typer.Option(help="look at its scenes but those that are for tests")] = None,
+    seed: Annotated[int, typer.Option(help="of the pixels that are looked at")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+) -> None:
+    """Where to label next: the pixels that would teach the map most, in order, with the reason."""
+    model = run if (run / MODEL_FILE).is_file() else run / MODEL
+    if image is None and tileset is None and (run / MANIFEST).is_file():
+        tileset = run
+    if (image is None) == (tileset is None):
+        found = "both" if image else "none"
+        raise Refusal("suggest", "--image, --tileset", found, "one of the two", "say where to look")
+    inputs: Sequence[str | Path]
+    if tileset is not None:
+        places, inputs = tileset_places(tileset)
+    else:
+        assert image is not None
+        places, inputs = image_places(image, model), image
+    require_no_input([out], inputs)
+    points = suggest_points(model, places, out, count, device=pick_device(device), seed=seed)
+    table = Table("order", "likeliest", "", "next", "", "because", box=None, pad_edge=False)
+    for point in points[:SHOWN]:
+        two = (point.first, f"{point.first_probability:.2f}", point.second, f"{point.second_probability:.2f}")
+        table.add_row(str(point.order), *two, point.reason)
+    Console(stderr=True).print(table)
+    typer.echo(out)
 
 
 def _sorted(files: Sequence[str], labels: str | None) -> tuple[list[str], str | None]:

@@ -26,7 +26,8 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import Band, Sensor
 
-FORMAT = "terraficta map model 4"
+FORMAT, VALUE_FORMAT = "terraficta map model 4", "terraficta value model 1"
+"""what a model.pt says of itself: classes, or a quantity"""
 MODEL = "model.pt"
 
 
@@ -213,6 +214,11 @@ def encoder_of(content: Any, path: Path) -> Encoder:
         mapper.eval(), _scaling(content["scaling"]), Sensor(**{**content["sensor"], "bands": bands}),
         content["level"], content["dates"], {scene: BandRange(*parts) for scene, parts in content["by_scene"].items()},
     )  # fmt: skip
+
+
+def read_encoder(folder: str | Path) -> Encoder:
+    """The encoder of a model of classes or of a quantity."""
+    return encoder_of(read_content(folder, FORMAT, VALUE_FORMAT), Path(folder) / MODEL)
 
 
 def read_content(folder: str | Path, *formats: str) -> Any:

@@ -17,7 +17,7 @@ from terraficta.finetune.calibrate import spatial_folds
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.evidence import context_of
 from terraficta.finetune.forest import Forest, fit_value_forest
-from terraficta.finetune.map_model import MODEL, encoder_content, encoder_of, read_content
+from terraficta.finetune.map_model import MODEL, VALUE_FORMAT, encoder_content, encoder_of, read_content
 from terraficta.finetune.recipe import FinetuneRecipe, FullRecipe, ValueHead
 from terraficta.finetune.task import CropStream
 from terraficta.finetune.tileset.labels import Labels, ground_blocks
@@ -32,7 +32,6 @@ from terraficta.synth.types.tile import Tile
 
 CROPS = Legend("value", ("value", "known"), ("#000000", "#ffffff"))
 """what the class mass of a crop holds: the value in spreads from its mean, and whether it is known"""
-FORMAT = "terraficta value model 1"
 UNUSED = ("dense.", "used.", "log_")
 """parts of the network that say nothing of features"""
 TREES = 200
@@ -274,7 +273,7 @@ def write_value_model(folder: Path, model: ValueModel) -> None:
     """Write model.pt into a folder, whole or not at all."""
     part = model.part
     content = {
-        "format": FORMAT,
+        "format": VALUE_FORMAT,
         **encoder_content(model.encoder),
         "head": model.head,
         "part": part.arrays() if isinstance(part, Forest) else {n: v.detach() for n, v in part.state_dict().items()},
@@ -293,7 +292,7 @@ def read_value_model(folder: str | Path) -> ValueModel:
     Refusal
         no such folder, a damaged file, or one that is something else
     """
-    content = read_content(folder, FORMAT)
+    content = read_content(folder, VALUE_FORMAT)
     encoder, stored, head = encoder_of(content, Path(folder) / MODEL), content["part"], content["head"]
     part: Convolution | UNet | Forest
     if head == "forest":

@@ -22,6 +22,7 @@ ROOMS = {
 VERBS = {
     "map": "an image and some points in, a map and its worth out",
     "start": "write a tileset.yaml for an image and its labels",
+    "suggest": "where to label next",
 }
 """commands of the door itself"""
 

@@ -15,11 +15,12 @@ from rasterio.crs import CRS
 from rasterio.warp import transform
 
 from terraficta.eval.map.candidates import PIXELS, read_candidates, together
-from terraficta.eval.map.predict import sampled, stored_of_run
+from terraficta.eval.map.predict import sampled, stored_of_run, stored_of_tileset
 from terraficta.eval.map.source import open_source
 from terraficta.eval.map.suggestion import Candidates, Suggestion, Weights, in_words, strewn, suggest
 from terraficta.finetune.map_model import MapModel, read_map_model
 from terraficta.finetune.tileset.features import GEOJSON_CRS, NEEDS_EXTRA
+from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run, whole_file
 from terraficta.synth.types.stored import Stored
@@ -46,6 +47,26 @@ class Place:
     images: tuple[str, ...]
     scene: str | None = None
     stored: Stored | None = None
+
+
+def tileset_places(folder: Path) -> tuple[list[Place], list[str | Path]]:
+    """The scenes of a tileset but those that are wholly for tests, and the files that it stands on."""
+    land = read_tileset(folder, verify=False)
+    places = [
+        Place(
+            tuple(raster.path for raster in scene.images), f"{land.name}/{scene.entry.id}",
+            stored_of_tileset(land, scene.entry.id),
+        )
+        for scene in land.scenes
+        if scene.entry.fold != "test"
+    ]  # fmt: skip
+    return places, list(land.files)
+
+
+def image_places(images: Sequence[str], run_folder: Path) -> list[Place]:
+    """Images, or pairs of them where a run maps change."""
+    dates = read_map_model(run_folder).dates
+    return [Place(tuple(images[n : n + dates])) for n in range(0, len(images), dates)]
 
 
 @dataclass(frozen=True)

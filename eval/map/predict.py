@@ -20,6 +20,7 @@ from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import Source, open_source
 from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.eval.map.windows import Windows
+from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.map_model import MODEL, MapModel, read_map_model
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.plausibility import require_reflectance
@@ -218,12 +219,12 @@ def stored_of_run(folder: Path, record: Mapping[str, Any]) -> Stored:
     raise Refusal(folder / "run.json", "tileset", stated, "a tileset that is there", mend)
 
 
-def scene_images(tileset: Tileset, scene: str | None, model: MapModel) -> list[str]:
-    """The image files of a scene by its id (None: the first), once the tileset is known to suit a model."""
-    model.encoder.require_sensor(tileset.sensor if model.dates == 1 else stack_sensor(tileset.sensor))
-    if tileset.level != model.encoder.level:
+def scene_images(tileset: Tileset, scene: str | None, encoder: Encoder) -> list[str]:
+    """The image files of a scene by its id (None: the first), once the tileset is known to suit a model's encoder."""
+    encoder.require_sensor(tileset.sensor if encoder.dates == 1 else stack_sensor(tileset.sensor))
+    if tileset.level != encoder.level:
         mend = "fine-tune on a tileset of this level"
-        raise Refusal(tileset.folder, "level", tileset.level, f"{model.encoder.level}, as the run was fitted on", mend)
+        raise Refusal(tileset.folder, "level", tileset.level, f"{encoder.level}, as the run was fitted on", mend)
     by_id = {entry.entry.id: entry for entry in tileset.scenes}
     if scene is not None and scene not in by_id:
         known = ", ".join(list(by_id)[:12]) + (" ..." if len(by_id) > 12 else "")

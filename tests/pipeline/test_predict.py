@@ -401,7 +401,7 @@ def test_a_missing_image_and_an_unknown_scene_are_refused(fitted: tuple[Path, Pa
     with pytest.raises(Refusal, match="check the path"):
         predict_image(fitted[1], [tmp_path / "none.tif"], tmp_path / "map.tif")
     with pytest.raises(Refusal, match="one of s0, s1"):
-        scene_images(read_tileset(fitted[0]), "s7", read_map_model(fitted[1]))
+        scene_images(read_tileset(fitted[0]), "s7", read_map_model(fitted[1]).encoder)
 
 
 def test_a_map_is_scored_on_its_own_grid_and_legend_only(fitted: tuple[Path, Path], tmp_path: Path) -> None:

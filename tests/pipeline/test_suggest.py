@@ -81,7 +81,7 @@ def test_command_asks_of_a_tileset_and_its_points_label_when_filled_in(
 ) -> None:
     folder, run = fitted
     out = tmp_path / "next.geojson"
-    words = f"eval suggest --run {run} --tileset {folder} --count 20 --out {out}"
+    words = f"suggest --run {run} --tileset {folder} --count 20 --out {out}"
     assert app(spread(words.split()), standalone_mode=False) in (None, 0)
     content = json.loads(out.read_text())
     for feature in content["features"]:
@@ -100,4 +100,4 @@ def test_another_suffix_and_no_place_are_refused(fitted: tuple[Path, Path], tmp_
     with pytest.raises(Refusal, match="gpkg"):
         suggest_points(run, [Place((str(folder / "image0.tif"),))], tmp_path / "next.csv", 3)
     with pytest.raises(Refusal, match="--image"):
-        app(spread(f"eval suggest --run {run} --out {tmp_path / 'x.gpkg'}".split()), standalone_mode=False)
+        app(spread(f"suggest --run {run} --out {tmp_path / 'x.gpkg'}".split()), standalone_mode=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 import yaml
 from tileset_maker import read_manifest_of, write_manifest, write_raster, write_tileset
@@ -106,6 +107,15 @@ def test_commands_and_corpora(tmp_path: Path) -> None:
     said = json.loads(scores.read_text())
     assert said["rmse"] < said["spread"]
     assert json.loads((run / "run.json").read_text())["metrics"]["samples"] == 300
+    words = f"eval predict --run {run} --tileset {land} --out {tmp_path / 'height.tif'}"
+    assert app(spread(words.split()), standalone_mode=False) in (None, 0)
+    model, (tile, *_) = read_value_model(run), list(read_tileset(land).tiles())
+    with rasterio.open(tmp_path / "height.tif") as made:
+        assert made.descriptions == ("canopy height [m]",)
+        found = torch.from_numpy(made.read(1))
+    wanted = model(tile.image[None], tile.valid[None], [tile.id])[0]
+    assert torch.allclose(found[tile.valid], wanted[tile.valid], atol=1e-3)
+    assert bool(found[~tile.valid].isnan().all())
 
 
 @pytest.mark.parametrize(
