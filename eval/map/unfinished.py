@@ -102,7 +102,9 @@ def unfinished(out: Path, key: str) -> Iterator[Unfinished]:
         except Refusal:
             shutil.rmtree(mine, ignore_errors=True)
             raise
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(out)  # GDAL says what is wrong with a disk, and not where
             if kept.done()[0] == 0:
                 shutil.rmtree(mine, ignore_errors=True)
             else:

@@ -1,5 +1,6 @@
 """From an image to a map: windows, bytes on disk, georeference, refusals."""
 
+import errno
 import json
 import os
 import shutil
@@ -354,6 +355,17 @@ def test_what_is_kept_hangs_on_the_content_of_image_and_model(fitted: tuple[Path
     predict_image(run, [folder / "image1.tif"], tmp_path / "plain" / "map.tif", windows=Windows(32, 8))
     assert out.read_bytes() == (tmp_path / "plain" / "map.tif").read_bytes()
     assert not list(tmp_path.glob(".map.*"))
+
+
+def test_a_full_disk_is_named_and_what_is_done_is_kept(fitted: tuple[Path, Path], tmp_path: Path) -> None:
+    def full(share: float) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "map.tif"
+    with pytest.raises(OSError, match="map.tif"):
+        predict_image(fitted[1], [fitted[0] / "image0.tif"], out, windows=Windows(32, 8), tell=full)
+    assert list(tmp_path.glob(".map.*.unfinished"))
+    assert not out.exists()
 
 
 def test_one_map_is_made_by_one_process(tmp_path: Path) -> None:

@@ -142,6 +142,12 @@ def recipe(**changes: object) -> SceneRecipe:
     return read_scene_recipe("tier0").model_copy(update=base | changes)
 
 
+def test_a_class_map_without_classes_is_named_as_such(tmp_path: Path) -> None:
+    empty = write(tmp_path / "cover.tif", np.full((50, 50), 255, np.uint8), nodata=255)
+    with pytest.raises(Refusal, match="classes: found no pixel with a class"):
+        read_given(None, empty)
+
+
 def test_a_scene_keeps_the_heights_it_is_given(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     rough = np.kron(rng.normal(0, 60, (15, 19)), np.ones((8, 8)))[:120, :150]

@@ -226,9 +226,10 @@ def read_given(dem: str | Path | None, cover: str | Path | None, legend: str = "
         known = np.isfinite(values)
         classes = _positions(cover, np.where(known, values, 0).astype(np.int64), known, legend)
         if not bool((classes >= 0).any()):
-            raise Refusal(
-                cover, "extent", "no labelled pixel on the elevation model", "overlapping files", "check both CRS"
-            )
+            if dem is None:
+                raise Refusal(cover, "classes", "no pixel with a class", "a class map", "check its nodata value")
+            found_text = "no labelled pixel on the elevation model"
+            raise Refusal(cover, "extent", found_text, "overlapping files", "check both CRS")
     return GivenLand(Path(main).name, elevation, classes, found, float(grid[1].a), grid[0], grid[1])
 
 
