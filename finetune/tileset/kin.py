@@ -38,6 +38,7 @@ def adopted(membership: Tensor) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> legend = torch.zeros(24, 2)
     >>> legend[TERRAFICTA.index("pasture"), 0] = legend[TERRAFICTA.index("water"), 1] = 1
     >>> adopted(legend)[TERRAFICTA.index("cropland")]  # a legend of grass and water: a green field is grass

@@ -185,7 +185,9 @@ def test_a_scene_keeps_to_the_class_map(tmp_path: Path, heights: bool) -> None:
         asked = land.cover_at(4_000_000 - y + middle, x - 600_000 + middle)
         may = (walk.matrix() > 0).float()[asked].permute(2, 0, 1)
         inside = (may * tile.mass).sum(0)  # pixels on a border hold two classes
-        assert float((inside > 0.99).float().mean()) > 0.9
+        town = asked == theirs.index("built_up")  # whose cells hold gardens and trees too, as real ones do
+        assert bool(town.all()) or float((inside > 0.99)[~town].float().mean()) > 0.9
+        assert not bool(town.any()) or float(inside[town].mean()) > 0.4
         assert set(asked.unique().tolist()) <= {
             theirs.index(n) for n in ("tree_cover", "cropland", "built_up", "water")
         }

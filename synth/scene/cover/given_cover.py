@@ -50,6 +50,10 @@ class Wish:
         may = crosswalk_to(land.legend.name).matrix(given.device) > 0
         return cls(given, torch.cat([may, torch.ones_like(may[:1])]))
 
+    def settled(self) -> Tensor:
+        """(N, H, W) bool: where a town may stand, and a cell so hold more than its own class."""
+        return self.allowed[self.given, TERRAFICTA.index("building")]
+
     def conformed(
         self, cover: Tensor, parcel: Tensor, plans: Sequence[CoverPlan], window: Window
     ) -> tuple[Tensor, Tensor]:

@@ -192,6 +192,7 @@ def grow_landcover(
     wish = None if given is None else Wish.of(given, terrain.window)
     if wish is not None:
         cover, parcel = wish.conformed(cover, parcel, plans, terrain.window)
+        within = torch.where(wish.settled(), within, 0)
     drowned = flood(terrain, water, moments)
     surface = water.surface_m
     if drowned is not None:
