@@ -143,7 +143,8 @@ def map_image(
         mapped = _shares(made)
         tell("judge", 0.0)
         expectation = _expect(land, fitting, mapped, seed, random_split)
-        lines = three_lines(expectation, land.legend.classes, land.meanings, mapped)
+        suggest = f"terraficta suggest --run {folder / MODEL} --tileset {land.folder} --out next.gpkg"
+        lines = three_lines(expectation, land.legend.classes, land.meanings, mapped, suggest)
         tell("judge", 1.0)
         notes = (*(() if draft is None else draft.notes), *land.meanings.lines())
         report = write_place_report(folder, land, fitting, made, expectation, lines, notes)

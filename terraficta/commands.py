@@ -25,6 +25,8 @@ VERBS = {
     "suggest": "where to label next",
 }
 """commands of the door itself"""
+VERBS_OF = {"map": "eval.verbs", "start": "eval.verbs", "suggest": "eval.commands"}
+"""where each of them lives"""
 
 
 DEBUG = "--debug"
@@ -63,7 +65,7 @@ class Rooms(TyperGroup):
         """Enter a room, or do what a verb says."""
         name, room, rest = super().resolve_command(ctx, args)
         if name in VERBS:
-            verbs = typer.main.get_group(importlib.import_module("terraficta.eval.verbs").app)
+            verbs = typer.main.get_group(importlib.import_module(f"terraficta.{VERBS_OF[name]}").app)
             return name, verbs.commands[name], rest
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)

@@ -15,7 +15,11 @@ WORTH_NAMING = 0.05
 
 
 def three_lines(
-    expectation: Expectation | None, classes: tuple[str, ...], meanings: Meanings, mapped: NDArray[np.float64]
+    expectation: Expectation | None,
+    classes: tuple[str, ...],
+    meanings: Meanings,
+    mapped: NDArray[np.float64],
+    suggest: str = "",
 ) -> tuple[str, str, str]:
     """Accuracy expected, what is confused, what to do next.
 
@@ -29,10 +33,14 @@ def three_lines(
         of the classes
     mapped : NDArray[np.float64]
         (K,) share of the map that is each class
+    suggest : str
+        the command that picks points to label; "": none is named
     """
     if expectation is None:
-        return _without_labels(classes, meanings, mapped)
-    return _accuracy(expectation), _confusion(expectation), _next(expectation)
+        lines = _without_labels(classes, meanings, mapped)
+    else:
+        lines = _accuracy(expectation), _confusion(expectation), _next(expectation)
+    return lines[0], lines[1], lines[2] + (f"; {suggest} picks points" if suggest else "")
 
 
 def _without_labels(classes: tuple[str, ...], meanings: Meanings, mapped: NDArray[np.float64]) -> tuple[str, str, str]:

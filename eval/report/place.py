@@ -68,6 +68,7 @@ def write_place_report(
         "chain": walk([read_link(folder / "model"), read_link(made[0].map)]),
         "legend": list(zip(land.legend.classes, land.legend.colours, strict=True)),
         "e": None if expectation is None else _numbers(expectation, land, made),
+        "familiarity": None if made[0].familiarity is None else f"{made[0].familiarity:.2f}",
         "maps": [str(one.map) for one in made], "model": str(folder / "model"),
         "written": datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     }  # fmt: skip

@@ -114,6 +114,9 @@ def test_command_makes_a_map_a_page_and_three_lines(tmp_path: Path, capsys: pyte
         mapped = np.array([0, *(LEGEND.index(name) + 1 for name in classes)])[file.read(1)]
     assert (mapped == label).mean() > 0.9
     expected = json.loads((tmp_path / "new" / "map" / "expected.json").read_text())
+    picked = lines[-1][lines[-1].index("terraficta suggest") : lines[-1].index(" picks points")]
+    command(picked.removeprefix("terraficta ").replace("next.gpkg", str(tmp_path / "next.gpkg")) + " --count 5")
+    assert pyogrio.read_info(tmp_path / "next.gpkg")["features"] == 5
     assert abs(expected["accuracy"] - (mapped == label).mean()) < 2 * expected["accuracy_se"]
     names = {path.name for path in (tmp_path / "new").rglob("*")}
     assert {"map.png", "map.qml", "tileset.yaml", "model.pt", "report.html", "run.json"} <= names

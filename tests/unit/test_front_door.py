@@ -14,7 +14,7 @@ def terraficta(*words: str) -> subprocess.CompletedProcess[str]:
 def test_the_list_of_rooms() -> None:
     done = terraficta("--help")
     assert done.returncode == 0
-    assert all(word in done.stdout for word in ("map", "start", "synth", "pretrain", "finetune", "eval"))
+    assert all(word in done.stdout for word in ("map", "start", "suggest", "synth", "pretrain", "finetune", "eval"))
 
 
 def test_help_does_not_load_torch() -> None:
