@@ -25,8 +25,8 @@ VERBS = {
     "suggest": "where to label next",
 }
 """commands of the door itself"""
-VERBS_OF = {"map": "eval.verbs", "start": "eval.verbs", "suggest": "eval.commands"}
-"""where each of them lives"""
+VERBS_AT = "terraficta.eval.verbs"
+"""where they live"""
 
 
 DEBUG = "--debug"
@@ -65,7 +65,7 @@ class Rooms(TyperGroup):
         """Enter a room, or do what a verb says."""
         name, room, rest = super().resolve_command(ctx, args)
         if name in VERBS:
-            verbs = typer.main.get_group(importlib.import_module(f"terraficta.{VERBS_OF[name]}").app)
+            verbs = typer.main.get_group(importlib.import_module(VERBS_AT).app)
             return name, verbs.commands[name], rest
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)

@@ -21,13 +21,15 @@ from terraficta.finetune.tileset.recognition import Numbers, Recognised, recogni
 from terraficta.finetune.tileset.vector import CLASS_WORDS, VectorLabel, is_vector
 from terraficta.synth.types.colours import distinct_colours
 from terraficta.synth.types.file_name import is_plain
-from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.legend import TERRAFICTA, USES
 from terraficta.synth.types.raster import Raster, open_raster
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import sensor_names
 from terraficta.synth.types.tile import Level
 
+PAINTED_AS = {"settlement": "building", "farmland": "cropland"}
+"""whose colour a use has"""
 MOST_CLASSES = 60
 """different values that a column of classes has at most, unless it is named"""
 GONE = ("", "none", "null", "nan", "<na>")
@@ -158,12 +160,15 @@ def legend_colours(legend: Sequence[str], means: Mapping[str, dict[str, float] |
     >>> water, sea = legend_colours(["water", "lake"], {})
     >>> water == TERRAFICTA.colours[TERRAFICTA.index("water")], sea != water
     (True, True)
+    >>> legend_colours(["town"], {})[0] == TERRAFICTA.colours[TERRAFICTA.index("building")]
+    True
     """
     meanings = propose_meanings(legend, means)
+    colours = (*TERRAFICTA.colours, *(TERRAFICTA.colours[TERRAFICTA.index(PAINTED_AS[use])] for use in USES))
     free = [c for c in distinct_colours(len(legend) + len(TERRAFICTA)) if c not in TERRAFICTA.colours]
     found: list[str] = []
     for row, named in zip(meanings.matrix, meanings.named, strict=True):
-        own = [TERRAFICTA.colours[k] for k in row.argsort(descending=True).tolist() if row[k] > 0] if named else []
+        own = [colours[k] for k in row.argsort(descending=True).tolist() if row[k] > 0] if named else []
         found.append(next(c for c in (*own, *free) if c not in found))
     return found
 
