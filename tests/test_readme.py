@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from terraficta.commands import VERBS, VERBS_OF
+from terraficta.commands import VERBS, VERBS_AT
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,7 +30,7 @@ def commands() -> list[str]:
 def test_command_and_options_exist(line: str) -> None:
     _, room, *rest = shlex.split(line)
     if room in VERBS:
-        verb, module = room, f"terraficta.{VERBS_OF[room]}"
+        verb, module = room, VERBS_AT
     else:
         verb, module = rest.pop(0), f"terraficta.{room}.commands"
     group = typer.main.get_group(importlib.import_module(module).app)
