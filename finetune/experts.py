@@ -79,15 +79,16 @@ def fit_experts(
     """
     classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
     if exponents is None:
-        exponents = exponents_for(mass, names is not None, recipe)
+        exponents = exponents_for(mass, 0.0 if names is None else meanings.telling, recipe)
     forest = fit_forest(evidence.context, classes, weight, mass.shape[1], seed, trees)
     return Blend(fit_ridge(evidence.features, mass), forest, names, exponents, prior_of(meanings))
 
 
-def exponents_for(mass: Tensor, named: bool, recipe: FinetuneRecipe) -> tuple[float, float, float]:
-    """Exponents of ridge, forest and names for labels (P, K)."""
+def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> tuple[float, float, float]:
+    """Exponents for labels (P, K), by their number in the median class; names count as far as they tell classes apart."""
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
-    return recipe.blend.exponents(float(counts[counts > 0].float().median()), named)
+    ridge, forest, names = recipe.blend.exponents(float(counts[counts > 0].float().median()), told > 0)
+    return ridge, forest, told * names
 
 
 def fit_blend(
@@ -114,7 +115,7 @@ def fit_blend(
         the closed-form head
     """
     classes = mass.argmax(1).numpy()
-    exponents = exponents_for(mass, names is not None, recipe)
+    exponents = exponents_for(mass, 0.0 if names is None else meanings.telling, recipe)
 
     def fit(rows: NDArray[np.int64], trees: int) -> Blend:
         some = evidence.take(torch.from_numpy(rows))

@@ -66,8 +66,13 @@ class Meanings:
     @property
     def enough(self) -> bool:
         """Whether names tell any two classes apart; one that has none is told from those that have."""
+        return any(self.named) and self.telling > 0
+
+    @property
+    def telling(self) -> float:
+        """How far names tell classes apart, 0 (all mean one thing) .. 1 (each means its own): of five crops, little."""
         known = {tuple(row) for row, named in zip(self.matrix.tolist(), self.named, strict=True) if named}
-        return bool(known) and len(known) + (not all(self.named)) > 1
+        return (len(known) + (not all(self.named)) - 1) / max(len(self.classes) - 1, 1)
 
     def lines(self) -> list[str]:
         """One line a class, so that the user can correct it."""

@@ -136,7 +136,7 @@ def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[tuple[float, 
         rows.setdefault("forest", []).append(float(np.mean([scored(f, case.truth) for _, f in experts])))
         for e in [recipe.exponents(count, names is not None), *exponents]:
             tag = "default" if e == recipe.exponents(count, names is not None) else ",".join(f"{v:g}" for v in e)
-            said = 0.0 if names is None else e[2] * names
+            said = 0.0 if names is None else meanings.telling * e[2] * names
             rows.setdefault(tag, []).append(
                 float(np.mean([scored(e[0] * r + e[1] * f + said, case.truth) for r, f in experts]))
             )

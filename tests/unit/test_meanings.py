@@ -162,6 +162,9 @@ def test_crops_alike_are_proposed_but_tell_nothing_apart() -> None:
     meanings = propose_meanings(["wheat", "mustard"])
     assert isinstance(meanings, Meanings)
     assert all(meanings.named)
+    assert meanings.telling == 0
+    assert propose_meanings(["wheat", "mustard", "fallow", "pulses", "vegetables"]).telling == 0.25
+    assert propose_meanings(["forest", "water", "clouds"]).telling == 1
     assert not meanings.enough
 
 
