@@ -85,7 +85,7 @@ def fit_experts(
 
 
 def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> tuple[float, float, float]:
-    """Exponents for labels (P, K), by their number in the median class; names count as far as they tell classes apart."""
+    """Exponents for labels (P, K), by those of the median class; names count as far as they tell classes apart."""
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
     ridge, forest, names = recipe.blend.exponents(float(counts[counts > 0].float().median()), told > 0)
     return ridge, forest, told * names
