@@ -106,6 +106,16 @@ class MapWriter:
         self._kept.keep(self.pieces, self.counts.tolist(), self._familiar)
 
 
+def place_of(source: Any) -> dict[str, Any]:
+    """Where the pixels of an open dataset lie, as a profile has it; nothing where it does not say."""
+    points, points_crs = source.gcps
+    if points:
+        return {"gcps": points, "crs": points_crs}
+    if source.crs is not None or not source.transform.is_identity:
+        return {"crs": source.crs, "transform": source.transform}
+    return {}
+
+
 @contextmanager
 def open_map(
     path: Path, source: Any, legend: Legend, about: Mapping[str, Any], kept: Unfinished,
@@ -145,11 +155,7 @@ def open_map(
         "height": source.height, "width": source.width,
         "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER", "photometric": "MINISBLACK",
     }  # fmt: skip
-    points, points_crs = source.gcps
-    if points:
-        profile |= {"gcps": points, "crs": points_crs}
-    elif source.crs is not None or not source.transform.is_identity:
-        profile |= {"crs": source.crs, "transform": source.transform}
+    profile |= place_of(source)
     if not kept.flat.is_file():
         with whole_file(kept.flat) as partial, rasterio.open(partial, "w", **profile) as target:
             # uncompressed and never sparse: every pixel has its place from the start, and pieces are put there in turn

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 from torch import Tensor
 
 from terraficta.eval.map.predict import require_free, sampled, stored_of_run
+from terraficta.eval.map.product import place_of
 from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.map_model import MODEL
@@ -104,13 +105,8 @@ def predict_quantity(
 
 def _profile(source: Any) -> dict[str, Any]:
     """Of a single band on the grid of an open dataset."""
-    profile: dict[str, Any] = {
+    return {
         "driver": "GTiff", "dtype": "float32", "count": 1, "nodata": np.nan, "height": source.height,
         "width": source.width, "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER",
+        **place_of(source),
     }  # fmt: skip
-    points, points_crs = source.gcps
-    if points:
-        return profile | {"gcps": points, "crs": points_crs}
-    if source.crs is not None or not source.transform.is_identity:
-        return profile | {"crs": source.crs, "transform": source.transform}
-    return profile

@@ -37,7 +37,8 @@ def uses_of(mass: Tensor, gsd_m: float) -> Tensor:
 
     def around(*names: str) -> Tensor:
         share = planes[:, [TERRAFICTA.index(name) for name in names]].sum(1, keepdim=True)
-        return functional.avg_pool2d(share, side, 1, side // 2, count_include_pad=False)
+        rows = functional.avg_pool2d(share, (side, 1), 1, (side // 2, 0), count_include_pad=False)
+        return functional.avg_pool2d(rows, (1, side), 1, (0, side // 2), count_include_pad=False)
 
     dry = planes[:, TERRAFICTA.index("water"), None] < 0.5
     settled = ((around("building") >= ROOFS) | (around("building", "road") >= ALONE)) & dry
