@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.blend import NamesHead
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.tileset.labels import Labels
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import Tileset
 from terraficta.pretrain.model import Mapper
@@ -109,11 +107,5 @@ def _test_evidence(tileset: Tileset, mapper: Mapper, most: int) -> tuple[Evidenc
     found = fold_pixels(tiles, TEST, most, tileset.name)
     if not found:
         raise Refusal(tileset.folder, "fold", "no labelled test pixel", "at least one", "check labels and folds")
-    mass = torch.cat([p.mass.T for p in found])
-    place = {id(tile): n for n, tile in enumerate(tiles)}
-    where = Labels(
-        torch.cat([torch.full((len(p),), place[id(p.tile)]) for p in found]),
-        torch.from_numpy(np.concatenate([p.y for p in found])),
-        torch.from_numpy(np.concatenate([p.x for p in found])), mass, tileset.legend, "all",
-    )  # fmt: skip
-    return evidence_at(encoder, tiles, where), mass
+    where = labels_of(found)
+    return evidence_at(encoder, [p.tile for p in found], where), where.mass

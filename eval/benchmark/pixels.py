@@ -133,3 +133,13 @@ def fold_pixels(tiles: Sequence[Tile], fold: int, most: int, name: str) -> list[
         inside = [chosen[(chosen >= a) & (chosen < b)] - a for a, b in zip(first[:-1], first[1:], strict=True)]
         where = [(y[rows], x[rows]) for (y, x), rows in zip(where, inside, strict=True)]
     return [Pixels(tile, y, x, tile.mass[:, y, x]) for tile, (y, x) in zip(tiles, where, strict=True) if len(y)]
+
+
+def labels_of(pixels: Sequence[Pixels]) -> Labels:
+    """What is known of pixels as labels: `tile` numbers the groups of pixels, `mass` is whole."""
+    legend = pixels[0].tile.legend
+    return Labels(
+        torch.cat([torch.full((len(own),), n) for n, own in enumerate(pixels)]),
+        torch.cat([own.y for own in pixels]), torch.cat([own.x for own in pixels]),
+        torch.cat([own.mass.T for own in pixels]), legend, "all",
+    )  # fmt: skip

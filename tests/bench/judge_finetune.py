@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.adapt import adapt
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.moving import moving
 from terraficta.finetune.recipe import FinetuneRecipe, FullRecipe, HeadKind
-from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.head import Head
@@ -44,10 +44,7 @@ def main(tileset: Path, weights: Path | None, labels: str, draws: int) -> None:
     tiles = [tile for tile in land.tiles() if bool((tile.mass.sum(0) > 0).any())]
     train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())]
     found = fold_pixels(tiles, TEST, 10_000, land.name)
-    where = Labels(
-        torch.cat([torch.full((len(p),), n) for n, p in enumerate(found)]), torch.cat([p.y for p in found]),
-        torch.cat([p.x for p in found]), torch.cat([p.mass.T for p in found]), land.legend, "all",
-    )  # fmt: skip
+    where = labels_of(found)
     encoder = Encoder.fit(mapper, train)
     for number in labels.split(","):
         for way, (head, full) in WAYS.items():

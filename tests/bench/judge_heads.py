@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.encoder import Encoder
@@ -67,11 +67,7 @@ def compute(folder: Path, weights: Path) -> Case:
     train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())]
     encoder = Encoder.fit(mapper, train).with_tiles(tiles)
     pixels = fold_pixels(tiles, TEST, TEST_PIXELS, tileset.name)
-    where = Labels(
-        torch.cat([torch.full((len(p),), n) for n, p in enumerate(pixels)]),
-        torch.cat([p.y for p in pixels]), torch.cat([p.x for p in pixels]),
-        torch.cat([p.mass.T for p in pixels]), tileset.legend, "all",
-    )  # fmt: skip
+    where = labels_of(pixels)
     test = evidence_at(encoder, [p.tile for p in pixels], where)
     draws = []
     for seed in range(DRAWS):
