@@ -24,14 +24,14 @@ import rasterio
 import torch
 from rasterio.transform import from_origin
 
-from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.expect.crossvalidation import cross_validate
 from terraficta.eval.expect.expectation import expect
 from terraficta.finetune.adapt import adapt
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.recipe import read_finetune_recipe
-from terraficta.finetune.tileset.labels import Labels, draw_labels
+from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.pretrain.weights import read_weights
@@ -52,11 +52,7 @@ def judge(land: Tileset, per_class: int, draw: int) -> tuple[float, float, float
     labels = draw_labels(train, per_class, draw)
     model = adapt(train, labels, Encoder.fit(mapper, train), recipe, meanings=land.meanings, seed=draw)
     pixels = fold_pixels(tiles, TEST, TEST_PIXELS, land.name)
-    where = Labels(
-        torch.cat([torch.full((len(p),), n) for n, p in enumerate(pixels)]),
-        torch.cat([p.y for p in pixels]), torch.cat([p.x for p in pixels]),
-        torch.cat([p.mass.T for p in pixels]), land.legend, "all",
-    )  # fmt: skip
+    where = labels_of(pixels)
     encoder = model.encoder.with_tiles([p.tile for p in pixels])
     evidence = evidence_at(encoder, [p.tile for p in pixels], where)
     said = model.fitted.head.log_probabilities(evidence).argmax(1)  # type: ignore[arg-type]
