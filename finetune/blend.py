@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,6 +20,8 @@ FLOOR = 0.01
 """what names grant every class: fiction is never that sure of real land"""
 LEAST_WEIGHT = 0.02
 """weight in a meaning from which on a class of fiction counts"""
+LEAST_MEAN = 0.05
+"""least share that names are taken to give a class of a place: a class that they hardly see may not be there at all"""
 LEAST_SHARE = 2e-3
 """least share of the trees that a class is granted: none of 100 trees is no proof"""
 
@@ -39,11 +41,14 @@ class NamesHead:
         (2, K) 1 where a use counts for it; an area of that use is then of no class that is a cover
     named : Tensor
         (K,) bool; classes without a name share what no named class means
+    offset : Tensor
+        (K,) added to the logarithm: what fiction calls everything in a place tells nothing apart in it
     """
 
     membership: Tensor
     used: Tensor
     named: Tensor
+    offset: Tensor
 
     @classmethod
     def of(cls, meanings: Meanings) -> NamesHead:
@@ -52,7 +57,21 @@ class NamesHead:
         cover, use = counts.split((len(TERRAFICTA), len(USES)))
         if all(meanings.named):
             cover = adopted(cover)
-        return cls(cover, use, torch.tensor(meanings.named, dtype=torch.bool))
+        return cls(cover, use, torch.tensor(meanings.named, dtype=torch.bool), torch.zeros(len(meanings.classes)))
+
+    def balanced(self, evidence: Evidence, weight: Tensor) -> NamesHead:
+        """The same, in odds against a mean pixel of the place: a legend names what is there to be told apart.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            of P pixels, labelled or not
+        weight : Tensor
+            (P,) of each in the mean
+        """
+        said = replace(self, offset=torch.zeros_like(self.offset)).log_probabilities(evidence).exp()
+        mean = (weight @ said / weight.sum()).clamp(min=LEAST_MEAN)
+        return replace(self, offset=-mean.log())
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""
@@ -63,7 +82,8 @@ class NamesHead:
         probability = free * evidence.fiction.exp()
         said = probability @ self.membership + claimed @ self.used
         left = free[:, 0] - probability @ self.membership.amax(1)
-        return torch.log_softmax((torch.where(self.named, said, left[:, None]).clamp(min=0) + FLOOR).log(), 1)
+        said = torch.where(self.named, said, left[:, None]).clamp(min=0) + FLOOR
+        return torch.log_softmax(torch.log_softmax(said.log(), 1) + self.offset, 1)
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class Blend:
         ridge = None if self.ridge is None else self.ridge.log_probabilities(evidence.features)
         forest = None
         if self.forest is not None:
-            forest = torch.from_numpy(self.forest.probabilities(evidence.context)).clamp(min=LEAST_SHARE).log()
+            forest = torch.from_numpy(self.forest.probabilities(evidence.inputs)).clamp(min=LEAST_SHARE).log()
         return ridge, forest, None if self.names is None else self.names.log_probabilities(evidence)
 
     def content(self) -> dict[str, Any]:

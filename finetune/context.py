@@ -1,4 +1,4 @@
-"""The context: what a practitioner gives a forest of every pixel: bands, surroundings, ratios of band pairs."""
+"""The context: bands of every pixel, its surroundings near and wide, ratios of band pairs; what a forest is given."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from terraficta.synth.types.sensor import Sensor
 
 CONTEXT_PX = 5
 """side of the neighbourhood whose mean and standard deviation count [px]"""
+WIDE_PX = (11, 21, 41)
+"""sides of the wider neighbourhoods [px]"""
+MOST_WIDE = 6
+"""bands whose mean and deviation there count: those that lie farthest apart"""
 MOST_PAIRS = 60
 """normalised differences at most; of more pairs, those of the bands that lie farthest apart are taken"""
 LEAST_SUM = 1e-6
@@ -22,11 +26,24 @@ Pairs = tuple[tuple[int, int], ...]
 """positions of bands in a stack"""
 
 
+def far_apart(sensor: Sensor, most: int) -> list[int]:
+    """Positions of at most that many bands, by wavelength.
+
+    They are chosen one by one, each the farthest in the logarithm of wavelength from those chosen before.
+    """
+    position = sensor.centre_nm.double().log()
+    chosen = [int(position.argmin())]
+    while len(chosen) < min(most, len(sensor)):
+        far = (position[:, None] - position[chosen]).abs().amin(1)
+        far[chosen] = -1
+        chosen.append(int(far.argmax()))
+    return sorted(chosen, key=lambda band: float(position[band]))
+
+
 def band_pairs(sensor: Sensor, dates: int = 1) -> Pairs:
     """Pairs of bands for normalised differences: all of them, or those of the bands that lie farthest apart.
 
-    Bands are chosen one by one, each the farthest in the logarithm of wavelength from those chosen before. With two
-    dates, pairs are made within each date, and every chosen band is paired with itself at the other date.
+    With two dates, pairs are made within each date, and every chosen band is paired with itself at the other date.
 
     Parameters
     ----------
@@ -36,13 +53,8 @@ def band_pairs(sensor: Sensor, dates: int = 1) -> Pairs:
         that an image stacks
     """
     count, most = len(sensor), MOST_PAIRS // dates
-    position = sensor.centre_nm.double().log()
-    chosen = [int(position.argmin())]
-    while len(chosen) < count and (len(chosen) + 1) * (len(chosen) + 2 * (dates - 1)) // 2 <= most:
-        far = (position[:, None] - position[chosen]).abs().amin(1)
-        far[chosen] = -1
-        chosen.append(int(far.argmax()))
-    chosen.sort(key=lambda band: float(position[band]))
+    few = max(n for n in range(1, count + 1) if n * (n + 2 * dates - 3) // 2 <= most)
+    chosen = far_apart(sensor, few)
     within = [(a + t * count, b + t * count) for t in range(dates) for a, b in combinations(chosen, 2)]
     between = [(band, band + count) for band in chosen] if dates == 2 else []
     return tuple(within + between)
@@ -62,22 +74,38 @@ def normalised_differences(spectra: Tensor, pairs: Sequence[tuple[int, int]], ax
     return (a - b) / (a + b).clamp(min=LEAST_SUM)
 
 
-def context_features(image: Tensor, valid: Tensor | None, pairs: Pairs) -> Tensor:
-    """Images (N, B, H, W) to (N, 3 B + pairs, H, W): bands, their mean and deviation in 5x5, normalised differences.
+def context_features(image: Tensor, valid: Tensor | None, pairs: Pairs, wide: Sequence[int] = ()) -> Tensor:
+    """Images (N, B, H, W) to (N, 3 B + 6 W + pairs, H, W): bands, their surroundings near and wide, ratios.
+
+    Bands, their mean and deviation in 5x5; mean and deviation of W of them in 11x11, 21x21 and 41x41; normalised
+    differences.
 
     Parameters
     ----------
     valid : Tensor | None
         (N, H, W) bool; the surroundings leave missing pixels out. None: all are there
+    wide : Sequence[int]
+        positions of the W bands that are looked at widely; none: the context that a practitioner's forest is given
     """
     seen = torch.ones_like(image[:, :1]) if valid is None else valid[:, None].to(image)
     middle = (image * seen).sum((0, 2, 3), keepdim=True) / seen.sum().clamp(min=1)
     centred = (image - middle) * seen  # so that squares of large DN keep their digits
-    share = _pooled(seen).clamp(min=1e-6)
-    mean = _pooled(centred) / share
-    spread = (_pooled(centred.square()) / share - mean.square()).clamp(min=0).sqrt()
-    return torch.cat([image, mean + middle, spread, normalised_differences(image, pairs)], 1)
+    mean, spread = _around(centred, seen, CONTEXT_PX)
+    parts, few = [image, mean + middle, spread], list(wide)
+    for side in WIDE_PX if few else ():
+        mean, spread = _around(centred[:, few], seen, side)
+        parts += [mean + middle[:, few], spread]
+    return torch.cat([*parts, normalised_differences(image, pairs)], 1)
 
 
-def _pooled(x: Tensor) -> Tensor:
-    return functional.avg_pool2d(x, CONTEXT_PX, 1, CONTEXT_PX // 2)
+def _around(centred: Tensor, seen: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation in a square neighbourhood, of what is seen of it."""
+    share = _pooled(seen, side).clamp(min=1e-6)
+    mean = _pooled(centred, side) / share
+    return mean, (_pooled(centred.square(), side) / share - mean.square()).clamp(min=0).sqrt()
+
+
+def _pooled(x: Tensor, side: int) -> Tensor:
+    """Mean over a square, by rows and then by columns."""
+    along = functional.avg_pool2d(x, (side, 1), 1, (side // 2, 0))
+    return functional.avg_pool2d(along, (1, side), 1, (0, side // 2))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.context import Pairs, band_pairs, context_features
+from terraficta.finetune.context import MOST_WIDE, band_pairs, context_features, far_apart
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.synth.types.tile import Tile
@@ -40,15 +40,15 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.features)
 
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """(P, F + D) what a forest is given: context, and features of the network."""
+        return np.concatenate([self.context, self.features.numpy()], axis=1)
+
     def take(self, rows: Tensor) -> Evidence:
         """Some of the pixels, by position."""
         fiction, uses = (None if part is None else part[rows] for part in (self.fiction, self.uses))
         return Evidence(self.features[rows], fiction, uses, self.context[rows.numpy()])
-
-
-def pairs_of(encoder: Encoder) -> Pairs:
-    """The band pairs of an encoder's images."""
-    return band_pairs(encoder.sensor, encoder.dates)
 
 
 @torch.no_grad()
@@ -70,9 +70,11 @@ def context_of(
 ) -> Tensor:
     """(N, F, H, W) bands, surroundings and ratios of one date; difference, its length and surroundings of two."""
     seen = valid if valid is None else valid.to(image.device)
+    wide = far_apart(encoder.sensor, MOST_WIDE)
     if encoder.dates == 1:
-        return context_features(image, seen, pairs_of(encoder))
-    return context_features(encoder.difference(image, valid, scenes).to(image.device), seen, ())
+        return context_features(image, seen, band_pairs(encoder.sensor), wide)
+    difference = encoder.difference(image, valid, scenes).to(image.device)
+    return context_features(difference, seen, (), [*wide, len(encoder.sensor)])
 
 
 def evidence_at(encoder: Encoder, tiles: Sequence[Tile], labels: Labels) -> Evidence:

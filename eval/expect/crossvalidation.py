@@ -17,7 +17,6 @@ from terraficta.finetune.calibrate import soften
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
 from terraficta.finetune.experts import fit_experts, names_of
-from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.labels import Labels, ground_blocks
 from terraficta.finetune.tileset.meanings import Meanings
@@ -140,7 +139,7 @@ def ask_by_blocks(
             continue
         some = evidence.take(torch.from_numpy(learn))
         trees = recipe.blend.check_trees
-        blend = fit_experts(some, mass[learn], ridge_head(encoder.mapper), meanings, names, recipe, seed, trees)
+        blend = fit_experts(some, mass[learn], meanings, names, recipe, seed, trees)
         found[check] = blend.log_probabilities(evidence.take(torch.from_numpy(check))).double().exp().numpy()
     return found
 

@@ -11,11 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.tileset.split import TRAIN, BlockSplit
+from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
+
+SEEN_WINDOW_PX = 256
+"""side of the windows that unlabelled pixels are drawn from [px]"""
+MOST_SEEN_PX = 8 * SEEN_WINDOW_PX**2
+"""ground that these windows cover in all [px]; of larger places some is left out"""
 
 
 @dataclass(frozen=True)
@@ -139,6 +144,54 @@ def draw_labels(tiles: Iterable[Tile], per_class: int | Literal["all"], seed: in
         rows, mass = rows[few], mass[torch.from_numpy(few)]
     tile_index, y, x = torch.from_numpy(rows[:, :3].T.copy())
     return Labels(tile_index, y, x, mass, legend, per_class)
+
+
+def draw_pixels(tiles: Sequence[Tile], count: int, seed: int) -> Labels:
+    """Draw pixels that are not of the test fold, labelled or not, as labels without mass.
+
+    They come from a few windows of the ground: a network that is asked about them sees no more than that.
+
+    Parameters
+    ----------
+    count : int
+        pixels at most, as many from each window
+
+    Raises
+    ------
+    Refusal
+        no tile has a valid pixel outside its test fold
+    """
+    windows = [
+        (t, y, x)
+        for t, tile in enumerate(tiles)
+        for y in range(0, tile.grid.shape[0], SEEN_WINDOW_PX)
+        for x in range(0, tile.grid.shape[1], SEEN_WINDOW_PX)
+    ]
+    rng = SceneKey(seed, 0).at("pixels").rng()
+    found: list[Tensor] = []  # rows of (tile, y, x)
+    seen = 0
+    for number in rng.permutation(len(windows)):
+        t, y, x = windows[number]
+        part = tiles[t].valid[y : y + SEEN_WINDOW_PX, x : x + SEEN_WINDOW_PX]
+        fold = tiles[t].fold
+        if fold is not None:
+            part = part & (fold[y : y + SEEN_WINDOW_PX, x : x + SEEN_WINDOW_PX] != TEST)
+        place = torch.nonzero(part)
+        if len(place) == 0:
+            continue
+        order = torch.from_numpy(rng.permutation(len(place)))
+        inside = place[order] + torch.tensor([y, x])
+        found.append(torch.cat([torch.full((len(inside), 1), t), inside], 1))
+        seen += part.numel()
+        if seen >= MOST_SEEN_PX:
+            break
+    if not found:
+        found_none = "no valid pixel outside the test fold"
+        raise Refusal("tiles", "pixels", found_none, "at least one", "check fold and nodata")
+    share = max(1, count // len(found))
+    rows = torch.cat([some[:share] for some in found])
+    legend = tiles[0].legend
+    return Labels(rows[:, 0], rows[:, 1], rows[:, 2], torch.zeros(len(rows), len(legend)), legend, "all")
 
 
 def _ranked(

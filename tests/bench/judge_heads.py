@@ -1,10 +1,11 @@
 """Heads beside each other in seconds: evidence of labelled and test pixels is computed once a weights file.
 
 Run: python tests/bench/judge_heads.py --weights W.safetensors --tilesets DIR --cache DIR [--names slovenia ...]
-     [--exponents .5,1,.6 .5,1,.3 ...]
+     [--exponents .8 .4 ...]
 
-Prints mIoU of names alone, ridge, forest on context and ratios, and of their product at the recipe's exponents and at
-others; 5 / 25 / 100 labels a class, mean of two draws, 10,000 test pixels. The forest is not tuned: a benchmark's is.
+Prints mIoU of names as they are and as the product uses them, and, with 5 / 25 / 100 labels a class, of a ridge, of
+forests on context and ratios, on wide surroundings too, on features too, and of the default head, with the recipe's
+exponent of names and with others; mean of two draws, 10,000 test pixels. Nothing is tuned: a benchmark's forest is.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.blend import LEAST_SHARE, NamesHead
+from terraficta.finetune.context import MOST_WIDE, WIDE_PX
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
+from terraficta.finetune.experts import UNLABELLED, fit_experts, names_from
 from terraficta.finetune.forest import fit_forest
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
-from terraficta.finetune.tileset.labels import Labels, draw_labels, ground_blocks
+from terraficta.finetune.tileset.labels import Labels, draw_labels, draw_pixels, ground_blocks
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import read_tileset
@@ -40,12 +44,14 @@ TREES = 100
 
 @dataclass
 class Case:
-    """Evidence of one tileset: of its test pixels, and of every draw's labels."""
+    """Evidence of one tileset: of its test pixels, of unlabelled ones of its train fold, and of every draw's labels."""
 
     name: str
     classes: tuple[str, ...]
+    bands: int
     test: Evidence
     truth: Tensor
+    rest: Evidence
     draws: list[tuple[Evidence, Tensor, np.ndarray, Labels]]
 
     def at_most(self, draw: int, per_class: int) -> tuple[Evidence, Tensor, np.ndarray]:
@@ -58,9 +64,14 @@ class Case:
         rows = torch.nonzero(place < per_class)[:, 0]
         return evidence.take(rows), mass[rows], groups[rows.numpy()]
 
+    def near(self, evidence: Evidence) -> np.ndarray:
+        """The context without wide surroundings: what a practitioner's forest is given."""
+        wide = 2 * len(WIDE_PX) * min(MOST_WIDE, self.bands)
+        return np.delete(evidence.context, np.s_[3 * self.bands : 3 * self.bands + wide], axis=1)
+
 
 def compute(folder: Path, weights: Path) -> Case:
-    """Read a tileset and ask the network about its test pixels and drawn labels."""
+    """Read a tileset and ask the network about its test pixels, some unlabelled ones and drawn labels."""
     mapper, _ = read_weights(weights)
     tileset = read_tileset(folder)
     tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
@@ -69,11 +80,12 @@ def compute(folder: Path, weights: Path) -> Case:
     pixels = fold_pixels(tiles, TEST, TEST_PIXELS, tileset.name)
     where = labels_of(pixels)
     test = evidence_at(encoder, [p.tile for p in pixels], where)
+    rest = evidence_at(encoder, train, draw_pixels(train, UNLABELLED, 0))
     draws = []
     for seed in range(DRAWS):
         labels = draw_labels(train, MOST, seed)
         draws.append((evidence_at(encoder, train, labels), labels.mass, ground_blocks(train, labels), labels))
-    return Case(tileset.name, tileset.legend.classes, test, where.mass, draws)
+    return Case(tileset.name, tileset.legend.classes, len(encoder.sensor), test, where.mass, rest, draws)
 
 
 def cases(weights: Path, tilesets: Path, cache: Path, names: list[str] | None = None) -> list[Case]:
@@ -94,8 +106,8 @@ def cases(weights: Path, tilesets: Path, cache: Path, names: list[str] | None = 
     return found
 
 
-def forests(case: Case, cache: Path) -> dict[tuple[int, int], Tensor]:
-    """Log-probabilities of the forest on the test pixels, by draw and labels; they hang on no weights."""
+def forests(case: Case, cache: Path) -> dict[tuple[str, int, int], Tensor]:
+    """Log-probabilities of forests without features on the test pixels, by kind, draw and labels."""
     kept = cache / "forests" / f"{case.name}.pt"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -104,8 +116,13 @@ def forests(case: Case, cache: Path) -> dict[tuple[int, int], Tensor]:
             for count in COUNTS:
                 evidence, mass, _ = case.at_most(draw, count)
                 classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
-                forest = fit_forest(evidence.context, classes, weight, mass.shape[1], draw, TREES)
-                found[draw, count] = torch.from_numpy(forest.probabilities(case.test.context))
+                model = RandomForestClassifier(TREES, class_weight="balanced", random_state=draw, n_jobs=1)
+                model.fit(case.near(evidence), classes, sample_weight=weight)
+                share = np.zeros(tuple(case.truth.shape))
+                share[:, model.classes_] = model.predict_proba(case.near(case.test))
+                found["forest", draw, count] = torch.from_numpy(share).float()
+                wide = fit_forest(evidence.context, classes, weight, mass.shape[1], draw, TREES)
+                found["wide", draw, count] = torch.from_numpy(wide.probabilities(case.test.context))
         torch.save(found, kept)
     return {key: p.clamp(min=LEAST_SHARE).log() for key, p in torch.load(kept, weights_only=False).items()}
 
@@ -117,35 +134,42 @@ def scored(log_probabilities: Tensor, truth: Tensor) -> float:
     return tally.scores().miou
 
 
-def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[tuple[float, ...]]) -> dict[str, list[float]]:
+def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[float]) -> dict[str, list[float]]:
     """Scores by head: names first at 0 labels, all others at each count."""
-    meanings, fit = propose_meanings(case.classes), ridge_head(mapper)
-    names = NamesHead.of(meanings).log_probabilities(case.test) if meanings.enough else None
-    forest, recipe = forests(case, cache), FinetuneRecipe(name="judge", about="of heads").blend
-    rows: dict[str, list[float]] = {"names": [scored(names, case.truth) if names is not None else float("nan")]}
+    recipe = FinetuneRecipe(name="judge", about="of heads")
+    meanings, fit, known = propose_meanings(case.classes), ridge_head(mapper), forests(case, cache)
+    names = NamesHead.of(meanings) if meanings.enough else None
+    rows: dict[str, list[float]] = {"plain names": [float("nan")], "names": [float("nan")]}
+    if names is not None:
+        alone = names_from(case.rest, names, meanings, fit, recipe)
+        rows["plain names"] = [scored(names.log_probabilities(case.test), case.truth)]
+        rows["names"] = [scored(alone.log_probabilities(case.test), case.truth)]
     for count in COUNTS:
-        experts = []
+        found: dict[str, list[float]] = {}
         for draw in range(DRAWS):
             evidence, mass, _ = case.at_most(draw, count)
-            experts.append((fit(evidence.features, mass).log_probabilities(case.test.features), forest[draw, count]))
-        rows.setdefault("ridge", []).append(float(np.mean([scored(r, case.truth) for r, _ in experts])))
-        rows.setdefault("forest", []).append(float(np.mean([scored(f, case.truth) for _, f in experts])))
-        for e in [recipe.exponents(count, names is not None), *exponents]:
-            tag = "default" if e == recipe.exponents(count, names is not None) else ",".join(f"{v:g}" for v in e)
-            said = 0.0 if names is None else meanings.telling * e[2] * names
-            rows.setdefault(tag, []).append(
-                float(np.mean([scored(e[0] * r + e[1] * f + said, case.truth) for r, f in experts]))
-            )
+            said = {kind: known[kind, draw, count] for kind in ("forest", "wide")}
+            said["ridge"] = fit(evidence.features, mass).log_probabilities(case.test.features)
+            blend = fit_experts(evidence, mass, meanings, names, recipe, draw, TREES)
+            _, trees, told = blend.experts(case.test)
+            assert trees is not None
+            said["features"] = trees
+            said["default"] = blend.log_probabilities(case.test)
+            for e in exponents:
+                said[f"names^{e:g}"] = trees + (0.0 if told is None else e * meanings.telling * told)
+            for head, log_probabilities in said.items():
+                found.setdefault(head, []).append(scored(log_probabilities, case.truth))
+        for head, scores in found.items():
+            rows.setdefault(head, []).append(float(np.mean(scores)))
     return rows
 
 
-def main(weights: Path, tilesets: Path, cache: Path, names: list[str] | None, exponents: list[str]) -> None:
+def main(weights: Path, tilesets: Path, cache: Path, names: list[str] | None, exponents: list[float]) -> None:
     """Judge a weights file on every named tileset, and print means."""
     mapper, _ = read_weights(weights)
-    others = [tuple(float(v) for v in e.split(",")) for e in exponents]
     every: dict[str, list[list[float]]] = {}
     for case in cases(weights, tilesets, cache, names):
-        rows = judge(case, mapper, cache, others)
+        rows = judge(case, mapper, cache, exponents)
         for head, row in rows.items():
             every.setdefault(head, []).append(row)
         print(
@@ -162,6 +186,6 @@ if __name__ == "__main__":
     for option in ("weights", "tilesets", "cache"):
         parser.add_argument(f"--{option}", type=Path, required=True)
     parser.add_argument("--names", nargs="*")
-    parser.add_argument("--exponents", nargs="*", default=[])
+    parser.add_argument("--exponents", nargs="*", type=float, default=[])
     torch.set_num_threads(1)
     main(**vars(parser.parse_args()))

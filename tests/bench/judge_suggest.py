@@ -25,13 +25,9 @@ from terraficta.eval.map.suggestion import Candidates, Weights, suggest
 from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts import prior_of
-from terraficta.finetune.forest import fit_forest
-from terraficta.finetune.head import ridge_head
+from terraficta.finetune.experts import fit_experts
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings
-from terraficta.pretrain.model import Mapper
-from terraficta.pretrain.weights import read_weights
 
 FIRST, ROUND, LAST = 10, 10, 50
 STRIPS, MOST, DRAWS, TREES = 24, 1500, 3, 50
@@ -65,7 +61,7 @@ def saved(asked: np.ndarray, random: np.ndarray) -> float:
     return 1 - (FIRST + ROUND * (n + step)) / LAST
 
 
-def judge(case: Case, mapper: Mapper, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
+def judge(case: Case, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
     """The mean curve by choice, "random" first."""
     strip = torch.arange(len(case.test)) * STRIPS // len(case.test) % 2
     chance = torch.Generator().manual_seed(5)
@@ -74,21 +70,17 @@ def judge(case: Case, mapper: Mapper, terms: dict[str, Weights]) -> dict[str, np
     pool, truth = (case.test.take(ours), case.truth[ours]), case.truth[test]
     mapped, meanings = case.test.take(test), propose_meanings(case.classes)
     names = NamesHead.of(meanings) if meanings.enough else None
-    recipe, ridge = FinetuneRecipe(name="judge", about="of suggestions").blend, ridge_head(mapper)
+    recipe = FinetuneRecipe(name="judge", about="of suggestions")
 
     def fit(have: list[int]) -> Blend:
         evidence, mass = pool[0].take(torch.tensor(have)), pool[1][have]
-        classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
-        counts = torch.bincount(mass.argmax(1))
-        strength = recipe.exponents(float(counts[counts > 0].float().median()), names is not None)
-        forest = fit_forest(evidence.context, classes, weight, mass.shape[1], 0, TREES)
-        return Blend(ridge(evidence.features, mass), forest, names, strength, prior_of(meanings))
+        return fit_experts(evidence, mass, meanings, names, recipe, 0, TREES)
 
     def by(weights: Weights) -> Choose:
         def choose(blend: Blend, have: list[int]) -> list[int]:
             free = torch.tensor(sorted(set(range(len(ours))) - set(have)))
             evidence, zero = pool[0].take(free), torch.zeros_like(free)
-            p = soften(blend.log_probabilities(evidence).exp(), recipe.temperature, 1)
+            p = soften(blend.log_probabilities(evidence).exp(), recipe.blend.temperature, 1)
             counts = torch.bincount(pool[1][have].argmax(1), minlength=pool[1].shape[1])
             some = Candidates(p, evidence.features, free, zero, zero)
             chosen = suggest(some, pool[0].features[have], counts, ROUND, weights)
@@ -108,14 +100,13 @@ def judge(case: Case, mapper: Mapper, terms: dict[str, Weights]) -> dict[str, np
 
 def main(weights: Path, tilesets: Path, cache: Path, names: list[str] | None, terms: list[str]) -> None:
     """Print curves and shares, by tileset and in the mean."""
-    mapper, _ = read_weights(weights)
     wanted = {"usual": Weights()}
     if terms:
         none = dict.fromkeys(("torn", "unsure", "unlike", "rare"), 0.0)
         wanted = {t: Weights(**(none | {k: float(v) for k, v in (w.split("=") for w in t.split(","))})) for t in terms}
     shares: dict[str, list[float]] = {}
     for case in cases(weights, tilesets, cache, names):
-        curves = judge(case, mapper, wanted)
+        curves = judge(case, wanted)
         for name, found in curves.items():
             shares.setdefault(name, []).append(saved(found, curves["random"]))
             print(

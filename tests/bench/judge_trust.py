@@ -14,12 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from judge_heads import DRAWS, Case, cases, scored
+from judge_heads import DRAWS, Case, cases, forests, scored
 
-from terraficta.finetune.blend import LEAST_SHARE, Blend, NamesHead
+from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.experts import fit_blend
-from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.pretrain.model import Mapper
@@ -30,13 +29,13 @@ SCENE_RULE, PIXEL_RULES = 0.5, (0.05, 0.1, 0.2, 0.3)
 """familiarity below which the forest is taken"""
 
 
-def trust(case: Case, mapper: Mapper, count: int, draw: int) -> list[float]:
+def trust(case: Case, mapper: Mapper, cache: Path, count: int, draw: int) -> list[float]:
     """Asked, stated, measured (all pixels, mean of classes), classes in a set, familiarity, gains of the rules."""
     meanings = propose_meanings(case.classes)
     names = NamesHead.of(meanings) if meanings.enough else None
     evidence, mass, blocks = case.at_most(draw, count)
     recipe = FinetuneRecipe(name="judge", about="of trust")
-    fitted = fit_blend(evidence, mass, blocks, ridge_head(mapper), meanings, names, recipe, draw)
+    fitted = fit_blend(evidence, mass, blocks, meanings, names, recipe, draw)
     assert isinstance(fitted.head, Blend)
     logs = fitted.head.log_probabilities(case.test)
     found = soften(logs.exp(), fitted.temperature, 1).T
@@ -45,8 +44,7 @@ def trust(case: Case, mapper: Mapper, count: int, draw: int) -> list[float]:
         return [float("nan")] * (6 + len(PIXEL_RULES) + 1)
     inside = fitted.sets.members(found).gather(0, truth[None])[0].float()
     by_class = [float(inside[truth == k].mean()) for k in torch.unique(truth).tolist()]
-    assert fitted.head.forest is not None
-    forest = torch.from_numpy(fitted.head.forest.probabilities(case.test.context)).clamp(min=LEAST_SHARE).log()
+    forest = forests(case, cache)["forest", draw, count]
     assert mapper.familiarity is not None, "give weights that `terraficta pretrain familiarity` has been at"
     familiarity, plain = mapper.familiarity(case.test.features), scored(logs, case.truth)
     scene = scored(forest, case.truth) - plain if float(familiarity.mean()) < SCENE_RULE else 0.0
@@ -67,7 +65,7 @@ def main(weights: Path, tilesets: Path, cache: Path, names: list[str] | None) ->
     rows: dict[int, list[np.ndarray]] = {count: [] for count in COUNTS}
     for case in cases(weights, tilesets, cache, names):
         for count in COUNTS:
-            row = np.mean([trust(case, mapper, count, draw) for draw in range(DRAWS)], 0)
+            row = np.mean([trust(case, mapper, cache, count, draw) for draw in range(DRAWS)], 0)
             rows[count].append(row)
             print(f"{case.name:18} {count:4}", *(f"{value:10.3f}" for value in row), flush=True)
     for count in COUNTS:

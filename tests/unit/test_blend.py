@@ -5,10 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesClassifier
 
-from terraficta.finetune.blend import FLOOR, Blend, NamesHead
-from terraficta.finetune.context import MOST_PAIRS, band_pairs, context_features, normalised_differences
+from terraficta.finetune.blend import FLOOR, LEAST_MEAN, Blend, NamesHead
+from terraficta.finetune.context import (
+    MOST_PAIRS,
+    WIDE_PX,
+    band_pairs,
+    context_features,
+    normalised_differences,
+)
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.experts import fit_blend, prior_of
 from terraficta.finetune.forest import Forest, fit_forest
@@ -32,7 +38,7 @@ def test_trees_as_arrays_say_what_scikit_learn_says() -> None:
     x, classes = clusters(0)
     weight = np.linspace(0.5, 1, len(x))
     forest = fit_forest(x, classes, weight, 4, seed=3, trees=20)
-    model = RandomForestClassifier(20, class_weight="balanced", random_state=3).fit(x, classes, sample_weight=weight)
+    model = ExtraTreesClassifier(20, class_weight="balanced", random_state=3).fit(x, classes, sample_weight=weight)
     y = np.concatenate([clusters(1, 20_000)[0], x])  # more than one chunk, and the labels themselves
     found = forest.probabilities(y)
     assert found[:, [0, 1, 3]] == pytest.approx(model.predict_proba(y), abs=1e-6)
@@ -74,6 +80,32 @@ def test_context_leaves_missing_pixels_out() -> None:
     assert float(found[6]) == pytest.approx(float(normalised_differences(image, ((0, 1),))[0, 0, 4, 4]))
 
 
+def test_wide_surroundings_leave_missing_pixels_out() -> None:
+    image = torch.rand(1, 2, 48, 48) * 5000 + 3000
+    valid = torch.rand(1, 48, 48) > 0.3
+    found = context_features(torch.where(valid[:, None], image, 0), valid, (), (1,))[0, :, 24, 24]
+    assert len(found) == 3 * 2 + 2 * len(WIDE_PX)
+    for number, side in enumerate(WIDE_PX):
+        near = slice(24 - side // 2, 25 + side // 2)
+        around = image[0, 1, near, near].double()[valid[0, near, near]]
+        mean, spread = found[6 + 2 * number : 8 + 2 * number].tolist()
+        assert mean == pytest.approx(float(around.mean()), rel=1e-5)
+        assert spread == pytest.approx(float(around.std(correction=0)), rel=1e-3)
+
+
+def test_half_of_the_trees_see_the_first_features_alone() -> None:
+    x, classes = clusters(0)
+    forest = fit_forest(x, classes, np.ones(len(x)), 4, seed=0, trees=10, alone=2)
+    assert len(forest.roots) == 10
+    middle = forest.roots[5]
+    assert set(forest.feature[:middle]) == {0, 1}
+    assert forest.feature[middle:].max() == x.shape[1] - 1
+    halves = [fit_forest(part, classes, np.ones(len(x)), 4, seed=0, trees=5) for part in (x[:, :2], x)]
+    y = clusters(1, 500)[0]
+    wanted = (halves[0].probabilities(y[:, :2]) + halves[1].probabilities(y)) / 2
+    assert forest.probabilities(y) == pytest.approx(wanted, abs=1e-6)
+
+
 def said(*names: str) -> Evidence:
     """Pixels that fiction is sure of."""
     fiction = torch.full((len(names), len(TERRAFICTA)), -20.0)
@@ -92,6 +124,22 @@ def test_names_sum_what_fiction_says() -> None:
     wanted = [[high, low, low], [high, high, low], [low, high, low], [low, low, high], [low, low, high]]
     for row, expected in zip(found, wanted, strict=True):
         assert (row * sum(expected)).tolist() == pytest.approx(expected, abs=1e-4)
+
+
+def test_what_a_whole_place_is_called_tells_nothing_apart() -> None:
+    """Of a place that fiction calls grass, hardly here and surely there, the hardly grassy part is the forest."""
+    fiction = torch.full((4, len(TERRAFICTA)), 1e-6)
+    grass, forest = TERRAFICTA.index("grassland"), TERRAFICTA.index("deciduous_forest")
+    fiction[:, grass], fiction[:, forest] = torch.tensor([0.9, 0.9, 0.6, 0.6]), torch.tensor([0.1, 0.1, 0.4, 0.4])
+    evidence = replace(said(*["grassland"] * 4), fiction=torch.log_softmax(fiction.log(), 1))
+    names = NamesHead.of(propose_meanings(["forest", "grass"]))
+    assert names.log_probabilities(evidence).argmax(1).tolist() == [1, 1, 1, 1]
+    balanced = names.balanced(evidence, torch.ones(4))
+    assert balanced.log_probabilities(evidence).argmax(1).tolist() == [1, 1, 0, 0]
+    twice = balanced.balanced(evidence, torch.ones(4))
+    assert torch.equal(twice.offset, balanced.offset), "what it was before does not count"
+    absent = NamesHead.of(propose_meanings(["forest", "grass", "snow"])).balanced(evidence, torch.ones(4))
+    assert float(absent.offset[2]) == pytest.approx(-np.log(LEAST_MEAN)), "what is hardly seen may not be there"
 
 
 def test_an_area_of_a_use_is_of_no_cover() -> None:
@@ -135,11 +183,8 @@ def test_the_temperature_is_that_of_labels_not_seen() -> None:
     evidence = Evidence(features, None, None, features.numpy())
     recipe = FinetuneRecipe(name="t", about="t", blend=BlendRecipe(temperature_doubt=3.0))
 
-    def fit(x: torch.Tensor, y: torch.Tensor):  # noqa: ANN202
-        return fit_ridge(x, y, torch.tensor(0.01), torch.tensor(20.0))
-
-    fitted = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, recipe, 0)
+    fitted = fit_blend(evidence, mass, np.arange(120), propose_meanings(["wheat", "rye"]), None, recipe, 0)
     assert fitted.temperature > 4
     usual = FinetuneRecipe(name="t", about="t")
-    kept = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, usual, 0)
+    kept = fit_blend(evidence, mass, np.arange(120), propose_meanings(["wheat", "rye"]), None, usual, 0)
     assert usual.blend.temperature < kept.temperature < fitted.temperature, "labels move it from what is believed"

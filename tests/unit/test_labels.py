@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from tileset_maker import write_tileset
 
-from terraficta.finetune.tileset.labels import draw_labels, ground_blocks
+from terraficta.finetune.tileset.labels import draw_labels, draw_pixels, ground_blocks
+from terraficta.finetune.tileset.split import TEST
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.types.refusal import Refusal
 
@@ -61,6 +63,22 @@ def test_a_scarce_class_gives_all_and_says_so(tileset: Tileset) -> None:
     labels = draw_labels(tiles, 10, seed=0)
     assert labels.short() == {"water": 1}
     assert labels.mass[labels.classes == 1].tolist() == [pytest.approx([0.0, 0.4, 0.0])]
+
+
+def test_pixels_need_no_label_and_are_never_of_the_test_fold(tileset: Tileset) -> None:
+    tiles = [replace(tile, mass=torch.zeros_like(tile.mass)) for tile in tileset.tiles()]
+    assert {TEST} & {int(v) for tile in tiles for v in tile.fold.unique()}, "there is a test fold to keep out of"
+    pixels = draw_pixels(tiles, 50, seed=0)
+    assert 0 < len(pixels) <= 50
+    assert len(set(pixels.pixels())) == len(pixels)
+    assert all(tiles[t].fold[y, x] != TEST and tiles[t].valid[y, x] for t, y, x in pixels.pixels())
+    assert pixels.pixels() == draw_pixels(tiles, 50, seed=0).pixels() != draw_pixels(tiles, 50, seed=1).pixels()
+
+
+def test_a_place_without_pixels_is_refused(tileset: Tileset) -> None:
+    tiles = [replace(tile, fold=torch.full_like(tile.fold, TEST)) for tile in tileset.tiles()]
+    with pytest.raises(Refusal, match="outside the test fold"):
+        draw_pixels(tiles, 50, seed=0)
 
 
 def test_no_labels_are_refused(tileset: Tileset) -> None:
