@@ -20,12 +20,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from terraficta.synth.card import commands as of_cards
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import require_new_folder, require_no_input
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
 screen = Console(stderr=True)
+app.command()(of_cards.card)
+app.command()(of_cards.review)
 
 Change = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the recipe, e.g. light.sza_deg=[30,30]")
