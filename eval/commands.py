@@ -26,7 +26,15 @@ from terraficta.finetune.map_model import read_encoder
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_new_file, require_no_input, require_own_record, whole_file
+from terraficta.synth.types.run import (
+    Run,
+    read_run,
+    require_new_file,
+    require_new_folder,
+    require_no_input,
+    require_own_record,
+    whole_file,
+)
 from terraficta.synth.types.stored import Stored
 
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
@@ -281,6 +289,19 @@ def report(
     require_own_record(out, "report")
     require_new_file(out / PAGE, overwrite)
     typer.echo(write_report(run, out))
+
+
+@app.command()
+def card(
+    map: Annotated[Path, typer.Option(help="map by terraficta eval predict")],
+    out: Annotated[Path, typer.Option(help="new or empty folder: NAME.html, NAME.json, review.csv")],
+    dem: Annotated[str | None, typer.Option(help="elevation model that covers the map: then heights are told")] = None,
+) -> None:
+    """Explain a map on one page: areas, patches, borders, waters, settlements, and a sheet for reviewers."""
+    from terraficta.eval.report.card import write_map_card
+
+    require_new_folder(out)
+    typer.echo(write_map_card(map, out, dem))
 
 
 @app.command("confusions")

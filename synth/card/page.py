@@ -69,7 +69,8 @@ def write_card_page(card: Mapping[str, Any], shown: Mapping[str, Picture], marke
             _head(card),
             _pictures(card, shown, marked),
             f'<h2>Land cover</h2>\n<div class="columns cover"><section>{_classes(card)}</section>'
-            f"<section><h3>What borders on what: length, and share of all borders of each</h3>{_borders(card)}</section></div>",
+            "<section><h3>What borders on what: length, and share of all borders of each</h3>"
+            f"{_borders(card)}</section></div>",
             f'<h2>Ground and water</h2>\n<div class="columns ground"><section>{_relief(card)}</section>'
             f"<section>{_waters(card)}</section></div>",
             f"<h2>Settlements</h2>\n{_settlements(card)}",
@@ -256,7 +257,7 @@ def _fact(name: str, value: Any) -> str:
     unit = next((f" {unit}" for end, unit in UNITS.items() if name.endswith(end)), "")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return escape("yes" if value is True else "no" if value is False else str(value)) + unit
-    text = str(value) if isinstance(value, int) or value == 0 else f"{value:.4g}"
+    text = str(value) if isinstance(value, int) else f"{value:.4g}"
     if 0 < abs(value) < LEAST_SHOWN:
         text = f"below {LEAST_SHOWN:g}"
     said = f" ({QUARTERS[round(4 * value) % 4]})" if name == "season" else ""
@@ -275,8 +276,8 @@ def _review(card: Mapping[str, Any]) -> str:
         "</fieldset>"
         for row in rows
     ]
-    # no tag of a name may end the script
-    data = f"const SHEET = {json.dumps(rows)}, COLUMNS = {json.dumps(COLUMNS)};".replace("</", "<\\/")
+    # no name may open or end a tag within the script
+    data = f"const SHEET = {json.dumps(rows)}, COLUMNS = {json.dumps(COLUMNS)};".replace("<", "\\u003c")
     return (
         "<h2>For reviewers</h2>\n<p>Judge what is of your field, and leave out the rest. The button saves a CSV on "
         "this computer; send it to whoever asked you.</p>\n"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from terraficta.synth.card.card import make_card, write_card_data
 from terraficta.synth.card.page import Picture, write_card_page
@@ -62,8 +64,14 @@ def pictures_of(tile: Tile) -> dict[str, Picture]:
     ground = tile.layers.get("elevation_m")
     if ground is None:
         return shown
-    steps = torch.gradient(ground.double().cpu(), spacing=tile.grid.gsd_m)
-    slope = float(torch.hypot(steps[0], steps[1]).mean())
+    return shown | shaded_relief(ground.cpu().numpy(), tile.grid.gsd_m)
+
+
+def shaded_relief(elevation_m: NDArray[np.float32], gsd_m: float) -> dict[str, Picture]:
+    """Heights (H, W) [m] shaded, by a caption that says how often they were raised."""
+    ground = torch.from_numpy(elevation_m).double()
+    down, right = torch.gradient(ground, spacing=gsd_m)
+    slope = float(torch.hypot(down, right).mean())
     times = max(1, round(CLEAR_SLOPE / max(slope, CLEAR_SLOPE / MOST_TIMES)))
     caption = "relief, lit from the north-west" + (f", heights × {times}" if times > 1 else "")
-    return shown | {caption: hillshade(ground * times, tile.grid.gsd_m)}
+    return {caption: hillshade(ground * times, gsd_m)}
