@@ -304,6 +304,23 @@ def card(
     typer.echo(write_map_card(map, out, dem))
 
 
+@app.command()
+def location(
+    table: Annotated[Path, typer.Option(help="CSV of x, y, value, and if there is one, split (train, test)")],
+    geographic: Annotated[bool, typer.Option("--geographic", help="x and y are longitude and latitude")] = False,
+    seed: Annotated[int, typer.Option(help="of the random split")] = 0,
+) -> None:
+    """What coordinates alone explain of a quantity (Pearson's r squared), and whether a split leaks through them."""
+    from terraficta.eval.benchmark.location import explain_by_location, read_points
+
+    shown = Table("by", "random split", "blocks held out", "your split", "", box=None)
+    for row in explain_by_location(read_points(table, geographic), seed):
+        split = "–" if row.split is None else f"{row.split:.3f}"
+        leak = "leaks: it is explained by what lies nearby" if row.leaks else ""
+        shown.add_row(row.by, f"{row.random:.3f}", f"{row.blocked:.3f}", split, leak)
+    Console().print(shown)
+
+
 @app.command("confusions")
 def confusions_command(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],

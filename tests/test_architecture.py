@@ -19,6 +19,7 @@ SYNTH = [
     "corpus",
     "stream",
     "card",
+    "ask",
     "tools",
     "commands",
 ]

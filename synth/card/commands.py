@@ -69,3 +69,31 @@ def review(
     if out is not None:
         with whole_file(out) as partial:
             said.to_csv(partial, index=False)
+
+
+def context(
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or a YAML file.")],
+    out: Annotated[Path, typer.Option(help="JSON lines: id, text, neighbours; one a tile of `synth make`.")],
+    count: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the world.")] = 7,
+    index: Annotated[int, typer.Option(min=0, help="The first scene.")] = 0,
+    sensor: Annotated[str | None, typer.Option(help="One sensor for all, or 'invented'.")] = None,
+    size: Annotated[int | None, typer.Option(help="Side of a tile in pixels, in place of the recipe's.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the recipe")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file that stands at --out.")] = False,
+) -> None:
+    """Tell what lies around tiles: settlements and waters by name, distance and bearing."""
+    import json
+
+    from terraficta.synth.card.surroundings import surroundings_of
+    from terraficta.synth.corpus.corpus import asked_recipe
+    from terraficta.synth.types.key import SceneKey
+    from terraficta.synth.types.run import require_new_file, whole_file
+
+    require_new_file(out, overwrite)
+    asked = asked_recipe(read_scene_recipe(recipe, change), sensor, size)
+    with whole_file(out) as partial, partial.open("w") as file:
+        for number in range(index, index + count):
+            for record in surroundings_of(asked, [SceneKey(seed, number)]):
+                file.write(json.dumps(record) + "\n")
+    screen.print(f"{count} tiles: {out}", highlight=False)

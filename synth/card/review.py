@@ -98,7 +98,13 @@ def _read(path: Path) -> pd.DataFrame:
         raise Refusal(path, "csv", " ".join(str(error).split()), "a CSV in UTF-8", "save it as CSV, UTF-8") from error
     for column in COLUMNS:
         if column not in table:
-            raise Refusal(path, column, f"columns {', '.join(table)}", f"a column {column}", "keep the heading row")
+            raise Refusal(
+                path,
+                column,
+                f"columns {', '.join(map(str, table.columns))}",
+                f"a column {column}",
+                "keep the heading row",
+            )
     table["verdict"] = table["verdict"].str.strip().str.lower()
     for column, known in (("aspect", tuple(ASPECTS)), ("verdict", VERDICTS)):
         wrong = table[~table[column].isin(known)]
