@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from terraficta.synth.card.patch import border_lengths_m
 from terraficta.synth.card.place_name import place_name
 from terraficta.synth.card.plot import scale_bar_m
 from terraficta.synth.card.sheet import Sheet, sheet_of_tile
@@ -63,6 +64,11 @@ class Case:
     def pixels(self) -> NDArray[np.int64]:
         """(K + 1,) pixels of every class by its label; those not known first."""
         return np.bincount(self.sheet.label.reshape(-1), minlength=len(self.sheet.legend) + 1)
+
+    @cached_property
+    def border_px(self) -> NDArray[np.float64]:
+        """(K, K) pixel sides along which two classes meet."""
+        return border_lengths_m(self.sheet) / self.sheet.grid.gsd_m
 
     @property
     def known(self) -> int:

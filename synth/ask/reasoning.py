@@ -11,7 +11,7 @@ import numpy as np
 from terraficta.synth.ask.case import Case
 from terraficta.synth.ask.grounding import present, shows
 from terraficta.synth.ask.task import Task, Wording, clear_winner
-from terraficta.synth.card.patch import border_lengths_m, patch_sizes
+from terraficta.synth.card.patch import patch_sizes
 
 FOUR = 4
 CLEAR = 1.2
@@ -38,7 +38,7 @@ def _area(end: str, names: tuple[str, ...], case: Case) -> int | None:
 
 
 def _neighbours(cases: Sequence[Case]) -> Iterator[Wording]:
-    for a, b in combinations(present(cases), 2):
+    for a, b in combinations(present(cases)[: 2 * COMMON], 2):
         first, second = (name.replace("_", " ") for name in (a, b))
         text = f"Do {first} and {second} border on each other on this sheet, along the side of a pixel?"
         yield Wording(text, ("yes", "no"), partial(_border, a, b))
@@ -47,7 +47,7 @@ def _neighbours(cases: Sequence[Case]) -> Iterator[Wording]:
 def _border(a: str, b: str, case: Case) -> int | None:
     if not (shows(case, a) and shows(case, b)):
         return None
-    edges = border_lengths_m(case.sheet)[case.value(a) - 1, case.value(b) - 1] / case.sheet.grid.gsd_m
+    edges = case.border_px[case.value(a) - 1, case.value(b) - 1]
     return None if 0 < edges < 3 else int(edges == 0)
 
 
