@@ -26,7 +26,15 @@ from terraficta.finetune.map_model import read_encoder
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import Run, read_run, require_new_file, require_no_input, require_own_record, whole_file
+from terraficta.synth.types.run import (
+    Run,
+    read_run,
+    require_new_file,
+    require_new_folder,
+    require_no_input,
+    require_own_record,
+    whole_file,
+)
 from terraficta.synth.types.stored import Stored
 
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
@@ -281,6 +289,36 @@ def report(
     require_own_record(out, "report")
     require_new_file(out / PAGE, overwrite)
     typer.echo(write_report(run, out))
+
+
+@app.command()
+def card(
+    map: Annotated[Path, typer.Option(help="map by terraficta eval predict")],
+    out: Annotated[Path, typer.Option(help="new or empty folder: NAME.html, NAME.json, review.csv")],
+    dem: Annotated[str | None, typer.Option(help="elevation model that covers the map: then heights are told")] = None,
+) -> None:
+    """Explain a map on one page: areas, patches, borders, waters, settlements, and a sheet for reviewers."""
+    from terraficta.eval.report.card import write_map_card
+
+    require_new_folder(out)
+    typer.echo(write_map_card(map, out, dem))
+
+
+@app.command()
+def location(
+    table: Annotated[Path, typer.Option(help="CSV of x, y, value, and if there is one, split (train, test)")],
+    geographic: Annotated[bool, typer.Option("--geographic", help="x and y are longitude and latitude")] = False,
+    seed: Annotated[int, typer.Option(help="of the random split")] = 0,
+) -> None:
+    """What coordinates alone explain of a quantity (Pearson's r squared), and whether a split leaks through them."""
+    from terraficta.eval.benchmark.location import explain_by_location, read_points
+
+    shown = Table("by", "random split", "blocks held out", "your split", "", box=None)
+    for row in explain_by_location(read_points(table, geographic), seed):
+        split = "–" if row.split is None else f"{row.split:.3f}"
+        leak = "leaks: it is explained by what lies nearby" if row.leaks else ""
+        shown.add_row(row.by, f"{row.random:.3f}", f"{row.blocked:.3f}", split, leak)
+    Console().print(shown)
 
 
 @app.command("confusions")

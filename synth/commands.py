@@ -20,12 +20,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from terraficta.synth.ask import commands as of_questions
+from terraficta.synth.card import commands as of_cards
+from terraficta.synth.corpus import commands as of_corpora
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import require_new_folder, require_no_input
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
 screen = Console(stderr=True)
+app.command()(of_cards.card)
+app.command()(of_cards.review)
+app.command()(of_cards.context)
+app.command()(of_questions.ask)
+app.command()(of_corpora.cube)
+app.command()(of_corpora.boxes)
 
 Change = Annotated[
     list[str] | None, typer.Option("--set", help="field=value of the recipe, e.g. light.sza_deg=[30,30]")
@@ -65,6 +74,9 @@ def make(
     dem: Dem = None,
     cover: Cover = None,
     cover_legend: CoverLegend = "worldcover",
+    cubes: Annotated[
+        Path | None, typer.Option(help="With --dates: new folder for each scene as a Zarr cube as well.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that stands at --out.")] = False,
 ) -> None:
     """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
@@ -73,6 +85,8 @@ def make(
     from terraficta.synth.scene.terrain.given_land import read_given
 
     require_new_folder(out, STAGE if overwrite else None)
+    if cubes is not None:
+        require_new_folder(cubes)
     require_no_input([out], [path for path in (dem, cover, recipe, labels) if path is not None])
     read = read_scene_recipe(recipe, [*(change or []), *([f"time.dates={dates}"] if dates else [])])
     damage = read_label_recipe(labels) if labels else None
@@ -85,6 +99,8 @@ def make(
     tiles = record["metrics"]["tiles"]
     per_s = tiles / max(record["wall_s"], 1e-9)
     screen.print(f"{tiles} tiles in {record['wall_s']:.1f} s ({per_s:.2f} a second), digest {record['digest']}: {out}")
+    if cubes is not None:
+        of_corpora.cube(out, cubes)
 
 
 @app.command()

@@ -18,13 +18,15 @@ SYNTH = [
     "labels",
     "corpus",
     "stream",
+    "card",
+    "ask",
     "tools",
     "commands",
 ]
 """rooms of synth, from the ground up"""
 SCENE = {"world": set(), "terrain": {"world"}, "cover": {"world", "terrain"}, "material": {"world"}}
 """rooms of the scene, and what each may look into"""
-DOORS = {"types", "look", "render", "store", "labels", "corpus", "stream"}
+DOORS = {"types", "look", "render", "store", "labels", "corpus", "stream", "card"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
 EXTRA_DOORS = {"synth.instrument.invented", "synth.scene.ground", "synth.scene.material.lottery"}
 """pretraining draws its sensors itself, for a batch holds scenes of one; it sees parts of grounds, and by lottery"""

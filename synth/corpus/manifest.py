@@ -18,7 +18,10 @@ BOXES = "annotations.json"
 TEST_EVERY = 3
 """every third tile is for testing, the others for training"""
 CHANGE = Legend("change", ("unchanged", "changed"), ("#9a9a9a", "#d7263d"))
-QUANTITIES = {"canopy_height_m": "canopy height [m]", "agb_t_ha": "above-ground biomass [t ha-1]"}
+QUANTITIES = {
+    "canopy_height_m": "canopy height [m]", "building_height_m": "building height [m]",
+    "agb_t_ha": "above-ground biomass [t ha-1]",
+}  # fmt: skip
 """layers of truth that get a tileset of values, and what they are called there"""
 SAME_GSD = 1.1
 """tiles whose GSD differs by no more than this factor share a tileset"""
