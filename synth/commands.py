@@ -66,8 +66,17 @@ def make(
     cover: Cover = None,
     cover_legend: CoverLegend = "worldcover",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that stands at --out.")] = False,
+    realizations: Annotated[
+        int, typer.Option(min=0, help="Looks at each ground: their mean, deviation and quantiles are written too.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler; its workers see --out under the same path.")
+    ] = None,
 ) -> None:
-    """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
+    """Make a corpus: tiles as GeoTIFFs, with class mass, checksums, a STAC catalogue and a tileset.yaml.
+
+    A run that was broken off goes on where it stopped when it is started again.
+    """
     from terraficta.synth.corpus.corpus import STAGE, write_corpus
     from terraficta.synth.labels.recipe import read_label_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
@@ -80,7 +89,7 @@ def make(
     with _bar("synth make", count) as (progress, task):
         record = write_corpus(
             read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done),
-            damage, given, overwrite,
+            damage, given, overwrite, realizations, scheduler,
         )  # fmt: skip
     tiles = record["metrics"]["tiles"]
     per_s = tiles / max(record["wall_s"], 1e-9)
@@ -104,7 +113,8 @@ def show(
 ) -> None:
     """Draw tiles on one page: true colour, false colour, classes, relief."""
     from terraficta.synth.corpus.contact_sheet import write_contact_sheet
-    from terraficta.synth.corpus.corpus import asked_recipe, read_corpus
+    from terraficta.synth.corpus.corpus import read_corpus
+    from terraficta.synth.corpus.order import asked_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
@@ -135,12 +145,20 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `synth make` wrote.")],
     render_again: Annotated[int, typer.Option(min=0, help="How many tiles to render again and compare.")] = 0,
     device: Device = "cpu",
+    dem: Dem = None,
+    cover: Cover = None,
+    cover_legend: CoverLegend = "worldcover",
 ) -> None:
-    """Compare every file of a corpus with its checksum, and if asked with what the recipe makes."""
-    from terraficta.synth.corpus.corpus import verify_corpus
+    """Compare every file of a corpus with its checksum, and if asked with what the recipe makes.
 
+    A corpus on given land is rendered again on the same --dem and --cover.
+    """
+    from terraficta.synth.corpus.verify import verify_corpus
+    from terraficta.synth.scene.terrain.given_land import read_given
+
+    given = read_given(dem, cover, cover_legend)
     with _bar("synth verify", None) as (progress, task):
-        found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done))
+        found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done), given)
     again = f", {found['rendered']} rendered again and equal" if render_again else ""
     size_mb = found["bytes"] / 1e6
     screen.print(f"{folder}: {found['tiles']} tiles, {found['files']} files, {size_mb:.1f} MB, all as written{again}")
