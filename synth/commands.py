@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import require_new_folder, require_no_input
+from terraficta.synth.types.run import require_new_folder, require_no_input, whole_file
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
@@ -162,6 +162,45 @@ def verify(
     again = f", {found['rendered']} rendered again and equal" if render_again else ""
     size_mb = found["bytes"] / 1e6
     screen.print(f"{folder}: {found['tiles']} tiles, {found['files']} files, {size_mb:.1f} MB, all as written{again}")
+
+
+@app.command()
+def shard(
+    corpus: Annotated[Path, typer.Argument(help="Folder that `synth make` wrote.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder.")],
+    tiles: Annotated[int, typer.Option(min=1, help="Tiles in one file.")] = 512,
+) -> None:
+    """Pack a corpus into WebDataset shards, which training reads from end to end."""
+    from terraficta.synth.corpus.shard import write_shards
+
+    with _bar("synth shard", None) as (progress, task):
+        count = write_shards(corpus, out, tiles, lambda done: progress.advance(task, done))
+    screen.print(f"{count} shards: {out}")
+
+
+@app.command()
+def price(
+    recipe: Annotated[list[str], typer.Option(help="Name of a recipe, or a YAML file; may be repeated.")],
+    count: Annotated[int, typer.Option(min=1, help="Tiles that are made and measured, of each.")] = 4,
+    sensor: Camera = None,
+    size: Size = None,
+    device: Device = "auto",
+    change: Change = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file too.")] = None,
+) -> None:
+    """Say what tiles cost on this machine: seconds a stage, tiles a second, bytes; and 10 million of them on paper."""
+    from terraficta.synth.corpus.price import machine, price_of, price_table
+
+    prices = []
+    with _bar("synth price", len(recipe)) as (progress, task):
+        for name in recipe:
+            prices.append(price_of(read_scene_recipe(name, change), count, sensor, size, device))
+            progress.advance(task)
+    table = f"{price_table(prices)}\n\n{machine()}, {prices[0].device}, {count} tiles each"
+    if out is not None:
+        with whole_file(out) as partial:
+            partial.write_text(table + "\n")
+    print(table)
 
 
 @app.command()

@@ -243,7 +243,8 @@ def write_catalogue(
     if not (folder / "tileset.yaml").is_file():
         del collection.assets["tileset"]
     root = pystac.Catalog(f"{name}-catalogue", about, title="Terraficta")
-    pages = {COLLECTION: (collection, [("root", CATALOGUE), ("parent", CATALOGUE)])}
+    pages: dict[str, tuple[pystac.Catalog, list[tuple[str, str]]]] = {}
+    pages[COLLECTION] = (collection, [("root", CATALOGUE), ("parent", CATALOGUE)])
     pages[CATALOGUE] = (root, [("root", CATALOGUE), ("child", COLLECTION)])
     written = []
     for shelf, mine in _shelves(records).items():

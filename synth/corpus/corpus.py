@@ -231,7 +231,9 @@ def make_task(folder: Path, task: range, device: str) -> int:
     """
     journal, start = Journal(folder), time.thread_time()
     order: Order = journal.order()
-    entries, sums, legend = [], {}, None
+    entries: list[list[dict[str, Any]]] = []
+    sums: dict[str, str] = {}
+    legend: Legend | None = None
     collection = collection_id(order.recipe, order.seed)
     for index, tiles in zip(task, order.make(task, device), strict=True):
         for number, (tile, more) in enumerate(tiles):
