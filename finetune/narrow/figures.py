@@ -21,6 +21,8 @@ LAGS_PX = (1, 2, 4, 8)
 """distances at which pixels are compared: fields, streets and crowns show in where the differences stop growing [px]"""
 RED_NM, INFRARED_NM, NEAR_NM = 660.0, 850.0, 60.0
 """bands of greenness, and how far a band may lie from them [nm]"""
+QUIET = 0.647
+"""the smoothest tenth of pure noise, as a share of its mean: of 60 windows of 64 px of independent normal numbers"""
 FLOOR = 1e-6
 """least deviation; a flat window has no texture"""
 
@@ -137,7 +139,7 @@ def _noise(window: Tensor) -> Tensor:
     kernel = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]], dtype=window.dtype)
     rough = torch.nn.functional.conv2d(window[:, None], kernel[None, None])[:, 0].abs()
     local = torch.nn.functional.avg_pool2d(rough[:, None], 4)[:, 0].flatten(1)
-    return local.quantile(0.1, dim=1) * (np.pi / 2) ** 0.5 / 6
+    return local.quantile(0.1, dim=1) * (np.pi / 2) ** 0.5 / 6 / QUIET
 
 
 def _greenness(window: Tensor, centre_nm: Tensor) -> dict[str, float]:

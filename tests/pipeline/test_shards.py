@@ -60,5 +60,5 @@ def test_what_is_no_shard_is_refused(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "shards/shard-000001.tar").unlink()
     with pytest.raises(Refusal, match=r"shard-000001\.tar: shard: found nothing"):
         read_shards(tmp_path / "shards")
-    with pytest.raises(Refusal, match="a folder with content"):
+    with pytest.raises(Refusal, match="a new or empty folder"):
         write_shards(corpus, tmp_path / "shards")
