@@ -71,7 +71,7 @@ class Rooms(TyperGroup):
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)
             if name in ABOVE:
-                room.commands |= typer.main.get_group(importlib.import_module(ABOVE[name]).app).commands
+                room.commands.update(typer.main.get_group(importlib.import_module(ABOVE[name]).app).commands)
         return name, room, rest
 
 

@@ -18,8 +18,9 @@ from terraficta.synth import render as page
 from terraficta.synth.corpus.catalogue import collection_id, item_file
 from terraficta.synth.corpus.geotiff import write_tile
 from terraficta.synth.corpus.order import asked_recipe, placed
-from terraficta.synth.look import frame_of, gsd_of, sensor_of
+from terraficta.synth.look import draw_look, frame_of, gsd_of, sensor_of
 from terraficta.synth.scene.ground import grow
+from terraficta.synth.scene.land import draw_land
 from terraficta.synth.types.device import one_thread, pick_device
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.run import WATTS_PER_CPU_CORE
@@ -27,7 +28,7 @@ from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "palette": ("draw_look", "palette_of"),
+    "palette": ("palette_of",),
     "reflectance": ("boa_reflectance", "directional_reflectance"),
     "light and air": ("terrain_light", "toa_reflectance", "boa_correction"),
     "camera": ("observe", "record", "to_dn", "from_dn"),
@@ -155,12 +156,14 @@ def _one(
     """Make and write one tile; adds to the stages, and returns its bytes and those of its lines in the books."""
     clock = _clock(device)
     start = clock()
-    land = page.draw_land(recipe, key)
+    land = draw_land(recipe, key)
     ground = grow(recipe, [land], frame_of(recipe, sensor), [gsd_of(recipe, key, sensor)], 1, device)
     spent["draw and grow"] += clock() - start
     begun, inside = clock(), dict.fromkeys(STAGES, 0.0)
     with _timed(inside, clock):
-        tile = page.see(recipe, ground, [page.draw_look(recipe, land, key, sensor=sensor)])[0]
+        look = draw_look(recipe, land, key, sensor=sensor)
+        inside["palette"] += clock() - begun
+        tile = page.see(recipe, ground, [look])[0]
     rest = clock() - begun - sum(inside.values())
     for name, seconds in inside.items():
         spent[name] += seconds
