@@ -24,7 +24,7 @@ from terraficta.synth.ask import commands as of_questions
 from terraficta.synth.card import commands as of_cards
 from terraficta.synth.corpus import commands as of_corpora
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.run import require_new_folder, require_no_input
+from terraficta.synth.types.run import require_new_folder, require_no_input, whole_file
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
 app = typer.Typer(help="Make fictional land: tiles, pictures, and the physics behind them.", no_args_is_help=True)
@@ -78,8 +78,17 @@ def make(
         Path | None, typer.Option(help="With --dates: new folder for each scene as a Zarr cube as well.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the corpus that stands at --out.")] = False,
+    realizations: Annotated[
+        int, typer.Option(min=0, help="Looks at each ground: their mean, deviation and quantiles are written too.")
+    ] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a dask scheduler; its workers see --out under the same path.")
+    ] = None,
 ) -> None:
-    """Make a corpus: tiles as GeoTIFFs, with class mass, checksums and a tileset.yaml."""
+    """Make a corpus: tiles as GeoTIFFs, with class mass, checksums, a STAC catalogue and a tileset.yaml.
+
+    A run that was broken off goes on where it stopped when it is started again.
+    """
     from terraficta.synth.corpus.corpus import STAGE, write_corpus
     from terraficta.synth.labels.recipe import read_label_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
@@ -94,7 +103,7 @@ def make(
     with _bar("synth make", count) as (progress, task):
         record = write_corpus(
             read, seed, count, out, sensor, size, workers, device, lambda done: progress.advance(task, done),
-            damage, given, overwrite,
+            damage, given, overwrite, realizations, scheduler,
         )  # fmt: skip
     tiles = record["metrics"]["tiles"]
     per_s = tiles / max(record["wall_s"], 1e-9)
@@ -120,7 +129,8 @@ def show(
 ) -> None:
     """Draw tiles on one page: true colour, false colour, classes, relief."""
     from terraficta.synth.corpus.contact_sheet import write_contact_sheet
-    from terraficta.synth.corpus.corpus import asked_recipe, read_corpus
+    from terraficta.synth.corpus.corpus import read_corpus
+    from terraficta.synth.corpus.order import asked_recipe
     from terraficta.synth.scene.terrain.given_land import read_given
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
@@ -151,15 +161,62 @@ def verify(
     folder: Annotated[Path, typer.Argument(help="Folder that `synth make` wrote.")],
     render_again: Annotated[int, typer.Option(min=0, help="How many tiles to render again and compare.")] = 0,
     device: Device = "cpu",
+    dem: Dem = None,
+    cover: Cover = None,
+    cover_legend: CoverLegend = "worldcover",
 ) -> None:
-    """Compare every file of a corpus with its checksum, and if asked with what the recipe makes."""
-    from terraficta.synth.corpus.corpus import verify_corpus
+    """Compare every file of a corpus with its checksum, and if asked with what the recipe makes.
 
+    A corpus on given land is rendered again on the same --dem and --cover.
+    """
+    from terraficta.synth.corpus.verify import verify_corpus
+    from terraficta.synth.scene.terrain.given_land import read_given
+
+    given = read_given(dem, cover, cover_legend)
     with _bar("synth verify", None) as (progress, task):
-        found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done))
+        found = verify_corpus(folder, render_again, device, lambda done: progress.advance(task, done), given)
     again = f", {found['rendered']} rendered again and equal" if render_again else ""
     size_mb = found["bytes"] / 1e6
     screen.print(f"{folder}: {found['tiles']} tiles, {found['files']} files, {size_mb:.1f} MB, all as written{again}")
+
+
+@app.command()
+def shard(
+    corpus: Annotated[Path, typer.Argument(help="Folder that `synth make` wrote.")],
+    out: Annotated[Path, typer.Option(help="New or empty folder.")],
+    tiles: Annotated[int, typer.Option(min=1, help="Tiles in one file.")] = 512,
+) -> None:
+    """Pack a corpus into WebDataset shards, which training reads from end to end."""
+    from terraficta.synth.corpus.shard import write_shards
+
+    with _bar("synth shard", None) as (progress, task):
+        count = write_shards(corpus, out, tiles, lambda done: progress.advance(task, done))
+    screen.print(f"{count} shards: {out}")
+
+
+@app.command()
+def price(
+    recipe: Annotated[list[str], typer.Option(help="Name of a recipe, or a YAML file; may be repeated.")],
+    count: Annotated[int, typer.Option(min=1, help="Tiles that are made and measured, of each.")] = 4,
+    sensor: Camera = None,
+    size: Size = None,
+    device: Device = "auto",
+    change: Change = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table to this Markdown file too.")] = None,
+) -> None:
+    """Say what tiles cost on this machine: seconds a stage, tiles a second, bytes; and 10 million of them on paper."""
+    from terraficta.synth.corpus.price import machine, price_of, price_table
+
+    prices = []
+    with _bar("synth price", len(recipe)) as (progress, task):
+        for name in recipe:
+            prices.append(price_of(read_scene_recipe(name, change), count, sensor, size, device))
+            progress.advance(task)
+    table = f"{price_table(prices)}\n\n{machine()}, {prices[0].device}, {count} tiles each"
+    if out is not None:
+        with whole_file(out) as partial:
+            partial.write_text(table + "\n")
+    print(table)
 
 
 @app.command()

@@ -27,7 +27,8 @@ VERBS = {
 """commands of the door itself"""
 VERBS_AT = "terraficta.eval.verbs"
 """where they live"""
-
+ABOVE = {"synth": "terraficta.finetune.narrow.command"}
+"""where further commands of a room live that need what lies above it"""
 
 DEBUG = "--debug"
 """anywhere among the words: show where in the code an error came up"""
@@ -69,6 +70,8 @@ class Rooms(TyperGroup):
             return name, verbs.commands[name], rest
         if name is not None:
             room = typer.main.get_group(importlib.import_module(f"terraficta.{name}.commands").app)
+            if name in ABOVE:
+                room.commands.update(typer.main.get_group(importlib.import_module(ABOVE[name]).app).commands)
         return name, room, rest
 
 

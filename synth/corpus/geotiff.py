@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
+from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 from torch import Tensor
 
@@ -29,6 +31,8 @@ NOWHERE, ORIGIN_M = "EPSG:32710", (500_000.0, 4_586_000.0)
 land that a fictional tile could be taken for"""
 TILES_A_ROW = 100
 IMAGE, MASS, LABEL = "image.tif", "mass.tif", "label.tif"
+LARGEST_PLAIN_PX = 512
+"""larger rasters carry overviews: without them a cloud-optimised GeoTIFF of this size is not valid, below it is"""
 
 
 def place(index: int, size_px: int, gsd_m: float) -> Affine:
@@ -39,39 +43,47 @@ def place(index: int, size_px: int, gsd_m: float) -> Affine:
     return Affine(gsd_m, 0, left_m, 0, -gsd_m, top_m)
 
 
-def write_tile(tile: Tile, folder: Path) -> dict[str, str]:
-    """Write image, class mass, label and layers of a tile into a new folder.
+def write_tile(tile: Tile, folder: Path, more: Mapping[str, Tensor] | None = None) -> dict[str, str]:
+    """Write image, class mass, label and layers of a tile into a folder that stands.
 
     image.tif holds uint16 numbers with scale and offset, band names and wavelengths; mass.tif the class mass as
     float32 (exact); label.tif the heaviest class with its colours, for the eye; every layer a file of its own name.
+    All are valid cloud-optimised GeoTIFFs.
+
+    Parameters
+    ----------
+    tile : Tile
+        to be written
+    folder : Path
+        of the tile
+    more : Mapping[str, Tensor] | None
+        further images (B, H, W) in reflectance, by name, such as the mean of many looks; written as float32
 
     Returns
     -------
     dict[str, str]
         {file name: sha256}
+
+    Raises
+    ------
+    OSError
+        a full disk, a folder that cannot be written to
     """
-    folder.mkdir(parents=True)
     dn = to_dn(tile.image, tile.sensor, tile.valid).cpu().numpy()
-    with _create(folder / IMAGE, dn, tile.grid, nodata=NODATA) as file:
-        _describe_bands(file, tile.sensor)
-        file.update_tags(level=tile.level, sensor=tile.sensor.name)
-        file.write(dn)
+    sums = {IMAGE: _store(folder / IMAGE, dn, tile.grid, lambda file: _describe_image(file, tile), nodata=NODATA)}
     mass = tile.mass.cpu().numpy()
-    with _create(folder / MASS, mass, tile.grid) as file:
-        file.descriptions = tile.legend.classes
-        file.write(mass)
+    sums[MASS] = _store(folder / MASS, mass, tile.grid, lambda file: _describe(file, tile.legend.classes))
     label = tile.label().cpu().numpy()[None]
-    with _create(folder / LABEL, label, tile.grid, nodata=0) as file:
-        file.write_colormap(1, {k + 1: (*rgb, 255) for k, rgb in enumerate(tile.legend.rgb())})
-        file.update_tags(1, **{f"class_{k + 1}": name for k, name in enumerate(tile.legend.classes)})
-        file.write(label)
+    sums[LABEL] = _store(folder / LABEL, label, tile.grid, lambda file: _describe_label(file, tile.legend), nodata=0)
     for name, layer in tile.layers.items():
         values = _storable(layer)[None]
-        with _create(folder / f"{name}.tif", values, tile.grid) as file:
-            file.set_band_description(1, name)
-            file.units = (unit_of(name),)
-            file.write(values)
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+        sums[f"{name}.tif"] = _store(folder / f"{name}.tif", values, tile.grid, partial(_describe_layer, name=name))
+    for name, image in (more or {}).items():
+        values = image.cpu().numpy().astype(np.float32)
+        sums[f"{name}.tif"] = _store(
+            folder / f"{name}.tif", values, tile.grid, lambda file: _describe_bands(file, tile.sensor)
+        )
+    return dict(sorted(sums.items()))
 
 
 def unit_of(layer: str) -> str:
@@ -140,22 +152,60 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _create(path: Path, values: NDArray[Any], grid: Grid, nodata: float | None = None) -> Any:
+def _store(
+    path: Path, values: NDArray[Any], grid: Grid, describe: Callable[[Any], None], nodata: float | None = None
+) -> str:
+    """Write (B, H, W) as a cloud-optimised GeoTIFF; returns its checksum.
+
+    The file is made in memory and written at once: GDAL only logs what goes wrong when it closes a file, so that a
+    full disk would leave half of one behind.
+    """
     block = min(256, -(-max(grid.shape) // 16) * 16)
-    return rasterio.open(
-        path, "w", driver="GTiff", count=values.shape[0], height=grid.height_px, width=grid.width_px,
-        dtype=values.dtype, nodata=nodata, crs=grid.crs, transform=grid.transform,
-        tiled=True, blockxsize=block, blockysize=block, interleave="band",
-        compress="deflate", predictor=3 if values.dtype.kind == "f" else 2, zlevel=6,
-    )  # fmt: skip
+    profile: dict[str, Any] = {
+        "count": values.shape[0], "height": grid.height_px, "width": grid.width_px, "dtype": values.dtype,
+        "nodata": nodata, "crs": grid.crs, "transform": grid.transform, "interleave": "band", "compress": "deflate",
+    }  # fmt: skip
+    floats = values.dtype.kind == "f"
+    if max(grid.shape) > LARGEST_PLAIN_PX:  # with overviews
+        resampling = "nearest" if path.name == LABEL else "average"
+        profile |= {"driver": "COG", "blocksize": block, "level": 6, "predictor": "YES", "resampling": resampling}
+    else:
+        profile |= {"driver": "GTiff", "tiled": True, "blockxsize": block, "blockysize": block, "zlevel": 6}
+        profile |= {"predictor": 3 if floats else 2}
+    with MemoryFile() as memory:
+        with memory.open(**profile) as file:
+            describe(file)
+            file.write(values)
+        content = bytes(memory.getbuffer())
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _describe(file: Any, names: Sequence[str]) -> None:
+    file.descriptions = tuple(names)
+
+
+def _describe_image(file: Any, tile: Tile) -> None:
+    file.scales, file.offsets = (tile.sensor.dn_scale,) * len(tile.sensor), (tile.sensor.dn_offset,) * len(tile.sensor)
+    _describe_bands(file, tile.sensor)
+    file.update_tags(level=tile.level, sensor=tile.sensor.name)
 
 
 def _describe_bands(file: Any, sensor: Sensor) -> None:
-    file.scales, file.offsets = (sensor.dn_scale,) * len(sensor), (sensor.dn_offset,) * len(sensor)
-    file.descriptions = tuple(f"{band.name} ({band.centre_nm:g} nm)" for band in sensor.bands)
+    _describe(file, [f"{band.name} ({band.centre_nm:g} nm)" for band in sensor.bands])
     for i, band in enumerate(sensor.bands, start=1):
         wavelength = {"CENTRAL_WAVELENGTH_UM": f"{band.centre_nm / 1000:.6g}", "FWHM_UM": f"{band.fwhm_nm / 1000:.6g}"}
         file.update_tags(i, ns="IMAGERY", **wavelength)
+
+
+def _describe_label(file: Any, legend: Legend) -> None:
+    file.write_colormap(1, {k + 1: (*rgb, 255) for k, rgb in enumerate(legend.rgb())})
+    file.update_tags(1, **{f"class_{k + 1}": name for k, name in enumerate(legend.classes)})
+
+
+def _describe_layer(file: Any, name: str) -> None:
+    file.set_band_description(1, name)
+    file.units = (unit_of(name),)
 
 
 def _read(path: Path, gsd_m: float) -> tuple[NDArray[Any], Grid]:

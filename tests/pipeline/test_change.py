@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from terraficta.finetune.tileset.tileset import read_tileset
-from terraficta.synth.corpus.corpus import read_corpus, verify_corpus, write_corpus
+from terraficta.synth.corpus.corpus import read_corpus, write_corpus
+from terraficta.synth.corpus.verify import verify_corpus
 from terraficta.synth.labels.recipe import read_label_recipe
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 

@@ -14,8 +14,9 @@ from rasterio.warp import transform
 from typer.testing import CliRunner
 
 from terraficta.synth.commands import app
-from terraficta.synth.corpus.corpus import read_corpus, sha256_of, verify_corpus, write_corpus
-from terraficta.synth.corpus.geotiff import sensor_as_data, sensor_from_data
+from terraficta.synth.corpus.corpus import read_corpus, write_corpus
+from terraficta.synth.corpus.geotiff import sensor_as_data, sensor_from_data, sha256_of
+from terraficta.synth.corpus.verify import verify_corpus
 from terraficta.synth.instrument.invented import draw_sensor
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.types.grid import Grid
@@ -75,7 +76,7 @@ def fabricate_dates(
 
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("terraficta.synth.corpus.corpus.render_dates", fabricate_dates)
+    monkeypatch.setattr("terraficta.synth.corpus.order.render_dates", fabricate_dates)
     write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "corpus", device="cpu")
     return tmp_path / "corpus"
 
@@ -136,7 +137,7 @@ def test_verify_counts_what_there_is(corpus: Path) -> None:
     found = verify_corpus(corpus, render_again=3)
     assert found["tiles"] == 10
     assert found["rendered"] == 3
-    assert found["files"] == 10 * 5 + 4
+    assert found["files"] == 10 * 6 + 4 + 4
     done = subprocess.run(["sha256sum", "--quiet", "-c", "checksums.sha256"], cwd=corpus, capture_output=True)
     assert done.returncode == 0
 
@@ -198,15 +199,19 @@ def test_the_same_bytes_in_any_grouping(corpus: Path, tmp_path: Path, monkeypatc
     assert files_of(corpus) == files_of(tmp_path / "other")
 
 
-def test_interrupted_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("terraficta.synth.corpus.corpus.render_dates", fabricate_dates)
+def test_interrupted_leaves_nothing_that_a_reader_takes_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terraficta.synth.corpus.order.render_dates", fabricate_dates)
 
     def interrupt(done: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_corpus(RECIPE, seed=7, count=10, folder=tmp_path / "corpus", device="cpu", progress=interrupt)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".corpus.partial"]
+    with pytest.raises(Refusal, match="such file"):
+        list(read_corpus(tmp_path / ".corpus.partial/corpus"))
 
 
 def test_a_folder_with_content_is_kept(tmp_path: Path) -> None:

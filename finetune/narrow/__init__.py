@@ -1,0 +1,1 @@
+"""Narrowing: a recipe brought near to real tiles that nobody has labelled."""

@@ -1,0 +1,115 @@
+"""Narrowing: figures tell what they should, weights find the scenes that are alike, and the recipe follows them."""
+
+import numpy as np
+import pytest
+import torch
+
+from terraficta.finetune.narrow.dial import narrowed, weighted_quantiles
+from terraficta.finetune.narrow.figures import Figures, Scale, describe, energy_distance
+from terraficta.finetune.narrow.match import matching_weights, strangers, told_apart
+from terraficta.synth.types.grid import Grid
+from terraficta.synth.types.legend import TERRAFICTA
+from terraficta.synth.types.scene_recipe import read_scene_recipe
+from terraficta.synth.types.sensor import read_sensor
+from terraficta.synth.types.tile import Tile
+
+RNG = np.random.default_rng(5)
+SENSOR = read_sensor("sentinel2a").pick(["B03", "B04", "B08"])
+
+
+def tile_of(image: np.ndarray, level: str = "BOA") -> Tile:
+    size = image.shape[-1]
+    mass = torch.zeros(len(TERRAFICTA), size, size)
+    valid = torch.ones(size, size, dtype=torch.bool)
+    return Tile("t", torch.from_numpy(image).float(), valid, mass, SENSOR, TERRAFICTA, Grid(size, size, 10.0), level)
+
+
+def patches(field_px: int, noise: float, size: int = 64) -> np.ndarray:
+    cells = -(-size // field_px)
+    coarse = RNG.random((3, cells, cells)) * 0.3 + 0.1
+    fine = coarse.repeat(field_px, 1).repeat(field_px, 2)[:, :size, :size]
+    return fine + RNG.normal(0, noise, (3, size, size))
+
+
+def value(found: Figures, name: str) -> float:
+    return float(found.values[0, found.names.index(name)])
+
+
+def test_noise_is_told_from_fields() -> None:
+    for sigma in (0.002, 0.01):
+        found = describe([tile_of(patches(16, sigma))], 64, 10)
+        assert 10 ** value(found, "noise.B04.log") == pytest.approx(sigma, rel=0.35)
+
+
+def test_larger_fields_have_smoother_texture() -> None:
+    small, large = (describe([tile_of(patches(size, 0.0))], 64, 10) for size in (2, 16))
+    assert value(small, "texture.B08.4px") > 2 * value(large, "texture.B08.4px")
+
+
+def test_greenness_is_that_of_the_bands() -> None:
+    image = np.broadcast_to(np.array([0.1, 0.1, 0.3])[:, None, None], (3, 32, 32))
+    found = describe([tile_of(image)], 32, 10)
+    assert value(found, "greenness.ndvi.q50") == pytest.approx(0.5, abs=1e-6)
+
+
+def test_uncalibrated_numbers_are_relative() -> None:
+    image = patches(8, 0.001)
+    a, b = (describe([tile_of(image * gain + shift, "DN")], 64, 10) for gain, shift in ((1, 0), (37, 12)))
+    assert np.allclose(a.values, b.values, atol=2e-4)
+
+
+def test_windows_with_gaps_are_left_out() -> None:
+    tile = tile_of(patches(8, 0.01))
+    tile.valid[3, 3] = False
+    assert len(describe([tile], 32, 10)) == 3
+
+
+def test_energy_distance_is_nothing_between_halves_and_much_between_others() -> None:
+    a, b, c = RNG.normal(0, 1, (200, 5)), RNG.normal(0, 1, (200, 5)), RNG.normal(0.8, 1, (200, 5))
+    assert abs(energy_distance(a, b)) < 0.05
+    assert energy_distance(a, c) > 0.3
+    assert told_apart(a, b) < 0.65
+    assert told_apart(a, c) > 0.85
+
+
+def test_weights_find_the_scenes_that_are_alike() -> None:
+    hidden = RNG.random(300)
+    fiction = np.stack([hidden, hidden**2, RNG.random(300)], 1)
+    theirs = RNG.random(100) * 0.2 + 0.7
+    real = np.stack([theirs, theirs**2, RNG.random(100)], 1)
+    scale = Scale.of(np.concatenate([fiction, real]))
+    weight = matching_weights(scale(fiction), scale(real))
+    assert weight.sum() == pytest.approx(1)
+    assert 1 / (weight**2).sum() > 30
+    before = energy_distance(scale(fiction), scale(real))
+    assert energy_distance(scale(fiction), scale(real), weight) < 0.35 * before
+    low, high = weighted_quantiles(hidden, weight, (0.1, 0.9))
+    assert low > 0.5
+    assert high > 0.8
+
+
+def test_a_recipe_follows_the_weights_where_they_say_something() -> None:
+    recipe = read_scene_recipe("atlas")
+    sun, aerosol = RNG.uniform(15, 70, 200), RNG.uniform(0.03, 0.4, 200)
+    facts = [{"sza_deg": s, "aot550": a, "kind": "temperate" if i % 2 else "desert"}
+             for i, (s, a) in enumerate(zip(sun, aerosol, strict=True))]  # fmt: skip
+    weight = np.where((sun > 30) & (sun < 40), 1.0, 1e-4)
+    weight /= weight.sum()
+    masses = np.full((200, len(TERRAFICTA)), 1 / len(TERRAFICTA))
+    found, turned = narrowed(recipe, facts, masses, np.ones(200), weight)
+    assert 29 < found.light.sza_deg[0] < found.light.sza_deg[1] < 41
+    assert found.air.aot550 == recipe.air.aot550
+    assert {t.field: t.note for t in turned}["air.aot550"] == "the tiles do not tell it"
+    assert found.cover.climates == recipe.cover.climates
+
+
+def test_strangers_raise_an_alarm_and_are_named() -> None:
+    names = ("level.B04.q50", "contrast.B04.log")
+    fiction = Figures(RNG.normal(0, 1, (150, 2)), names, np.arange(150))
+    kin = Figures(RNG.normal(0, 1, (60, 2)), names, np.arange(60))
+    far = Figures(RNG.normal(0, 1, (60, 2)) + np.array([9.0, 0.0]), names, np.arange(60))
+    scale = Scale.of(fiction.values)
+    assert not strangers(fiction, kin, scale).alarm
+    found = strangers(fiction, far, scale)
+    assert found.alarm
+    assert next(iter(found.outside)) == "level.B04.q50"
