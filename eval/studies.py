@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
+from terraficta.eval.domains.domain import By
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
 
@@ -14,6 +15,13 @@ app = typer.Typer(help="Studies.")
 Out = Annotated[Path, typer.Option(help="folder; cells that stand there already are not computed again")]
 Weights = Annotated[Path | None, typer.Option(help="in place of those that ship")]
 Seed = Annotated[int, typer.Option(help="of the fictional world; not one of pretraining")]
+
+
+def _kind(command: str, by: str) -> By:
+    for known in get_args(By):
+        if by == known:
+            return known  # type: ignore[no-any-return]
+    raise Refusal(command, "--by", by, ", ".join(get_args(By)), "use one of them")
 
 
 def _say(tables: list[Any], record: Path) -> None:
@@ -29,6 +37,7 @@ def domains(
     by: Annotated[str, typer.Option(help="region, date or season")] = "region",
     scenes: Annotated[int, typer.Option(min=4, help="fictional scenes of each climate or season")] = 12,
     least: Annotated[int, typer.Option(min=2, help="plots to learn from and to test on that a domain needs")] = 3,
+    climates: Annotated[str | None, typer.Option(help="of fiction, with commas; without it, all")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="draws of labelled pixels")] = 3,
     labels: Annotated[bool, typer.Option(help="part label error from domain shift (fiction alone)")] = True,
     seed: Seed = 20_480,
@@ -37,14 +46,15 @@ def domains(
     """Learn in one region or season, map another: matrix, gaps and their significance."""
     from terraficta.eval.domains.study import study_fiction, study_tileset
 
-    if by not in ("region", "date", "season"):
-        raise Refusal("domains", "--by", by, "region, date or season", "use one of them")
     if tileset is not None:
-        made = study_tileset(tileset, out, by, least=least, seeds=seeds, weights=weights, tell=typer.echo)  # type: ignore[arg-type]
+        made = study_tileset(
+            tileset, out, _kind("domains", by), least=least, seeds=seeds, weights=weights, tell=typer.echo
+        )
     else:
         made = study_fiction(
-            out, by, scenes=scenes, seeds=seeds, seed=seed, labels=labels, weights=weights, tell=typer.echo
-        )
+            out, _kind("domains", by), scenes=scenes, seeds=seeds, seed=seed, labels=labels, weights=weights, tell=typer.echo,
+            climates=None if climates is None else [name.strip() for name in climates.split(",")],
+        )  # fmt: skip
     _say(made, out / "run.json")
 
 
@@ -85,4 +95,38 @@ def ablate(
         chosen, tileset, out, seeds=seeds, names=names, device=pick_device(device), tell=typer.echo,
         amounts=JudgeAmounts(labels_per_class=labels_per_class, draws=draws),
     )  # fmt: skip
+    _say(made, out / "run.json")
+
+
+@app.command()
+def realism(
+    tileset: Annotated[list[Path], typer.Option(help="tileset folders")],
+    out: Out,
+    scenes: Annotated[int, typer.Option(min=4, help="fictional scenes of each tier")] = 24,
+    tiers: Annotated[str, typer.Option(help="with commas")] = "tier0,tier1,tier2,tier3",
+    seed: Seed = 5,
+    weights: Weights = None,
+) -> None:
+    """How like real tiles fiction is, tier by tier: statistics, a classifier's AUC, features, and what gives it away."""
+    from terraficta.eval.realism.study import TIERS, study_realism
+
+    chosen = [name.strip() for name in tiers.split(",")]
+    for name in chosen:
+        if name not in TIERS:
+            raise Refusal("realism", "--tiers", name, f"among {', '.join(TIERS)}", "correct the name")
+    made = study_realism(tileset, out, tiers=chosen, scenes=scenes, seed=seed, weights=weights, tell=typer.echo)
+    _say(made, out / "run.json")
+
+
+@app.command()
+def landscapes(
+    tileset: Annotated[Path, typer.Option(help="folder of real tiles that name regions or dates")],
+    out: Out,
+    by: Annotated[str, typer.Option(help="region, date or season")] = "region",
+    weights: Weights = None,
+) -> None:
+    """Clusters of patches by domain, and whether familiarity foretells accuracy on unseen land."""
+    from terraficta.eval.domains.landscape_study import study_landscapes
+
+    made = study_landscapes(tileset, out, _kind("landscapes", by), weights=weights, tell=typer.echo)
     _say(made, out / "run.json")

@@ -22,8 +22,8 @@ SEASONS = {"winter": 0.0, "spring": 0.25, "summer": 0.5, "autumn": 0.75}
 MODIS_M = 500.0
 """side of a pixel of the labels of SEN12MS [m]"""
 MODIS_ACCURACY = 0.81
-"""share of its land use labels that are right. Source: Schmitt et al. 2019, doi:10.5194/isprs-annals-IV-2-W7-153-2019,
-table 2"""
+"""share of its land use labels that are right. Source: Schmitt et al. 2019,
+doi:10.5194/isprs-annals-IV-2-W7-153-2019"""
 
 
 @dataclass(frozen=True)
