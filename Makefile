@@ -100,8 +100,8 @@ eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
 report: $(READY) ## out/report/report.html from the runs in out
 	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report --overwrite
 
-ablate: $(READY) ## what each tier of the generator is worth on TILESET (MINUTES each)
-	$(TF) eval ablate --tileset $(TILESET) --minutes $(or $(MINUTES),5) --out $(OUT)/ablation
+ablate: $(READY) ## what each part of the generator and the objective is worth on TILESET (STEPS of pretraining each)
+	$(TF) eval ablate --tileset $(TILESET) $(if $(STEPS),--steps $(STEPS)) --seeds $(or $(SEEDS),2) --out $(OUT)/ablation
 
 bench: $(READY) ## speed, as ratios to a peer or a limit
 	for script in tests/bench/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done

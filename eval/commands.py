@@ -22,6 +22,7 @@ from terraficta.eval.map.predict import (
     stored_of_tileset,
 )
 from terraficta.eval.map.windows import Windows
+from terraficta.eval.studies import app as studies
 from terraficta.finetune.map_model import read_encoder
 from terraficta.finetune.tileset.tileset import open_tileset, read_tileset
 from terraficta.synth.types.device import pick_device
@@ -49,6 +50,7 @@ COLUMNS = (
 )
 
 app = typer.Typer(help="Map real land, score the map, compare ways to it, report.", no_args_is_help=True)
+app.add_typer(studies)
 
 
 def summary_table(summary: pd.DataFrame) -> Table:
@@ -248,33 +250,6 @@ def benchmark(
     run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
     console.print(summary_table(summary))
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)
-
-
-@app.command()
-def ablate(
-    tileset: Annotated[list[Path], typer.Option(help="tileset folders")],
-    out: Annotated[Path, typer.Option(help="folder; weights and rows that stand there already are not made again")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="of pretraining for each variant")] = 5.0,
-    pretraining: Annotated[str, typer.Option("--recipe", help="of pretraining: name or file")] = "standard",
-    labels_per_class: Annotated[str, typer.Option(help="with commas; 0: by names alone")] = "0,5,25,100",
-    seeds: Annotated[int, typer.Option(min=1, help="draws of labels")] = 5,
-    seed: Annotated[int, typer.Option(help="of pretraining")] = 7,
-    workers: Annotated[int, typer.Option(min=0, help="processes that render ahead")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-) -> None:
-    """What each tier of the generator and each part of the objective is worth: the same minutes, the same labels."""
-    from terraficta.eval.benchmark.ablate import ablate as run_ablation
-    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
-    from terraficta.pretrain.recipe import read_pretrain_recipe
-
-    changes = ["arms=[names,ridge]", f"labels_per_class={_numbers(labels_per_class)}", f"seeds={seeds}"]
-    table = run_ablation(
-        read_pretrain_recipe(pretraining), read_benchmark_recipe("standard", changes), tileset, out,
-        minutes=minutes, seed=seed, workers=workers, device=pick_device(device), tell=typer.echo,
-    )  # fmt: skip
-    means = table.pivot_table(index="variant", columns=["tileset", "labels_per_class"], values="miou", sort=False)
-    typer.echo(means.round(3).to_string())
-    typer.echo(out / "ablation.csv")
 
 
 @app.command()

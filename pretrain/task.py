@@ -28,7 +28,7 @@ from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.precision import fast_precision
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.stream import Batch, CorpusStream, FictionStream, group_loader
-from terraficta.pretrain.weights import WEIGHTS, write_weights
+from terraficta.pretrain.weights import WEIGHTS, read_weights, weights_digest, write_weights
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.refusal import Refusal
@@ -212,6 +212,7 @@ def pretrain(
     minutes: float | None = None,
     corpus: Path | None = None,
     groups: Path | None = None,
+    weights: Path | None = None,
     workers: int = 0,
     device: str = "cpu",
     progress: list[Callback] | None = None,
@@ -227,6 +228,8 @@ def pretrain(
         budget of wall time; None: recipe.steps
     corpus, groups : Path | None
         folder of tiles, or of groups that were rendered before; None: straight from the generator
+    weights : Path | None
+        of an earlier pretraining of the same network, to start from; None: random ones
     workers : int
         processes that render ahead; 0 renders in this one
     device : str
@@ -249,10 +252,15 @@ def pretrain(
     if workers:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
     source = Source(corpus, groups, workers)
-    run = Run("pretrain", recipe.model_dump(mode="json"), seed, source.parents())
+    parents = source.parents() | ({} if weights is None else {"weights": weights_digest(weights)})
+    run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
     timer = Timer(None if minutes is None else timedelta(minutes=minutes))
     task = PretrainTask(recipe, timer)
     task.made_of = made_of(recipe, seed, source)
+    if weights is not None:
+        task.made_of["weights"] = weights_digest(weights)
+        for module in (task.mapper, task.mean):
+            module.load_state_dict(read_weights(weights)[0].state_dict())
     resume = folder / RESUME
     start = 0
     if resume.is_file():
