@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from terraficta.eval.benchmark.benchmark import ROWS, Ledger
 from terraficta.eval.benchmark.summary import SIMPLE, Interval, summarise
-from terraficta.eval.provenance import read_link, walk
+from terraficta.eval.provenance import Link, read_link, walk
 from terraficta.eval.report.atlas import Plate, plates_of
 from terraficta.eval.report.figures import (
     LOSSES,
@@ -26,6 +26,7 @@ from terraficta.eval.report.figures import (
     reliability,
 )
 from terraficta.eval.report.pages import write_page
+from terraficta.eval.report.tables import KIND, RecordTable, tables_of
 from terraficta.pretrain.curve import CURVE
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
@@ -66,6 +67,22 @@ class Comparison:
     classes: Markup
 
 
+@dataclass(frozen=True)
+class Experiment:
+    """What a run record says of an experiment, as tables.
+
+    Parameters
+    ----------
+    kind : str
+        its name
+    tables : tuple[RecordTable, ...]
+        in order
+    """
+
+    kind: str
+    tables: tuple[RecordTable, ...]
+
+
 def write_report(paths: Sequence[Path], out: Path) -> Path:
     """Write `report.html` and run.json into a folder; the page needs nothing else, online or off.
 
@@ -90,13 +107,25 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         notes += [note] if note else []
     learnt = [_learnt(Path(link.place)) for link in links if link.stage == "pretrain" and link.place]
     comparisons = [compare(Path(link.place)) for link in links if link.stage == "benchmark"]
+    experiments = experiments_of(links)
     size = write_page(
         PAGE, out / PAGE, chain=walk(links), plates=plates, comparisons=comparisons, notes=notes, learnt=learnt,
+        experiments=experiments,
         losses=list(LOSSES.items()),
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )  # fmt: skip
     run.write(out, {"plates": len(plates), "comparisons": len(comparisons), "bytes": size})
     return out / PAGE
+
+
+def experiments_of(links: Sequence[Link]) -> list[Experiment]:
+    """The experiments whose records hold tables, those of a kind together."""
+    found: dict[str, list[RecordTable]] = {}
+    for link in links:
+        tables = tables_of(link.record, link.place)
+        if tables:
+            found.setdefault(str(link.record.get(KIND) or link.stage), []).extend(tables)
+    return [Experiment(kind, tuple(tables)) for kind, tables in found.items()]
 
 
 def _learnt(folder: Path) -> Markup | None:
