@@ -82,7 +82,7 @@ def adapt(
             mend = "give weights, or draw labels"
             raise Refusal("labels", "number", 0, "weights of a pretraining, where names alone make the map", mend)
         encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
-        return MapModel(encoder, names_alone(meanings, encoder), tiles[0].legend).to(device)
+        return MapModel(encoder, names_alone(meanings, encoder.dates), tiles[0].legend).to(device)
     if len(torch.unique(labels.classes)) < 2:
         raise Refusal("labels", "classes", labels.counts(), "labels of at least two classes", "draw more labels")
     encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
@@ -94,7 +94,7 @@ def adapt(
     few = labels.at_most(recipe.most_labels)
     if head == "default":
         evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
-        names = names_of(meanings, encoder) if pretrained else None
+        names = names_of(meanings, encoder.dates) if pretrained else None
         fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
         return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}

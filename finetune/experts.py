@@ -12,7 +12,6 @@ from torch import Tensor
 from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import fit_sets
-from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.forest import fit_forest
 from terraficta.finetune.head import FitHead, FittedHead
@@ -24,12 +23,12 @@ SHARES_EXPONENT = 0.5
 """how far areas that the user knows of count: labels are drawn by class, and land is not"""
 
 
-def names_of(meanings: Meanings, encoder: Encoder) -> NamesHead | None:
+def names_of(meanings: Meanings, dates: int) -> NamesHead | None:
     """The names as an expert; None where they tell no classes apart, and for change, which has no class in fiction."""
-    return NamesHead.of(meanings) if meanings.enough and encoder.dates == 1 else None
+    return NamesHead.of(meanings) if meanings.enough and dates == 1 else None
 
 
-def names_alone(meanings: Meanings, encoder: Encoder) -> FittedHead:
+def names_alone(meanings: Meanings, dates: int) -> FittedHead:
     """A head that needs no label.
 
     Raises
@@ -37,7 +36,7 @@ def names_alone(meanings: Meanings, encoder: Encoder) -> FittedHead:
     Refusal
         names that tell no two classes apart
     """
-    names = names_of(meanings, encoder)
+    names = names_of(meanings, dates)
     if names is None:
         lost = [name for name, named in zip(meanings.classes, meanings.named, strict=True) if not named]
         found = f"no meaning for {', '.join(lost)}" if lost else "one meaning for all classes"

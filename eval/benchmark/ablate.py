@@ -9,7 +9,7 @@ import pandas as pd
 from lightning.pytorch.callbacks import Callback
 
 from terraficta.eval.benchmark.benchmark import run_benchmark
-from terraficta.eval.benchmark.networks import make_arms
+from terraficta.eval.benchmark.lineup import make_arms
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.task import pretrain
