@@ -9,6 +9,9 @@ SEED   ?= 7
 # network it takes tiles beside the checkout, else a stand-in that pretraining never saw.
 TILESET ?= $(patsubst %/tileset.yaml,%,$(firstword $(wildcard $(addsuffix /tileset.yaml,$(addprefix ../shared/tilesets/,slovenia aberystwyth brandenburg)))))
 
+# Labelled tilesets of classes, for benchmark, audit and shift
+TILESETS ?= $(or $(MINE),$(patsubst %/tileset.yaml,%,$(shell grep -l '^ *label:' ../shared/tilesets/*/tileset.yaml 2>/dev/null)))
+
 TF    := $(VENV)/bin/terraficta
 READY := $(VENV)/.ready
 DEMO  := $(OUT)/demo
@@ -16,7 +19,7 @@ MINE  := $(if $(filter-out file,$(origin TILESET)),$(TILESET))
 LAND  ?= $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval ablate report bench clean
+.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval benchmark audit shift results ablate report bench clean
 
 help:           ## this page
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -97,8 +100,22 @@ finetune: $(READY) ## a map model of TILESET in out/finetune (WEIGHTS=FILE for y
 eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
 	$(TF) eval benchmark --tileset $(TILESET) $(if $(WEIGHTS),--weights $(WEIGHTS)) --seeds 5 --out $(OUT)/benchmark
 
-report: $(READY) ## out/report/report.html from the runs in out
-	$(TF) eval report $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/finetune/run.json $(OUT)/benchmark/run.json)),--run $(run)) --out $(OUT)/report --overwrite
+# What it was worth, on every tileset beside the checkout; TILESETS='a b' for others. All go on where they were cut off.
+
+benchmark: $(READY) ## the proof: every arm on TILESETS in out/benchmark, cell by cell (RECIPE=frozen: no training)
+	$(TF) eval benchmark $(foreach land,$(TILESETS),--tileset $(land)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(IMAGENET),--imagenet $(IMAGENET)) --recipe $(or $(RECIPE),standard) --out $(OUT)/benchmark
+
+audit: $(READY) ## leaks, wrong scales and shuffled labels looked for in TILESETS, and planted ones caught
+	$(TF) eval audit $(foreach land,$(TILESETS),--tileset $(land)) --plant all --out $(OUT)/audit
+
+shift: $(READY) ## calibration in place and under dialled shift, in out/shift
+	$(TF) eval shift $(foreach land,$(TILESETS),--tileset $(land)) --out $(OUT)/shift
+
+results: $(READY) ## RESULTS.md from the run records in out
+	$(TF) eval results $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/*/run.json)),--run $(run)) --out RESULTS.md --overwrite
+
+report: $(READY) ## out/report/report.html from the run records in out
+	$(TF) eval report $(foreach run,$(filter-out $(OUT)/report,$(patsubst %/run.json,%,$(wildcard $(OUT)/*/run.json))),--run $(run)) --out $(OUT)/report --overwrite
 
 ablate: $(READY) ## what each part of the generator and the objective is worth on TILESET (STEPS of pretraining each)
 	$(TF) eval ablate --tileset $(TILESET) $(if $(STEPS),--steps $(STEPS)) --seeds $(or $(SEEDS),2) --out $(OUT)/ablation

@@ -41,6 +41,8 @@ from terraficta.synth.types.stored import Stored
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
     import pandas as pd
 
+    from terraficta.eval.report.tables import RecordTable
+
 COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -67,7 +69,14 @@ def summary_table(summary: pd.DataFrame) -> Table:
         gained += "" if math.isnan(low_gain) else f" [{low_gain:+.3f}, {high_gain:+.3f}]"
         names = cell if cell != last else ("", "")
         style = "bold" if row["best"] else ""
-        table.add_row(*names, str(row["arm"]), level, gained or "best simple arm", str(row["verdict"]), style=style)
+        table.add_row(
+            *names,
+            str(row["arm"]),
+            level,
+            gained or ("best simple arm" if row["arm"] == row["baseline"] else ""),
+            str(row["verdict"]),
+            style=style,
+        )
         last = cell
     return table
 
@@ -196,9 +205,12 @@ def score(
 @app.command()
 def benchmark(
     tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
-    out: Annotated[Path, typer.Option(help="folder; rows that stand there already are not computed again")],
+    out: Annotated[Path, typer.Option(help="folder; cells that stand there already are not computed again")],
     weights: Annotated[
-        Path | None, typer.Option(help="for names, default, ridge and synthetic, in place of those that ship")
+        Path | None, typer.Option(help="for names, default, ridge and full, in place of those that ship")
+    ] = None,
+    imagenet: Annotated[
+        Path | None, typer.Option(help="file of timm weights of the encoder, for the arm imagenet")
     ] = None,
     recipe: Annotated[str, typer.Option(help="name or file")] = "standard",
     arms: Annotated[str | None, typer.Option(help="with commas, in place of the recipe's")] = None,
@@ -208,9 +220,11 @@ def benchmark(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
 ) -> None:
     """Compare ways to a map: one tidy CSV row a tileset x arm x labels x draw."""
-    from terraficta.eval.benchmark.benchmark import ROWS, run_benchmark
-    from terraficta.eval.benchmark.networks import make_arms
+    from terraficta.eval.benchmark.benchmark import run_benchmark
+    from terraficta.eval.benchmark.findings import findings, summary_lines
+    from terraficta.eval.benchmark.lineup import make_arms
     from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.eval.benchmark.store import ROWS
     from terraficta.eval.benchmark.summary import summarise
 
     require_own_record(out, "benchmark")
@@ -223,7 +237,7 @@ def benchmark(
         changes.append(f"seeds={seeds}")
     chosen = read_benchmark_recipe(recipe, changes)
     where = pick_device(device)
-    known = make_arms(chosen, weights, where)
+    known = make_arms(chosen, weights, where, imagenet=imagenet, readings=out / "readings")
     run = Run(
         "benchmark", chosen.model_dump(mode="json"), seed=0, parents={"weights": (known.record or {}).get("digest")}
     )
@@ -236,7 +250,9 @@ def benchmark(
             bar.console.print(line, highlight=False)
 
         ledger = run_benchmark(tileset, chosen, known.arms, out, tell)
-    summary = summarise(ledger.rows)
+    for arm, reason in known.missing.items():
+        ledger.skip("all", arm, 0, reason)
+    summary, tables = summarise(ledger.rows, ledger.details), findings(ledger, chosen)
     with whole_file(out / "summary.csv") as partial:
         summary.to_csv(partial, index=False, float_format="%.4f")
     best = {f"{r['tileset']} {r['labels_per_class']}": r["arm"] for r in summary.to_dict("records") if r["best"]}
@@ -247,9 +263,108 @@ def benchmark(
         "weights_digest": known.weights,
         "parent_record": known.record,
     }
-    run.write(out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset])
+    run.write(
+        out, metrics, device=where, digest=digest, **about, tilesets=[str(t) for t in tileset], kind="benchmark",
+        tables=[table.plain() for table in tables], left_out=ledger.skipped,
+    )  # fmt: skip
     console.print(summary_table(summary))
+    for line in summary_lines(tables):
+        console.print(line, highlight=False)
     console.print(f"{out / 'benchmark.csv'}\n{out / 'summary.csv'}", highlight=False)
+
+
+@app.command()
+def audit(
+    tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
+    out: Annotated[Path | None, typer.Option(help="folder for run.json with the table")] = None,
+    plant: Annotated[
+        str, typer.Option(help="none, leak, scale, shuffle or all: a fault to break the tiles with")
+    ] = "none",
+    seed: Annotated[int, typer.Option(help="of the probes")] = 0,
+) -> None:
+    """Look for three faults by name: test ground that trains, wrong scales, shuffled labels. Status 1 where one is."""
+    from terraficta.eval.benchmark.audit import FAULTS, Finding, audit_table, caught
+    from terraficta.eval.benchmark.audit import audit as look_for_faults
+    from terraficta.eval.benchmark.plant import plant as break_tiles
+
+    if plant not in ("none", "all", *FAULTS):
+        raise Refusal("audit", "--plant", plant, f"none, all or one of {', '.join(FAULTS)}", "correct the word")
+    if out is not None:
+        require_own_record(out, "audit")
+    run = Run("audit", {"plant": plant, "tilesets": [str(t) for t in tileset]}, seed)
+    planted = [f for f in FAULTS if plant in (f, "all")]
+    found: dict[str, list[Finding]] = {}
+    wrong: list[str] = []
+    for folder in tileset:
+        land = read_tileset(folder, verify=False)
+        tiles = list(land.tiles())
+        for fault in (None, *planted) if plant in ("none", "all") else planted:
+            name = land.name + (f" with a planted {fault}" if fault else "")
+            found[name] = look_for_faults(tiles if fault is None else break_tiles(tiles, fault, seed), seed)
+            faults = caught(found[name])
+            typer.echo(f"{name}: {', '.join(f'{f} caught' for f in faults) or 'no fault found'}")
+            if fault is None:
+                wrong += [f"{f} in {name}" for f in faults]
+            elif fault not in faults:
+                wrong.append(f"planted {fault} not caught in {land.name}")
+    table = audit_table(found)
+    Console().print(_console_table(table))
+    if out is not None:
+        run.write(out, {"faults": len(wrong)}, kind="audit", tables=[table.plain()])
+        typer.echo(out / "run.json")
+    for line in wrong:
+        typer.echo(line, err=True)
+    if wrong or (plant in FAULTS and planted):
+        raise typer.Exit(1)
+
+
+def _console_table(table: RecordTable) -> Table:
+    """A table of a record, for a terminal."""
+    shown = Table(*table.columns, title=table.title, box=None, padding=(0, 1, 0, 0))
+    for line in table.cells():
+        shown.add_row(*line)
+    return shown
+
+
+@app.command()
+def shift(
+    tileset: Annotated[list[Path], typer.Option(help="tileset folders; name the option once for each")],
+    out: Annotated[Path, typer.Option(help="folder for run.json with the table")],
+    weights: Annotated[Path | None, typer.Option(help="in place of those that ship")] = None,
+    arms: Annotated[str, typer.Option(help="with commas")] = "default,ridge,forest-ratios",
+    labels_per_class: Annotated[int, typer.Option(min=2)] = 25,
+    seeds: Annotated[int, typer.Option(min=1, help="draws of labels")] = 3,
+    test_pixels: Annotated[int, typer.Option(min=1, help="of each tileset at most")] = 5000,
+) -> None:
+    """Whether conformal sets hold what they promise: in place, and under haze, exposure, browning and noise."""
+    from terraficta.eval.benchmark.ground import read_ground
+    from terraficta.eval.benchmark.lineup import make_arms
+    from terraficta.eval.benchmark.recipe import read_benchmark_recipe
+    from terraficta.eval.benchmark.shift import coverage_under_shift
+
+    require_own_record(out, "shift")
+    changes = [f"arms=[{arms}]", f"labels_per_class=[{labels_per_class}]", f"seeds={seeds}", "goals=[]", "ladder=null"]
+    chosen = read_benchmark_recipe("standard", [*changes, f"test_pixels={test_pixels}"])
+    known = make_arms(chosen, weights, "cpu")
+    run = Run("shift", chosen.model_dump(mode="json"), 0, {"weights": (known.record or {}).get("digest")})
+    grounds = (read_ground(folder, test_pixels, 500_000) for folder in tileset)
+    table = coverage_under_shift(list(grounds), known.arms, labels_per_class, seeds)
+    Console().print(_console_table(table))
+    run.write(out, kind="calibration_under_shift", tables=[table.plain()], weights_digest=known.weights)
+    typer.echo(out / "run.json")
+
+
+@app.command()
+def results(
+    run: Annotated[list[Path], typer.Option(help="folders of runs whose records hold tables; once for each")],
+    out: Annotated[Path, typer.Option(help="file to write")] = Path("RESULTS.md"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
+) -> None:
+    """Every table of some run records as one page of Markdown, losing cells among them."""
+    from terraficta.eval.report.results import write_results
+
+    require_new_file(out, overwrite)
+    typer.echo(write_results(run, out))
 
 
 @app.command()

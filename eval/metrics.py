@@ -30,6 +30,9 @@ class Scores:
         counts 0; one that occurs in neither does not count. This is scikit-learn's `average="macro"`
     ece, ece_mass : float
         expected calibration error in 15 bins of equal width, and of equal mass
+    ece_class : float
+        the same of every class's own probability, mean over the classes (Kull et al. 2019, arXiv 1910.12656): whether
+        30 % of water is water in 3 of 10 pixels, also where water is not the likeliest class
     nll : float
         mean negative log likelihood [nat], probabilities held above `EPSILON`
     brier : float
@@ -45,6 +48,7 @@ class Scores:
     macro_f1: float
     ece: float
     ece_mass: float
+    ece_class: float
     nll: float
     brier: float
     weight: float
@@ -104,6 +108,7 @@ class Tally:
     def __post_init__(self) -> None:
         self.confusion = torch.zeros(self.classes, self.classes, dtype=torch.float64)
         self._bins = torch.zeros(3, FINE_BINS, dtype=torch.float64)  # weight, sum of confidence, weight that is right
+        self._by_class = torch.zeros(3, self.classes * RELIABILITY_BINS, dtype=torch.float64)  # weight, stated, true
         self._nll = self._brier = 0.0
 
     def add(self, probabilities: Tensor, mass: Tensor) -> None:
@@ -125,13 +130,21 @@ class Tally:
         self.confusion.index_add_(1, best, p)
         index = (confidence * FINE_BINS).long().clamp(0, FINE_BINS - 1)
         self._bins.index_add_(1, index, torch.stack([weight, weight * confidence, right]))
+        self._add_by_class(q, p, weight)
         self._nll -= float((p * q.clamp(min=EPSILON).log()).sum())
         self._brier += float((weight * (q - p / weight).square().sum(0)).sum())
+
+    def _add_by_class(self, q: Tensor, p: Tensor, weight: Tensor) -> None:
+        first = torch.arange(self.classes)[:, None] * RELIABILITY_BINS
+        index = first + (q * RELIABILITY_BINS).long().clamp(0, RELIABILITY_BINS - 1)
+        sums = torch.stack([weight.expand_as(q), weight * q, p]).flatten(1)
+        self._by_class.index_add_(1, index.flatten(), sums)
 
     def merge(self, other: Tally) -> None:
         """Take in the sums of another tally of the same classes."""
         self.confusion += other.confusion
         self._bins += other._bins
+        self._by_class += other._by_class
         self._nll += other._nll
         self._brier += other._brier
 
@@ -148,6 +161,11 @@ class Tally:
         total, confidence, right = total[kept], confidence[kept], right[kept]
         return Reliability(confidence / total, right / total, total / total.sum())
 
+    def class_errors(self) -> Tensor:
+        """(K,) calibration error of every class's own probability, in bins of equal width."""
+        weight, stated, true = self._by_class.unflatten(1, (self.classes, RELIABILITY_BINS))
+        return (stated - true).abs().sum(1) / weight.sum(1)
+
     def scores(self) -> Scores:
         """Every score; NaN throughout where nothing was counted."""
         weight = float(self.confusion.sum())
@@ -161,6 +179,7 @@ class Tally:
             macro_f1=float(f1.nanmean()),
             ece=math.nan if nothing else self.reliability().error(),
             ece_mass=math.nan if nothing else self.reliability(equal_mass=True).error(),
+            ece_class=math.nan if nothing else float(self.class_errors().mean()),
             nll=math.nan if nothing else self._nll / weight,
             brier=math.nan if nothing else self._brier / weight,
             weight=weight,

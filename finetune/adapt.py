@@ -13,13 +13,13 @@ from terraficta.finetune.calibrate import fit_temperature, soften, spatial_folds
 from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
-from terraficta.finetune.experts import fit_blend, names_alone, names_of
+from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.labelled import MOST, Labelled
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.task import shorter, train_whole
-from terraficta.finetune.tileset.labels import Labels, ground_blocks
+from terraficta.finetune.tileset.labels import Labels, draw_pixels, ground_blocks
 from terraficta.finetune.tileset.meanings import Meanings, propose_meanings
 from terraficta.pretrain.head import Head
 from terraficta.pretrain.model import Mapper
@@ -82,7 +82,9 @@ def adapt(
             mend = "give weights, or draw labels"
             raise Refusal("labels", "number", 0, "weights of a pretraining, where names alone make the map", mend)
         encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
-        return MapModel(encoder, names_alone(tiles, encoder, meanings, recipe, seed), tiles[0].legend).to(device)
+        rest = evidence_at(encoder, tiles, draw_pixels(tiles, UNLABELLED, seed))
+        fitted = names_alone(rest, meanings, encoder.dates, ridge_head(encoder.mapper), recipe)
+        return MapModel(encoder, fitted, tiles[0].legend).to(device)
     if len(torch.unique(labels.classes)) < 2:
         raise Refusal("labels", "classes", labels.counts(), "labels of at least two classes", "draw more labels")
     encoder = (mapper if isinstance(mapper, Encoder) else Encoder.fit(mapper, tiles)).to(device)
@@ -94,7 +96,7 @@ def adapt(
     few = labels.at_most(recipe.most_labels)
     if head == "default":
         evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
-        names = names_of(meanings, encoder) if pretrained else None
+        names = names_of(meanings, encoder.dates) if pretrained else None
         fitted = fit_blend(evidence, few.mass, blocks, meanings, names, recipe, seed)
         return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -12,15 +12,12 @@ from torch import Tensor
 from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import fit_sets
-from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.evidence import Evidence, evidence_at
+from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.forest import fit_forest
-from terraficta.finetune.head import NEVER, FitHead, FittedHead, ridge_head
+from terraficta.finetune.head import NEVER, FitHead, FittedHead
 from terraficta.finetune.recipe import FinetuneRecipe
-from terraficta.finetune.tileset.labels import draw_pixels
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.synth.types.refusal import Refusal
-from terraficta.synth.types.tile import Tile
 
 UNLABELLED = 3000
 """pixels of a place that names alone are fitted to"""
@@ -30,41 +27,43 @@ SHARES_EXPONENT = 0.5
 """how far areas that the user knows of count: labels are drawn by class, and land is not"""
 
 
-def names_of(meanings: Meanings, encoder: Encoder) -> NamesHead | None:
+def names_of(meanings: Meanings, dates: int) -> NamesHead | None:
     """The names as an expert; None where they tell no classes apart, and for change, which has no class in fiction."""
-    return NamesHead.of(meanings) if meanings.enough and encoder.dates == 1 else None
+    return NamesHead.of(meanings) if meanings.enough and dates == 1 else None
 
 
 def names_alone(
-    tiles: Sequence[Tile], encoder: Encoder, meanings: Meanings, recipe: FinetuneRecipe, seed: int
+    rest: Evidence, meanings: Meanings, dates: int, fit_ridge: FitHead, recipe: FinetuneRecipe
 ) -> FittedHead:
     """A head that needs no label: names in odds against a mean pixel, and a ridge that learns from them.
 
-    Both look at unlabelled pixels of the place. The ridge is fitted to what the sharpened names say of these, and
-    carries it over to pixels that look alike to the network.
+    The ridge is fitted to what the sharpened names say of unlabelled pixels, and carries it over to pixels that look
+    alike to the network.
+
+    Parameters
+    ----------
+    rest : Evidence
+        of unlabelled pixels of the place, some `UNLABELLED`
+    dates : int
+        of an image
+    fit_ridge : FitHead
+        the closed-form head
 
     Raises
     ------
     Refusal
         names that tell no two classes apart
     """
-    names = names_of(meanings, encoder)
+    names = names_of(meanings, dates)
     if names is None:
         lost = [name for name, named in zip(meanings.classes, meanings.named, strict=True) if not named]
         found = f"no meaning for {', '.join(lost)}" if lost else "one meaning for all classes"
         mend = "write means: {class: {class of ours: weight}} in tileset.yaml, or draw labels"
         raise Refusal("--labels-per-class", "0", found, "names that tell classes apart", mend)
-    evidence = evidence_at(encoder, tiles, draw_pixels(tiles, UNLABELLED, seed))
-    return FittedHead(names_from(evidence, names, meanings, ridge_head(encoder.mapper), recipe), 1.0, "names")
-
-
-def names_from(
-    evidence: Evidence, names: NamesHead, meanings: Meanings, fit_ridge: FitHead, recipe: FinetuneRecipe
-) -> Blend:
-    """Names and ridge from evidence of unlabelled pixels."""
-    names = names.balanced(evidence, torch.ones(len(evidence)))
-    said = torch.softmax(SHARPENED * names.log_probabilities(evidence), 1)
-    return Blend(fit_ridge(evidence.features, said), None, names, (recipe.blend.ridge, 0.0, 1.0), prior_of(meanings))
+    names = names.balanced(rest, torch.ones(len(rest)))
+    ridge = fit_ridge(rest.features, torch.softmax(SHARPENED * names.log_probabilities(rest), 1))
+    blend = Blend(ridge, None, names, (recipe.blend.ridge, 0.0, 1.0), prior_of(meanings))
+    return FittedHead(blend, 1.0, "names")
 
 
 def prior_of(meanings: Meanings) -> Tensor:

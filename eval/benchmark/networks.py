@@ -1,27 +1,30 @@
-"""Networks as arms of a benchmark: a mapper, pretrained or fresh, and one of the heads."""
+"""Networks as arms of a benchmark: a mapper, pretrained or fresh, frozen under a head or trained whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.eval.benchmark.arms import CHANGE_ARMS, PIXEL_ARMS, Arm, Fitted
+from terraficta.eval.benchmark.arms import Fitted
+from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels
-from terraficta.eval.benchmark.recipe import BenchmarkRecipe
+from terraficta.eval.benchmark.readings import Reader
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, read_finetune_recipe
-from terraficta.finetune.tileset.labels import Labels
+from terraficta.finetune.evidence import Evidence
+from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
+from terraficta.finetune.head import NEVER, FitHead, FittedHead, fit_head, ridge_head
+from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
+from terraficta.finetune.tileset.labels import Labels, draw_pixels, ground_blocks
 from terraficta.finetune.tileset.meanings import Meanings
+from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper
-from terraficta.pretrain.weights import SHIPPED, read_weights, weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
@@ -70,16 +73,117 @@ def at_pixels(network: Network, pixels: Pixels, windows: Windows = WINDOWS) -> T
     return found
 
 
+FitEvidence = Callable[[Evidence, Labels, NDArray[np.int64], Meanings, int], FittedHead]
+"""(evidence of the labels, the labels, blocks of ground that they lie in, meanings, seed) -> fitted head"""
+FitAlone = Callable[[Evidence, Meanings, int], FittedHead]
+"""(evidence of unlabelled pixels, meanings, dates) -> head that no label has shaped"""
+PENALTIES = (0.1, 0.01, 1.0, 10.0)
+"""of a ridge whose features come with no penalty of their own, the customary one first"""
+SHARPNESS = 5.0
+"""of such a ridge before its temperature is found: near what pretraining learns"""
+
+
+@dataclass
+class FrozenArm:
+    """A head on readings that nobody trains further; only the head sees labels.
+
+    Parameters
+    ----------
+    name : str
+        of the arm
+    reader : Reader
+        what it reads of pixels, shared with other arms
+    head : FitEvidence
+        fits the head
+    recipe : FinetuneRecipe
+        of that head
+    weights : str
+        digest of what the reader stands on, or "none"
+    alone : FitAlone | None
+        the head where there is no label; None: it needs some
+    """
+
+    name: str
+    reader: Reader
+    head: FitEvidence
+    recipe: FinetuneRecipe
+    weights: str = "none"
+    alone: FitAlone | None = None
+
+    def prepare(self, ground: Ground, labels: Labels) -> None:
+        """Read all that is needed in one pass."""
+        self.reader.prepare(ground, labels)
+
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        """Fit the head; probabilities are those before its temperature."""
+        if labels is None:
+            if self.alone is None:
+                mend = "ask for labels, or for arm names"
+                raise Refusal("--labels-per-class", self.name, 0, "at least one label", mend)
+            rest = self.reader.at(tiles, draw_pixels(tiles, UNLABELLED, seed))
+            fitted = self.alone(rest, meanings, int(str(tiles[0].facts.get("dates", 1))))
+        else:
+            few = labels.at_most(self.recipe.most_labels)
+            if len(torch.unique(few.classes)) < 2:
+                raise Refusal("labels", "classes", few.counts(), "labels of at least two classes", "draw more labels")
+            fitted = self.head(self.reader.at(tiles, few), few, ground_blocks(tiles, few), meanings, seed)
+        head = fitted.head
+
+        def probabilities(pixels: Pixels) -> Tensor:
+            evidence = self.reader.of(tiles, pixels)
+            logs = head.log_probabilities(evidence.features if isinstance(head, Head) else evidence)
+            return torch.softmax(logs, 1).T
+
+        return Fitted(probabilities, fitted.temperature, f"{fitted.choice} T={fitted.temperature:.3g}", fitted.sets)
+
+
+def names_head(mapper: Mapper, recipe: FinetuneRecipe) -> FitAlone:
+    """The head of names alone."""
+    return lambda rest, meanings, dates: names_alone(rest, meanings, dates, ridge_head(mapper), recipe)
+
+
+def blend_head(recipe: FinetuneRecipe) -> FitEvidence:
+    """The default head: forest and names."""
+
+    def fit(evidence: Evidence, labels: Labels, blocks: NDArray[np.int64], meanings: Meanings, seed: int) -> FittedHead:
+        names = None if evidence.fiction is None else names_of(meanings, 1)
+        return fit_blend(evidence, labels.mass, blocks, meanings, names, recipe, seed)
+
+    return fit
+
+
+def closed_head(candidates: dict[str, FitHead], recipe: FinetuneRecipe) -> FitEvidence:
+    """A ridge on features alone, the penalty chosen by cross-validation where there are several."""
+
+    def fit(evidence: Evidence, labels: Labels, blocks: NDArray[np.int64], meanings: Meanings, seed: int) -> FittedHead:
+        return fit_head(candidates, evidence.features, labels.mass, blocks, recipe, seed)
+
+    return fit
+
+
+def ridges() -> dict[str, FitHead]:
+    """Ridges of several penalties, by name."""
+
+    def of(penalty: float) -> FitHead:
+        return lambda x, mass: _silent(fit_ridge(x, mass, torch.tensor(penalty), torch.tensor(SHARPNESS)), mass)
+
+    return {f"penalty={penalty:g}": of(penalty) for penalty in PENALTIES}
+
+
+def _silent(head: Head, mass: Tensor) -> Head:
+    return replace(head, bias=torch.where(mass.sum(0) == 0, torch.tensor(NEVER), head.bias))
+
+
 @dataclass
 class NetworkArm:
-    """A mapper adapted to the labels; its scaling is fitted once a tileset, on pixels that are not test pixels.
+    """A mapper trained whole on the labels of each draw; its scaling is fitted on pixels that are not test pixels.
 
     Parameters
     ----------
     name : str
         of the arm
     head : HeadKind
-        "default" and "ridge" map without a gradient step, "linear" and "full" train
+        "full" trains; the others map without a gradient step, each draw by itself
     recipe : FinetuneRecipe
         of fine-tuning, the same for every arm
     mapper : Mapper | None
@@ -97,6 +201,9 @@ class NetworkArm:
     weights: str = "none"
     device: str = "cpu"
     _encoder: tuple[Sequence[Tile], Encoder] | None = field(default=None, init=False, repr=False)
+
+    def prepare(self, ground: Ground, labels: Labels) -> None:
+        """Nothing: weights change with every draw."""
 
     def encoder(self, tiles: Sequence[Tile], seed: int) -> Encoder:
         """The mapper tied to these tiles; kept while the tiles stay the same and the weights are not random."""
@@ -119,62 +226,3 @@ class NetworkArm:
             return at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), pixels)
 
         return Fitted(probabilities, choice=choice)
-
-
-@dataclass(frozen=True)
-class Arms:
-    """Arms by name, and the pretraining that some of them stand on.
-
-    Parameters
-    ----------
-    arms : Mapping[str, Arm]
-        by name
-    weights : str | None
-        digest of the weights; None without
-    record : dict[str, Any] | None
-        run record of the pretraining; None without
-    """
-
-    arms: Mapping[str, Arm]
-    weights: str | None = None
-    record: dict[str, Any] | None = None
-
-
-NETWORKS: Mapping[str, tuple[HeadKind, bool]] = {
-    "names": ("default", True),
-    "default": ("default", True),
-    "ridge": ("ridge", True),
-    "scratch": ("full", False),
-    "synthetic": ("full", True),
-}
-"""head, and whether it starts from pretrained weights"""
-SIMPLE = PIXEL_ARMS | CHANGE_ARMS
-"""arms without a network"""
-NAMES = (*NETWORKS, *SIMPLE)
-
-
-def make_arms(recipe: BenchmarkRecipe, weights: Path | None, device: str) -> Arms:
-    """The arms that a recipe names; scratch and synthetic share network, steps and everything but the start.
-
-    Raises
-    ------
-    Refusal
-        an unknown arm, or one that needs weights where there are none
-    """
-    for name in recipe.arms:
-        if name not in NAMES:
-            raise Refusal("--arms", "arm", name, f"among {', '.join(NAMES)}", "correct the name")
-    tuning = read_finetune_recipe(recipe.adapt)
-    learned = any(NETWORKS.get(name, ("", False))[1] for name in recipe.arms)
-    mapper, record = read_weights(weights) if weights is not None or learned else (None, None)
-    digest = weights_digest(weights or SHIPPED) if mapper is not None else "none"
-    if mapper is not None:
-        tuning = tuning.model_copy(update={"model": mapper.recipe})  # scratch: the same network, unlearned
-    made: dict[str, Arm] = {}
-    for name in recipe.arms:
-        if name in SIMPLE:
-            made[name] = SIMPLE[name]
-            continue
-        head, learned = NETWORKS[name]
-        made[name] = NetworkArm(name, head, tuning, mapper if learned else None, digest if learned else "none", device)
-    return Arms(made, None if mapper is None else digest, record)

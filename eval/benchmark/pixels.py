@@ -19,10 +19,12 @@ from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-Features = Literal["spectra", "context", "ratios", "difference", "magnitude"]
+Features = Literal["spectra", "context", "ratios", "difference", "magnitude", "location"]
 
 CONTEXT_PX = 5
 """side of the neighbourhood whose mean and standard deviation `context` adds [px]"""
+FAR_PX = 4096
+"""distance between tiles that have no place on earth: more than any of them is wide [px]"""
 CHUNK = 8_000_000
 """numbers gathered at once [floats]: 32 MB"""
 
@@ -78,6 +80,17 @@ class Pixels:
         pairs = band_pairs(one_date(self.tile.sensor, dates), dates)
         found = normalised_differences(torch.from_numpy(self.spectra), pairs)
         return np.concatenate([self.context, found.numpy()], axis=1)
+
+    @cached_property
+    def location(self) -> NDArray[np.float32]:
+        """(n, 2): where the pixel lies on the ground, in pixels; tiles without a place lie far from each other."""
+        transform, y, x = self.tile.grid.transform, self.y.double().numpy(), self.x.double().numpy()
+        if transform is None:
+            first = zlib.crc32(self.tile.id.encode()) % 4096 * FAR_PX
+            return np.stack([y + first, x], axis=1).astype(np.float32)
+        side = np.sqrt(abs(transform.determinant))
+        east, north = (part / side for part in transform * (x + 0.5, y + 0.5))
+        return np.stack([north, east], axis=1).astype(np.float32)
 
     @cached_property
     def difference(self) -> NDArray[np.float32]:

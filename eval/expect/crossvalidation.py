@@ -130,7 +130,7 @@ def ask_by_blocks(
 ) -> NDArray[np.float64]:
     """(P, K) probabilities of labels by models that saw nothing of their blocks, nor within a buffer of them."""
     classes, mass = labels.classes.numpy(), labels.mass
-    names = names_of(meanings, encoder) if pretrained else None
+    names = names_of(meanings, encoder.dates) if pretrained else None
     found = np.full(tuple(mass.shape), np.nan)
     for learn, check in buffered_folds(classes, blocks, places, buffer_px, seed):
         shown = np.unique(classes[learn])

@@ -23,9 +23,10 @@ INK, LINE, SOFT = "#010203", "#040506", "#070809"
 """stand-ins that the page's own colours replace: text, rules, faint text"""
 PAGE = {INK: "var(--ink)", LINE: "var(--line)", SOFT: "var(--soft)"}
 ARMS = {
-    "default": "#1b9e77", "names": "#d0558f", "ridge": "#3fb0c9", "synthetic": "#e6752e", "scratch": "#9b6fc3",
-    "forest": "#8a94a0", "forest-context": "#4f7cac", "forest-ratios": "#2f5fa8", "extra-trees": "#a8755a",
-    "logistic": "#c29a3b",
+    "default": "#1b9e77", "names": "#d0558f", "ridge": "#2f9fb8", "full": "#d96a22", "scratch": "#9b6fc3",
+    "forest": "#8a94a0", "forest-context": "#4f7cac", "forest-ratios": "#5a78c8", "extra-trees": "#a8755a",
+    "logistic": "#b08a2e", "boosting": "#7f8f2c", "filters": "#b3627e", "random": "#7d7fa8", "masked": "#5f9aa0",
+    "imagenet": "#b04a4a", "location": "#8f8f8f",
 }  # fmt: skip
 """one colour an arm, the same in every figure; each has contrast 3 or more on the light and on the dark page"""
 OTHERS = ("#7a8b2f", "#b04a4a", "#5a5fb0")
@@ -43,8 +44,8 @@ def in_order(arms: Sequence[str]) -> list[str]:
 
 
 def learning_curves(rows: pd.DataFrame, score: str = "miou", label: str = "mIoU") -> str:
-    """Labels a class against a score: one panel a tileset, a line and its interval an arm."""
-    summary = summarise(rows, score)
+    """Labels a class against a score: one panel a tileset, a line and its interval an arm; names alone are dashed."""
+    summary = summarise(rows, score=score)
     names = list(dict.fromkeys(rows["tileset"]))
     figure, panels = _panels(len(names), 3.5, 2.75)
     for axes, name in zip(panels, names, strict=True):
@@ -52,11 +53,14 @@ def learning_curves(rows: pd.DataFrame, score: str = "miou", label: str = "mIoU"
         for arm in in_order(list(mine["arm"].unique())):
             line = mine[mine["arm"] == arm].sort_values("labels_per_class")
             x, colour = line["labels_per_class"].to_numpy(float), arm_colour(arm)
+            if not x.any():  # without labels: a level to hold the others against
+                axes.axhline(float(line["mean"].iloc[0]), color=colour, lw=1.3, ls=(0, (4, 3)))
+                continue
             axes.fill_between(
                 x, line["low"].to_numpy(float), line["high"].to_numpy(float), color=colour, alpha=0.13, lw=0
             )
             axes.plot(x, line["mean"].to_numpy(float), "o-", color=colour, lw=1.6, ms=4)
-        ticks = sorted(mine["labels_per_class"].unique())
+        ticks = sorted(n for n in mine["labels_per_class"].unique() if n > 0) or [1]
         axes.set_xscale("log")
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_formatter("{x:.2f}")

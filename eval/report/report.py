@@ -6,64 +6,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from terraficta.eval.benchmark.benchmark import ROWS, Ledger
-from terraficta.eval.benchmark.summary import SIMPLE, Interval, summarise
-from terraficta.eval.provenance import read_link, walk
+from terraficta.eval.provenance import Link, read_link, walk
 from terraficta.eval.report.atlas import Plate, plates_of
-from terraficta.eval.report.figures import (
-    LOSSES,
-    arm_colour,
-    class_scores,
-    in_order,
-    learning_curves,
-    loss_curves,
-    reliability,
-)
+from terraficta.eval.report.comparison import compare
+from terraficta.eval.report.figures import LOSSES, loss_curves
 from terraficta.eval.report.pages import write_page
+from terraficta.eval.report.tables import KIND, RecordTable, tables_of
 from terraficta.pretrain.curve import CURVE
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
 
 PAGE = "report.html"
-SCORES = (
-    ("miou", "mIoU"), ("macro_f1", "macro F1"), ("accuracy", "accuracy"), ("ece", "ECE"), ("nll", "NLL"),
-    ("brier", "Brier"), ("seconds", "seconds"),
-)  # fmt: skip
+PROMISED = "What was promised"
+"""title of the table that a page begins with"""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A benchmark as a page shows it.
+class Experiment:
+    """What a run record says of an experiment, as tables.
 
     Parameters
     ----------
-    place : str
-        its folder
-    tables : tuple[dict[str, Any], ...]
-        one a tileset
-    verdicts : tuple[dict[str, Any], ...]
-        one sentence an arm that is not a simple one
-    arms : tuple[tuple[str, str], ...]
-        (name, colour) for the key
-    curves, classes : Markup
-        figures as SVG
-    reliability : Markup | None
-        figures as SVG
+    kind : str
+        its name
+    tables : tuple[RecordTable, ...]
+        in order
     """
 
-    place: str
-    tables: tuple[dict[str, Any], ...]
-    verdicts: tuple[dict[str, Any], ...]
-    arms: tuple[tuple[str, str], ...]
-    curves: Markup
-    reliability: Markup | None
-    classes: Markup
+    kind: str
+    tables: tuple[RecordTable, ...]
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
@@ -90,8 +65,11 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
         notes += [note] if note else []
     learnt = [_learnt(Path(link.place)) for link in links if link.stage == "pretrain" and link.place]
     comparisons = [compare(Path(link.place)) for link in links if link.stage == "benchmark"]
+    promised = [t for link in links for t in tables_of(link.record, link.place) if t.title == PROMISED]
+    chain = walk(links)
     size = write_page(
-        PAGE, out / PAGE, chain=walk(links), plates=plates, comparisons=comparisons, notes=notes, learnt=learnt,
+        PAGE, out / PAGE, chain=chain, plates=plates, comparisons=comparisons, notes=notes, learnt=learnt,
+        promised=promised, experiments=experiments_of(links), limits=limits_of(links), energy=energy_of(chain),
         losses=list(LOSSES.items()),
         written=datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC"),
     )  # fmt: skip
@@ -99,77 +77,53 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     return out / PAGE
 
 
+def experiments_of(links: Sequence[Link]) -> list[Experiment]:
+    """The experiments whose records hold tables, those of a kind together."""
+    found: dict[str, list[RecordTable]] = {}
+    for link in links:
+        tables = [table for table in tables_of(link.record, link.place) if table.title != PROMISED]
+        if tables:
+            found.setdefault(str(link.record.get(KIND) or link.stage), []).extend(tables)
+    return [Experiment(kind, tuple(tables)) for kind, tables in found.items()]
+
+
+def energy_of(chain: Sequence[Link]) -> str:
+    """What all runs of a chain took together; an estimate, and said to be."""
+    joules = [float(link.record.get("energy_wh_estimate") or 0.0) for link in chain]
+    known = [link.stage for link, value in zip(chain, joules, strict=True) if value]
+    text = f"{sum(joules) / 1000:.2g} kWh" if sum(joules) >= 1000 else f"{sum(joules):.2g} Wh"
+    return f"{text} over {len(known)} runs ({', '.join(known)})" if known else ""
+
+
+def limits_of(links: Sequence[Link]) -> list[str]:
+    """What the numbers of a page do not say, by what the page holds."""
+    stages = {link.stage for link in links}
+    found = []
+    if "benchmark" in stages:
+        found += [
+            "Intervals tell of the luck of the labels and of which ground was tested; another region, season or sensor "
+            "may differ by more.",
+            "The weights' recipe was chosen with some of these tilesets in sight: these are development figures, not a "
+            "held-out test.",
+            "Labels of several tilesets are model maps or volunteers' polygons: no map can score higher than they are "
+            "right.",
+            "Arms that train have the few steps of the benchmark's recipe, the same for all; with hours of training "
+            "their order may change.",
+        ]
+        found += [
+            f"{one['tileset']}: {one['arm']} left out. {one['reason']}"
+            for link in links
+            for one in link.record.get("left_out") or []
+        ]
+    if stages & {"finetune", "predict", "map"}:
+        found.append(
+            "A map's doubt is what the model says of itself: ground unlike all that it saw may be doubted too little."
+        )
+    found.append("Energy is processor time times 10 W a core: right within a factor of two.")
+    return found
+
+
 def _learnt(folder: Path) -> Markup | None:
     """The losses of a pretraining as a figure; None where no table of them is there."""
     path = folder / CURVE
     return Markup(loss_curves(pd.read_csv(path))) if path.is_file() else None
-
-
-def compare(folder: Path) -> Comparison:
-    """Tables, sentences and figures of a benchmark."""
-    ledger = Ledger(folder)
-    rows = ledger.rows
-    if rows.empty:
-        raise Refusal(folder / ROWS, "rows", "none", "a benchmark with rows", "run terraficta eval benchmark")
-    summary = summarise(rows)
-    arms = in_order(list(rows["arm"].unique()))
-    return Comparison(
-        place=str(folder),
-        tables=tuple(_table(name, rows, summary, arms) for name in dict.fromkeys(rows["tileset"])),
-        verdicts=tuple(_verdict(summary[summary["arm"] == arm]) for arm in arms if arm not in SIMPLE),
-        arms=tuple((arm, arm_colour(arm)) for arm in arms),
-        curves=Markup(learning_curves(rows)),
-        reliability=Markup(reliability(ledger.details)) if ledger.details else None,
-        classes=Markup(class_scores(rows)),
-    )
-
-
-def _table(name: str, rows: pd.DataFrame, summary: pd.DataFrame, arms: list[str]) -> dict[str, Any]:
-    mine, levels = rows[rows["tileset"] == name], summary[summary["tileset"] == name]
-    labels = sorted(mine["labels_per_class"].unique().tolist())
-    lines = []
-    for arm in (a for a in arms if a in set(mine["arm"])):
-        by_labels = {r["labels_per_class"]: r for r in levels[levels["arm"] == arm].to_dict("records")}
-        lines.append({"arm": arm, "colour": arm_colour(arm), "cells": [_cell(by_labels.get(n)) for n in labels]})
-    every = []
-    for number in labels:
-        for arm in arms:
-            part = mine[(mine["labels_per_class"] == number) & (mine["arm"] == arm)]
-            if len(part):
-                values = [_level(Interval.of(part[column]), column) for column, _ in SCORES]
-                every.append({"labels": number, "arm": arm, "values": values})
-    return {
-        "tileset": name, "labels": labels, "lines": lines,
-        "scores": [label for _, label in SCORES],
-        "every": every,
-        "n_test": int(mine["n_test"].iloc[0]), "draws": int(mine["seed"].nunique()),
-        "classes": sum(c.startswith("iou_") and bool(mine[c].notna().any()) for c in mine.columns),
-    }  # fmt: skip
-
-
-def _level(level: Interval, column: str) -> str:
-    digits = 1 if column == "seconds" else 3
-    spread = "" if np.isnan(level.low) else f" ± {level.high - level.mean:.{digits}f}"
-    return "–" if np.isnan(level.mean) else f"{level.mean:.{digits}f}{spread}"
-
-
-def _cell(row: dict[Any, Any] | None) -> dict[str, Any] | None:
-    if row is None:
-        return None
-    half = row["high"] - row["mean"]
-    gain = "" if np.isnan(row["gain"]) else f"{row['gain']:+.3f}".replace("-", "−")
-    return {
-        "mean": f"{row['mean']:.3f}", "half": "" if np.isnan(half) else f"{half:.3f}", "best": row["best"],
-        "gain": gain, "verdict": row["verdict"], "baseline": row["arm"] == row["baseline"],
-    }  # fmt: skip
-
-
-def _verdict(mine: pd.DataFrame) -> dict[str, Any]:
-    """How often an arm beats the best simple one, said as plainly where it does not."""
-    counts = mine["verdict"].value_counts()
-    helps, hurts, even = (int(counts.get(word, 0)) for word in ("helps", "hurts", "even"))
-    return {
-        "arm": str(mine["arm"].iloc[0]), "colour": arm_colour(str(mine["arm"].iloc[0])), "cells": len(mine),
-        "helps": helps, "hurts": hurts, "even": even, "unknown": len(mine) - helps - hurts - even,
-        "gain": f"{mine['gain'].mean():+.3f}".replace("-", "−"),
-    }  # fmt: skip

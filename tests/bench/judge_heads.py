@@ -25,7 +25,7 @@ from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.context import MOST_WIDE, WIDE_PX
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts import UNLABELLED, fit_experts, names_from
+from terraficta.finetune.experts import UNLABELLED, fit_experts, names_alone
 from terraficta.finetune.forest import fit_forest
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
@@ -141,7 +141,7 @@ def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[float]) -> di
     names = NamesHead.of(meanings) if meanings.enough else None
     rows: dict[str, list[float]] = {"plain names": [float("nan")], "names": [float("nan")]}
     if names is not None:
-        alone = names_from(case.rest, names, meanings, fit, recipe)
+        alone = names_alone(case.rest, meanings, 1, fit, recipe).head
         rows["plain names"] = [scored(names.log_probabilities(case.test), case.truth)]
         rows["names"] = [scored(alone.log_probabilities(case.test), case.truth)]
     for count in COUNTS:

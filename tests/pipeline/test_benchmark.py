@@ -13,14 +13,31 @@ import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
 from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
-from terraficta.eval.benchmark.benchmark import ROWS, Ledger, read_ground, run_benchmark, run_cell
-from terraficta.eval.benchmark.networks import NetworkArm, at_pixels, make_arms
+from terraficta.eval.benchmark.benchmark import run_benchmark, run_cell
+from terraficta.eval.benchmark.filters import read_filters
+from terraficta.eval.benchmark.findings import findings
+from terraficta.eval.benchmark.ground import Ground, read_ground
+from terraficta.eval.benchmark.lineup import encoder_reading, make_arms, masked_reading, random_reading
+from terraficta.eval.benchmark.masked import pretrain_masked
+from terraficta.eval.benchmark.networks import (
+    FrozenArm,
+    NetworkArm,
+    at_pixels,
+    blend_head,
+    closed_head,
+    names_head,
+    ridges,
+)
 from terraficta.eval.benchmark.pixels import Pixels, fold_pixels
-from terraficta.eval.benchmark.recipe import BenchmarkRecipe, read_benchmark_recipe
+from terraficta.eval.benchmark.readings import Read, Reader
+from terraficta.eval.benchmark.recipe import BenchmarkRecipe, GoalRecipe, LadderRecipe, read_benchmark_recipe
+from terraficta.eval.benchmark.resample import cells_of, interval, miou, resampled
+from terraficta.eval.benchmark.store import CELLS, COLUMNS, ROWS, Ledger
 from terraficta.eval.benchmark.summary import Interval, summarise
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.context import band_pairs
+from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.meanings import Meanings
@@ -34,7 +51,9 @@ QUICK = {
     "forest-ratios": ({"n_estimators": 20},),
     "extra-trees": ({"n_estimators": 20},),
     "logistic": LOGISTIC_GRID,
+    "boosting": ({"max_depth": 3, "n_estimators": 20},),
 }
+SMALL = "{spectral: 16, context: 8, encoder_args: {dims: [8, 8, 8, 8], depths: [1, 1, 1, 1]}}"
 FAST = BenchmarkRecipe(name="test", about="", arms=("logistic",), labels_per_class=(5,), seeds=2)
 
 
@@ -50,6 +69,9 @@ class Spy:
     name: str = "spy"
     weights: str = "none"
     seen: list[tuple[Sequence[Tile], Labels]] = field(default_factory=list)
+
+    def prepare(self, ground: Ground, labels: Labels) -> None:
+        """Nothing."""
 
     def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
         assert labels is not None
@@ -117,7 +139,12 @@ def test_names_stand_alone_without_labels_and_the_others_do_not(made: Path, tmp_
     recipe = FAST.model_copy(update={"arms": ("names", "logistic"), "labels_per_class": (0, 5), "seeds": 2})
     assert list(recipe.cells()) == [(0, 0, "names"), (5, 0, "logistic"), (5, 1, "logistic")]
     mapper = fresh_mapper(read_finetune_recipe("quick"), 0)
-    arms = {"names": NetworkArm("names", "default", read_finetune_recipe("quick"), mapper, "abc"), **PIXEL_ARMS}
+    quick = read_finetune_recipe("quick")
+    reader = Reader("fiction", "abc", encoder_reading(mapper), tmp_path / "readings")
+    arms = {
+        "names": FrozenArm("names", reader, blend_head(quick), quick, "abc", names_head(mapper, quick)),
+        **PIXEL_ARMS,
+    }
     lines: list[str] = []
     rows = run_benchmark([made], recipe, arms, tmp_path, lambda line, done, total: lines.append(line)).rows
     assert rows[["arm", "labels_per_class", "n_train"]].to_numpy().tolist() == [
@@ -138,7 +165,10 @@ def test_simple_arms_map_easy_ground_and_state_their_choice(made: Path, name: st
     assert row["choice"]
     assert row["iou_water"] > 0.8
     assert math.isfinite(row["ece_calibrated"])
-    assert np.sum(detail["confusion"]) == pytest.approx(500)
+    assert sum(mass for *_, mass in detail["blocks"]) == pytest.approx(500)
+    assert sum(value for key, value in row.items() if key.startswith("px_")) == pytest.approx(500)
+    assert 0 < row["ece_class"] < 0.5
+    assert row["coverage"] >= row["worst_coverage"] > 0.5
 
 
 def test_a_class_without_labels_keeps_its_place_among_the_columns(made: Path) -> None:
@@ -170,14 +200,99 @@ def test_rows_that_are_there_are_not_computed_again(made: Path, tmp_path: Path) 
     assert ledger.rows["seed"].tolist() == [0, 1, 2]
 
 
-def test_rows_of_other_weights_or_other_test_pixels_are_refused(made: Path, tmp_path: Path) -> None:
-    recipe = FAST.model_copy(update={"arms": ("spy",), "seeds": 1})
-    run_benchmark([made], recipe, {"spy": Spy(weights="001e05")}, tmp_path)
-    assert Ledger(tmp_path).rows["weights"].tolist() == ["001e05"]
-    with pytest.raises(Refusal, match="choose a new --out"):
-        run_benchmark([made], recipe, {"spy": Spy(weights="bbb")}, tmp_path)
-    with pytest.raises(Refusal, match="protocol"):
-        run_benchmark([made], recipe.model_copy(update={"test_pixels": 50}), {"spy": Spy(weights="001e05")}, tmp_path)
+def test_rows_of_other_weights_or_test_pixels_are_made_anew_and_none_is_lost(made: Path, tmp_path: Path) -> None:
+    recipe = FAST.model_copy(update={"arms": ("spy",), "seeds": 2})
+    first, second = Spy(weights="001e05"), Spy(weights="bbb")
+    run_benchmark([made], recipe, {"spy": first}, tmp_path)
+    assert Ledger(tmp_path).rows["weights"].tolist() == ["001e05"] * 2
+    run_benchmark([made], recipe, {"spy": second}, tmp_path)
+    assert Ledger(tmp_path).rows["weights"].tolist() == ["bbb"] * 2
+    run_benchmark([made], recipe, {"spy": first}, tmp_path)  # back again: the cells are there
+    assert Ledger(tmp_path).rows["weights"].tolist() == ["001e05"] * 2
+    assert (len(first.seen), len(second.seen)) == (2, 2)
+    run_benchmark([made], recipe.model_copy(update={"test_pixels": 50}), {"spy": first}, tmp_path)
+    assert Ledger(tmp_path).rows["n_test"].tolist() == [50, 50]
+    assert len(list((tmp_path / CELLS).iterdir())) == 6
+
+
+class Weary(Spy):
+    """Gives up in the middle of its third cell."""
+
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        found = super().fit(tiles, labels, seed, meanings)
+        if len(self.seen) == 3:
+            raise KeyboardInterrupt
+        return found
+
+
+def test_an_interrupt_loses_one_cell(made: Path, tmp_path: Path) -> None:
+    recipe = FAST.model_copy(update={"arms": ("spy",), "seeds": 4})
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark([made], recipe, {"spy": Weary()}, tmp_path)
+    assert len(Ledger(tmp_path).rows) == 2
+    rested = Spy()
+    run_benchmark([made], recipe, {"spy": rested}, tmp_path)
+    assert len(rested.seen) == 2
+
+
+def test_what_an_arm_cannot_do_is_noted_and_stops_nothing(made: Path, tmp_path: Path) -> None:
+    recipe = FAST.model_copy(update={"arms": ("names", "logistic"), "labels_per_class": (0, 5), "seeds": 1})
+
+    class Nameless(Spy):
+        def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+            raise Refusal("names", "legend", "class 1", "words", "name the classes")
+
+    ledger = run_benchmark([made], recipe, {"names": Nameless(), "logistic": PIXEL_ARMS["logistic"]}, tmp_path)
+    assert ledger.rows["arm"].tolist() == ["logistic"]
+    assert [(s["arm"], s["labels_per_class"]) for s in ledger.skipped] == [("names", 0)]
+    assert "name the classes" in Ledger(tmp_path).skipped[0]["reason"]
+
+
+def test_readings_are_made_once_for_all_draws_and_arms_and_found_on_disk(made: Path, tmp_path: Path) -> None:
+    quick = read_finetune_recipe("quick")
+    mapper = fresh_mapper(quick, 0)
+    learnt: list[int] = []
+
+    def learn(tiles: Sequence[Tile], others: Sequence[Tile]) -> Read:
+        learnt.append(len(tiles))
+        return encoder_reading(mapper)(tiles, others)
+
+    def run(out: Path) -> pd.DataFrame:
+        reader = Reader("fiction", "abc", learn, tmp_path / "readings")
+        arms = {name: FrozenArm(name, reader, blend_head(mapper, quick), quick, "abc") for name in ("default", "ridge")}
+        recipe = FAST.model_copy(update={"arms": ("default", "ridge"), "labels_per_class": (3, 5), "test_pixels": 200})
+        return run_benchmark([made], recipe, arms, out).rows
+
+    rows = run(tmp_path / "a")
+    assert len(rows) == 8
+    assert len(learnt) == 1
+    again = run(tmp_path / "b")
+    assert len(learnt) == 1
+    assert again["miou"].tolist() == rows["miou"].tolist()
+    alone = FrozenArm("default", Reader("fiction", "abc", learn), blend_head(mapper, quick), quick, "abc")
+    row, _ = run_cell(read_ground(made, 200), alone, 5, seed=1)  # nothing was foreseen
+    assert row["miou"] == pytest.approx(rows[(rows["arm"] == "default") & (rows["seed"] == 1)]["miou"].iloc[-1])
+
+
+def test_random_filters_and_masked_reconstruction_learn_from_images_alone(made: Path, tmp_path: Path) -> None:
+    recipe = FAST.model_copy(update={"arms": ("filters", "masked", "random"), "test_pixels": 200})
+    small = ["full.steps=6", "full.crop_px=16", f"model={SMALL}"]
+    tuning = read_finetune_recipe("benchmark", small)
+    arms = {
+        "filters": FrozenArm("filters", Reader("filters", "", read_filters), closed_head(ridges(), tuning), tuning),
+        "masked": FrozenArm(
+            "masked", Reader("masked", "", masked_reading(tuning)), closed_head(ridges(), tuning), tuning
+        ),
+        "random": FrozenArm(
+            "random", Reader("random", "", random_reading(tuning)), closed_head(ridges(), tuning), tuning
+        ),
+    }
+    rows = run_benchmark([made], recipe, arms, tmp_path).rows
+    assert (rows["accuracy"] > 0.7).all(), rows[["arm", "accuracy"]]
+    ground = read_ground(made, 200)
+    encoder = Encoder.fit(fresh_mapper(tuning, 0), ground.blind)
+    losses = pretrain_masked(encoder, ground.blind, tuning.full.model_copy(update={"steps": 60}), 0)
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
 def test_change_is_mapped_like_anything_else(tmp_path: Path) -> None:
@@ -214,16 +329,19 @@ def test_a_network_is_asked_only_where_there_are_pixels(made: Path) -> None:
 
 
 def test_arms_that_need_weights_take_those_that_ship() -> None:
-    learned = make_arms(FAST.model_copy(update={"arms": ("synthetic", "forest")}), None, "cpu")
-    assert learned.arms["synthetic"].weights == learned.weights == weights_digest(SHIPPED)
+    learned = make_arms(FAST.model_copy(update={"arms": ("full", "forest")}), None, "cpu")
+    assert learned.arms["full"].weights == learned.weights == weights_digest(SHIPPED)
     assert make_arms(FAST.model_copy(update={"arms": ("forest",)}), None, "cpu").weights is None
     with pytest.raises(Refusal, match="no such file"):
-        make_arms(FAST.model_copy(update={"arms": ("synthetic",)}), Path("nowhere"), "cpu")
+        make_arms(FAST.model_copy(update={"arms": ("full",)}), Path("nowhere"), "cpu")
     with pytest.raises(Refusal, match="forest-context"):
         make_arms(FAST.model_copy(update={"arms": ("florest",)}), None, "cpu")
+    asked = make_arms(FAST.model_copy(update={"arms": ("imagenet", "forest")}), None, "cpu")
+    assert list(asked.arms) == ["forest"]
+    assert "--imagenet" in asked.missing["imagenet"]
     assert set(read_benchmark_recipe("standard").arms) == {
-        "names", "default", "ridge", "scratch", "synthetic", "forest", "forest-context", "forest-ratios",
-        "extra-trees", "logistic",
+        "names", "default", "ridge", "random", "masked", "full", "scratch", "imagenet", "forest", "forest-context",
+        "forest-ratios", "logistic", "boosting", "filters", "location",
     }  # fmt: skip
 
 
@@ -241,7 +359,7 @@ def test_gain_is_paired_by_draw_and_losses_are_told() -> None:
             {"tileset": "t", "labels_per_class": 5, "seed": s, "arm": arm, "miou": value + gain + wiggle[s]}
             for arm, gain, wiggle in (
                 ("forest", 0.0, [0, 0, 0]), ("logistic", -0.05, [0, 0, 0]), ("default", 0.04, [0.001, 0, -0.001]),
-                ("scratch", -0.3, [0.01, 0, -0.01]), ("synthetic", 0.0, [0.1, 0, -0.1]),
+                ("scratch", -0.3, [0.01, 0, -0.01]), ("full", 0.0, [0.1, 0, -0.1]),
             )
             for s, value in enumerate(easy)
         ]
@@ -250,6 +368,93 @@ def test_gain_is_paired_by_draw_and_losses_are_told() -> None:
     assert set(found["baseline"]) == {"forest"}
     assert found.loc["default", "gain"] == pytest.approx(0.04)
     assert found["verdict"].to_dict() == {
-        "default": "helps", "forest": "", "logistic": "hurts", "scratch": "hurts", "synthetic": "even",
+        "default": "helps", "forest": "", "full": "even", "logistic": "hurts", "scratch": "hurts",
     }  # fmt: skip
     assert found["best"].idxmax() == "default"
+
+
+def _detail(arm: str, labels: int, seed: int, blocks: list[list[float]], tileset: str = "t") -> dict[str, object]:
+    key = {"tileset": tileset, "arm": arm, "labels_per_class": labels, "seed": seed}
+    return {**key, "classes": ["a", "b"], "blocks": blocks, "reliability": [[], [], []]}
+
+
+def test_miou_of_confusions_is_that_of_the_tally() -> None:
+    assert miou(np.array([[5.0, 5.0, 0], [0, 10.0, 0], [0, 0, 0]])) == pytest.approx((5 / 10 + 10 / 15) / 2)
+
+
+def test_an_interval_over_blocks_is_wide_where_blocks_differ_and_paired_where_arms_err_alike() -> None:
+    sure = [[b, k, k, 50.0] for b in range(8) for k in range(2)]
+    even = (
+        [[b, 0, 0, 50.0] for b in range(8)] + [[b, 1, 0, 20.0] for b in range(8)] + [[b, 1, 1, 30.0] for b in range(8)]
+    )
+    patchy = [[b, 1, 0, 80.0 * (b < 2)] for b in range(8)] + [[b, 0, 0, 50.0] for b in range(8)]
+    patchy += [[b, 1, 1, 30.0 + 50.0 * (b >= 2)] for b in range(8)]
+    details = [
+        _detail(arm, 5, s, own)
+        for arm, own in (("x", sure), ("y", even), ("z", patchy), ("w", patchy))
+        for s in range(3)
+    ]
+    arms = cells_of(details)["t", 5]
+    found = resampled(arms, "t")
+    width = {arm: np.diff(interval(values))[0] for arm, values in found.items()}
+    assert width["x"] == pytest.approx(0)
+    assert width["y"] == pytest.approx(0)
+    assert width["z"] > 0.1
+    assert interval(found["z"] - found["w"]) == (0.0, 0.0)
+
+
+def test_findings_tell_promises_losses_rare_classes_and_what_forests_need() -> None:
+    good = [[b, k, k, 50.0 if k == 0 else 1.0] for b in range(6) for k in range(2)]
+    bad = [[b, 0, 0, 40.0] for b in range(6)] + [[b, 0, 1, 10.0] for b in range(6)] + [[b, 1, 1, 1.0] for b in range(6)]
+    rows, details = [], []
+    for tileset, better in (("up", "default"), ("down", "forest")):
+        for labels in (5, 10, 25):
+            for arm in ("default", "forest", "location"):
+                for seed in range(3):
+                    own = good if arm == better or (arm == "forest" and labels == 25) else bad
+                    detail = _detail(arm, labels, seed, own, tileset)
+                    table = cells_of([detail])[tileset, labels][arm].confusion.sum((0, 1))
+                    row = {
+                        "tileset": tileset,
+                        "arm": arm,
+                        "labels_per_class": labels,
+                        "seed": seed,
+                        "miou": miou(table),
+                    }
+                    row |= {"n_test": 306, "px_a": 300, "px_b": 6, "iou_a": 0.9, "iou_b": 0.4, "content": "x"}
+                    row |= dict.fromkeys(("fit_s", "predict_s", "seconds", "shared_s"), 1.0)
+                    rows.append(row)
+                    details.append(detail)
+    recipe = FAST.model_copy(
+        update={
+            "goals": (GoalRecipe(labels=5, goal=0.5, minimum=-1.0, most_lost=-0.05),),
+            "ladder": LadderRecipe(labels=10, forests=("forest",), counts=(5, 10, 25)),
+        }
+    )
+    ledger = _Made(pd.DataFrame(rows), details)
+    tables = {table.title: table for table in findings(ledger, recipe)}  # type: ignore[arg-type]
+    promised = tables["What was promised"].rows[0]
+    assert promised[-1] == "minimum met, goal missed; lost more than 0.05 in down"
+    worth = {row[:2]: row for row in tables["What fiction was worth"].rows}
+    row = worth["default less the best simple arm", 5]
+    assert row[5:8] == (1, 1, "down")
+    assert {line[0] for line in tables["Every losing cell"].rows} == {"down"}
+    assert [line[0] for line in tables["Rare classes"].rows] == ["up: b", "down: b"]
+    needs = {line[0]: line[2] for line in tables["Label efficiency"].rows}
+    assert needs == {"up": "25", "down": "5 or fewer"}
+    leaks = {line[:2]: line[-1] for line in tables["Does the split leak?"].rows}
+    assert leaks["up", 5] == "leak suspected"  # the forest is as bad as places alone
+    assert leaks["down", 5] == "no"
+
+
+@dataclass
+class _Made:
+    """What findings ask of a ledger."""
+
+    made: pd.DataFrame
+    details: list[dict[str, object]]
+    skipped: tuple[dict[str, object], ...] = ()
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        return self.made.reindex(columns=[*dict.fromkeys([*COLUMNS, *self.made.columns])])

@@ -119,6 +119,18 @@ def test_a_lost_tileset_is_said_and_stops_nothing(runs: dict[str, Path], tmp_pat
     assert "What was done" in text
 
 
+def test_tables_of_any_experiment_are_shown_and_broken_ones_refused(tmp_path: Path) -> None:
+    table = {"title": "Coverage <b>", "note": "of test pixels", "columns": ["dial", "value"], "rows": [["haze", 0.91]]}
+    Run("calibration", {}, 0).write(tmp_path / "a", kind="calibration", tables=[table])
+    text = write_report([tmp_path / "a"], tmp_path / "page").read_text()
+    assert '<section id="calibration">' in text
+    assert "Coverage &lt;b&gt;" in text
+    assert "<td>haze</td><td>0.910</td>" in text
+    Run("calibration", {}, 0).write(tmp_path / "b", kind="calibration", tables=[{**table, "rows": [["haze"]]}])
+    with pytest.raises(Refusal, match="whole rows"):
+        write_report([tmp_path / "b"], tmp_path / "page2")
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"run\.json"):
         write_report([tmp_path], tmp_path / "page")
