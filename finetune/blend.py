@@ -1,4 +1,4 @@
-"""The blend: what names say, what a ridge on features says and what a forest on ratios says, joined as one head."""
+"""The blend: what names, a ridge on features and a forest on context and features say, joined as one head."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def run(
     head: Annotated[
         str,
         typer.Option(
-            help="default (names, ridge, forest) | ridge | linear | full; of a quantity: default (frozen features, one "
+            help="default (names and forest) | ridge | linear | full; of a quantity: default (frozen features, one "
             "convolution) | full | unet | forest"
         ),
     ] = "default",

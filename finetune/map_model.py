@@ -26,7 +26,7 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import Band, Sensor
 
-FORMAT, VALUE_FORMAT = "terraficta map model 4", "terraficta value model 1"
+FORMAT, VALUE_FORMAT = "terraficta map model 5", "terraficta value model 1"
 """what a model.pt says of itself: classes, or a quantity"""
 MODEL = "model.pt"
 
