@@ -62,7 +62,7 @@ def adapt(
     recipe : FinetuneRecipe
         how
     head : HeadKind
-        "default": names, and a forest on context and features, together; "ridge": that alone;
+        "default": names (without them a ridge) and a forest on context and features, together; "ridge": that alone;
         "linear": logistic regression on frozen features; "full": every weight, starting from the ridge head
     meanings : Meanings | None
         of the legend's classes, for the default head; None: proposed from their names
@@ -97,7 +97,7 @@ def adapt(
     if head == "default":
         evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
         names = names_of(meanings, encoder.dates) if pretrained else None
-        fitted = fit_blend(evidence, few.mass, blocks, meanings, names, recipe, seed)
+        fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
         return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)
     candidates = {"ridge": ridge_head(encoder.mapper)}
     if head == "linear":

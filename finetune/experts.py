@@ -62,7 +62,7 @@ def names_alone(
         raise Refusal("--labels-per-class", "0", found, "names that tell classes apart", mend)
     names = names.balanced(rest, torch.ones(len(rest)))
     ridge = fit_ridge(rest.features, torch.softmax(SHARPENED * names.log_probabilities(rest), 1))
-    blend = Blend(ridge, None, names, (recipe.blend.ridge, 0.0, 1.0), prior_of(meanings))
+    blend = Blend(ridge, None, names, (recipe.blend.alone, 0.0, 1.0), prior_of(meanings))
     return FittedHead(blend, 1.0, "names")
 
 
@@ -76,6 +76,7 @@ def prior_of(meanings: Meanings) -> Tensor:
 def fit_experts(
     evidence: Evidence,
     mass: Tensor,
+    fit_ridge: FitHead,
     meanings: Meanings,
     names: NamesHead | None,
     recipe: FinetuneRecipe,
@@ -91,6 +92,8 @@ def fit_experts(
         of P labels
     mass : Tensor
         (P, K) class mass of them
+    fit_ridge : FitHead
+        the closed-form head
     trees : int
         of the forest
     exponents : tuple[float, float, float] | None
@@ -104,7 +107,8 @@ def fit_experts(
     if names is not None:
         names = names.balanced(evidence, (mass / mass.sum(0).clamp(min=1e-6)).sum(1))
     prior = torch.where(mass.sum(0) == 0, torch.tensor(NEVER), prior_of(meanings))
-    return Blend(None, forest, names, exponents, prior)
+    ridge = fit_ridge(evidence.features, mass) if exponents[0] > 0 else None
+    return Blend(ridge, forest, names, exponents, prior)
 
 
 def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> tuple[float, float, float]:
@@ -118,6 +122,7 @@ def fit_blend(
     evidence: Evidence,
     mass: Tensor,
     groups: NDArray[np.int64],
+    fit_ridge: FitHead,
     meanings: Meanings,
     names: NamesHead | None,
     recipe: FinetuneRecipe,
@@ -133,13 +138,15 @@ def fit_blend(
         of P labels, (P, K)
     groups : NDArray[np.int64]
         (P,) block of ground, which a split keeps together
+    fit_ridge : FitHead
+        the closed-form head
     """
     classes = mass.argmax(1).numpy()
     exponents = exponents_for(mass, 0.0 if names is None else meanings.telling, recipe)
 
     def fit(rows: NDArray[np.int64], trees: int) -> Blend:
         some = evidence.take(torch.from_numpy(rows))
-        return fit_experts(some, mass[rows], meanings, names, recipe, seed, trees, exponents)
+        return fit_experts(some, mass[rows], fit_ridge, meanings, names, recipe, seed, trees, exponents)
 
     def learn(rows: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
         blend = fit(rows, recipe.blend.check_trees)

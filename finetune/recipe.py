@@ -18,15 +18,16 @@ ValueHead = Literal["frozen", "full", "unet", "forest"]
 
 
 class BlendRecipe(Recipe):
-    """The default head: a product of forest and names; without labels, of names and a ridge that learns from them.
+    """The default head: a product of forest and names; of forest and ridge where names tell nothing apart.
 
     Exponents are good in the mean over tilesets; choosing them by the likelihood of a tileset's few labels lost .00 to
-    .01 mIoU against fixed ones. More labels need names less. A ridge on the features beside a forest that sees them
-    gained nothing (.00 to -.01).
+    .01 mIoU against fixed ones. More labels need names less. Beside names a ridge gained nothing (.00 to -.01).
     """
 
-    ridge: float = Field(default=0.5, ge=0)
-    """exponent of the ridge on the network's features, where there are no labels"""
+    ridge: float = Field(default=0.25, ge=0)
+    """exponent of the ridge on the network's features, where there are labels and no names"""
+    alone: float = Field(default=0.5, ge=0)
+    """exponent of the ridge that learns from names, where there are no labels"""
     forest: float = Field(default=1.0, ge=0)
     """exponent of the forest"""
     names: tuple[tuple[float, float], ...] = ((5, 0.8), (25, 0.6), (100, 0.3))
@@ -45,7 +46,7 @@ class BlendRecipe(Recipe):
         """Of ridge, forest and names, where there are labels."""
         at, value = zip(*self.names, strict=True)
         names = float(np.interp(np.log(labels_per_class), np.log(at), value)) if named else 0.0
-        return 0.0, self.forest, names
+        return 0.0 if named else self.ridge, self.forest, names
 
 
 class LinearRecipe(Recipe):

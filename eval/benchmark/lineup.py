@@ -117,7 +117,7 @@ def _on_fiction(
 ) -> Arm:  # fmt: skip
     if name == "full":
         return NetworkArm(name, "full", tuning, mapper, digest, device)
-    head = closed_head({"ridge": ridge_head(mapper)}, tuning) if name == "ridge" else blend_head(tuning)
+    head = closed_head({"ridge": ridge_head(mapper)}, tuning) if name == "ridge" else blend_head(mapper, tuning)
     return FrozenArm(name, reader, head, tuning, digest, names_head(mapper, tuning) if name == "names" else None)
 
 

@@ -142,12 +142,12 @@ def names_head(mapper: Mapper, recipe: FinetuneRecipe) -> FitAlone:
     return lambda rest, meanings, dates: names_alone(rest, meanings, dates, ridge_head(mapper), recipe)
 
 
-def blend_head(recipe: FinetuneRecipe) -> FitEvidence:
-    """The default head: forest and names."""
+def blend_head(mapper: Mapper, recipe: FinetuneRecipe) -> FitEvidence:
+    """The default head: forest and names, or forest and ridge."""
 
     def fit(evidence: Evidence, labels: Labels, blocks: NDArray[np.int64], meanings: Meanings, seed: int) -> FittedHead:
         names = None if evidence.fiction is None else names_of(meanings, 1)
-        return fit_blend(evidence, labels.mass, blocks, meanings, names, recipe, seed)
+        return fit_blend(evidence, labels.mass, blocks, ridge_head(mapper), meanings, names, recipe, seed)
 
     return fit
 

@@ -17,6 +17,7 @@ from terraficta.finetune.calibrate import soften
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
 from terraficta.finetune.experts import fit_experts, names_of
+from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.labels import Labels, ground_blocks
 from terraficta.finetune.tileset.meanings import Meanings
@@ -131,7 +132,7 @@ def ask_by_blocks(
     """(P, K) probabilities of labels by models that saw nothing of their blocks, nor within a buffer of them."""
     classes, mass = labels.classes.numpy(), labels.mass
     names = names_of(meanings, encoder.dates) if pretrained else None
-    found = np.full(tuple(mass.shape), np.nan)
+    ridge, found = ridge_head(encoder.mapper), np.full(tuple(mass.shape), np.nan)
     for learn, check in buffered_folds(classes, blocks, places, buffer_px, seed):
         shown = np.unique(classes[learn])
         check = check[np.isin(classes[check], shown)]
@@ -139,7 +140,7 @@ def ask_by_blocks(
             continue
         some = evidence.take(torch.from_numpy(learn))
         trees = recipe.blend.check_trees
-        blend = fit_experts(some, mass[learn], meanings, names, recipe, seed, trees)
+        blend = fit_experts(some, mass[learn], ridge, meanings, names, recipe, seed, trees)
         found[check] = blend.log_probabilities(evidence.take(torch.from_numpy(check))).double().exp().numpy()
     return found
 

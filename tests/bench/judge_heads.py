@@ -150,7 +150,7 @@ def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[float]) -> di
             evidence, mass, _ = case.at_most(draw, count)
             said = {kind: known[kind, draw, count] for kind in ("forest", "wide")}
             said["ridge"] = fit(evidence.features, mass).log_probabilities(case.test.features)
-            blend = fit_experts(evidence, mass, meanings, names, recipe, draw, TREES)
+            blend = fit_experts(evidence, mass, fit, meanings, names, recipe, draw, TREES)
             _, trees, told = blend.experts(case.test)
             assert trees is not None
             said["features"] = trees

@@ -26,8 +26,11 @@ from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.experts import fit_experts
+from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings
+from terraficta.pretrain.model import Mapper
+from terraficta.pretrain.weights import read_weights
 
 FIRST, ROUND, LAST = 10, 10, 50
 STRIPS, MOST, DRAWS, TREES = 24, 1500, 3, 50
@@ -61,7 +64,7 @@ def saved(asked: np.ndarray, random: np.ndarray) -> float:
     return 1 - (FIRST + ROUND * (n + step)) / LAST
 
 
-def judge(case: Case, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
+def judge(case: Case, mapper: Mapper, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
     """The mean curve by choice, "random" first."""
     strip = torch.arange(len(case.test)) * STRIPS // len(case.test) % 2
     chance = torch.Generator().manual_seed(5)
@@ -70,11 +73,11 @@ def judge(case: Case, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
     pool, truth = (case.test.take(ours), case.truth[ours]), case.truth[test]
     mapped, meanings = case.test.take(test), propose_meanings(case.classes)
     names = NamesHead.of(meanings) if meanings.enough else None
-    recipe = FinetuneRecipe(name="judge", about="of suggestions")
+    recipe, ridge = FinetuneRecipe(name="judge", about="of suggestions"), ridge_head(mapper)
 
     def fit(have: list[int]) -> Blend:
         evidence, mass = pool[0].take(torch.tensor(have)), pool[1][have]
-        return fit_experts(evidence, mass, meanings, names, recipe, 0, TREES)
+        return fit_experts(evidence, mass, ridge, meanings, names, recipe, 0, TREES)
 
     def by(weights: Weights) -> Choose:
         def choose(blend: Blend, have: list[int]) -> list[int]:
@@ -100,13 +103,14 @@ def judge(case: Case, terms: dict[str, Weights]) -> dict[str, np.ndarray]:
 
 def main(weights: Path, tilesets: Path, cache: Path, names: list[str] | None, terms: list[str]) -> None:
     """Print curves and shares, by tileset and in the mean."""
+    mapper, _ = read_weights(weights)
     wanted = {"usual": Weights()}
     if terms:
         none = dict.fromkeys(("torn", "unsure", "unlike", "rare"), 0.0)
         wanted = {t: Weights(**(none | {k: float(v) for k, v in (w.split("=") for w in t.split(","))})) for t in terms}
     shares: dict[str, list[float]] = {}
     for case in cases(weights, tilesets, cache, names):
-        curves = judge(case, wanted)
+        curves = judge(case, mapper, wanted)
         for name, found in curves.items():
             shares.setdefault(name, []).append(saved(found, curves["random"]))
             print(

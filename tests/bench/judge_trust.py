@@ -19,6 +19,7 @@ from judge_heads import DRAWS, Case, cases, forests, scored
 from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.experts import fit_blend
+from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.pretrain.model import Mapper
@@ -35,7 +36,7 @@ def trust(case: Case, mapper: Mapper, cache: Path, count: int, draw: int) -> lis
     names = NamesHead.of(meanings) if meanings.enough else None
     evidence, mass, blocks = case.at_most(draw, count)
     recipe = FinetuneRecipe(name="judge", about="of trust")
-    fitted = fit_blend(evidence, mass, blocks, meanings, names, recipe, draw)
+    fitted = fit_blend(evidence, mass, blocks, ridge_head(mapper), meanings, names, recipe, draw)
     assert isinstance(fitted.head, Blend)
     logs = fitted.head.log_probabilities(case.test)
     found = soften(logs.exp(), fitted.temperature, 1).T

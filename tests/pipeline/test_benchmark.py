@@ -142,7 +142,7 @@ def test_names_stand_alone_without_labels_and_the_others_do_not(made: Path, tmp_
     quick = read_finetune_recipe("quick")
     reader = Reader("fiction", "abc", encoder_reading(mapper), tmp_path / "readings")
     arms = {
-        "names": FrozenArm("names", reader, blend_head(quick), quick, "abc", names_head(mapper, quick)),
+        "names": FrozenArm("names", reader, blend_head(mapper, quick), quick, "abc", names_head(mapper, quick)),
         **PIXEL_ARMS,
     }
     lines: list[str] = []

@@ -183,8 +183,11 @@ def test_the_temperature_is_that_of_labels_not_seen() -> None:
     evidence = Evidence(features, None, None, features.numpy())
     recipe = FinetuneRecipe(name="t", about="t", blend=BlendRecipe(temperature_doubt=3.0))
 
-    fitted = fit_blend(evidence, mass, np.arange(120), propose_meanings(["wheat", "rye"]), None, recipe, 0)
+    def fit(x: torch.Tensor, y: torch.Tensor):  # noqa: ANN202
+        return fit_ridge(x, y, torch.tensor(0.01), torch.tensor(20.0))
+
+    fitted = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, recipe, 0)
     assert fitted.temperature > 4
     usual = FinetuneRecipe(name="t", about="t")
-    kept = fit_blend(evidence, mass, np.arange(120), propose_meanings(["wheat", "rye"]), None, usual, 0)
+    kept = fit_blend(evidence, mass, np.arange(120), fit, propose_meanings(["wheat", "rye"]), None, usual, 0)
     assert usual.blend.temperature < kept.temperature < fitted.temperature, "labels move it from what is believed"
