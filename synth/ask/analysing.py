@@ -16,10 +16,10 @@ from terraficta.synth.ask.task import Task, Wording, clear_winner
 TILLED = ("cropland", "fallow", "orchard", "bare_soil")
 OPEN = ("grassland", "pasture", "cropland", "fallow", "shrubland", "bare_soil")
 FUEL = ("needleleaf_forest", "evergreen_forest", "deciduous_forest", "plantation", "shrubland")
-RISES_M = (1.0, 2.0, 5.0, 10.0)
-STEEP = (5, 10, 15, 20)
+RISES_M = (1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 20.0)
+STEEP = (5, 8, 10, 12, 15, 20)
 """slopes that erosion is asked for [%]"""
-FLAT = (2, 4, 8, 12)
+FLAT = (2, 3, 4, 6, 8, 12)
 """slopes that building ground is asked for [%]"""
 LEAST_PX = 12
 """pixels that the best quarter has at least, and 1.3 times those of the second"""

@@ -139,9 +139,9 @@ def _placed(cube: xarray.Dataset, tile: Tile) -> xarray.Dataset:
     text = CRS.from_string(crs).to_wkt()
     corner = " ".join(str(v) for v in (to_ground.c, to_ground.a, to_ground.b, to_ground.f, to_ground.d, to_ground.e))
     cube = cube.assign_coords({GRID: ((), 0, {"crs_wkt": text, "spatial_ref": text, "GeoTransform": corner})})
-    for name in cube.data_vars:
-        if cube[name].dims[-2:] == ("y", "x"):
-            cube[name].attrs["grid_mapping"] = GRID
+    for plane in cube.data_vars.values():
+        if plane.dims[-2:] == ("y", "x"):
+            plane.attrs["grid_mapping"] = GRID
     return cube
 
 
