@@ -206,8 +206,8 @@ def realism_tables(found: dict[str, dict[str, Any]], tiers: Sequence[str]) -> li
         "of the real tiles reach in 1 case of 20. Fiction is of all climates and seasons, a tileset of few places."
     )
     note = (
-        "Distances to the real tiles: of quantiles of bands in units of their 5..95 % span (Wasserstein 1), of NDVI, of "
-        "correlations (root mean square), of the logarithm of variograms; exponent of the power spectrum."
+        "Distances to the real tiles: of quantiles of bands in units of their 5..95 % span (Wasserstein 1), of NDVI, "
+        "of correlations (root mean square), of the logarithm of variograms; exponent of the power spectrum."
     )
     return [
         Table("Told apart", note_apart,
