@@ -20,7 +20,7 @@ Seed = Annotated[int, typer.Option(help="of the fictional world; not one of pret
 def _kind(command: str, by: str) -> By:
     for known in get_args(By):
         if by == known:
-            return known  # type: ignore[no-any-return]
+            return known
     raise Refusal(command, "--by", by, ", ".join(get_args(By)), "use one of them")
 
 

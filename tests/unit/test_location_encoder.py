@@ -93,7 +93,7 @@ def test_the_board_is_even() -> None:
 
 def test_harmonics_beat_angles_and_are_whole() -> None:
     ways = {way.name: way for way in WAYS}
-    found = {name: ask(ways[name], 0, 3000, 150) for name in ("harmonics, SIREN", "longitude and latitude, SIREN")}
+    found = {name: ask(ways[name], 0, 1500, 60) for name in ("harmonics, SIREN", "longitude and latitude, SIREN")}
     ours, theirs = found.values()
     assert ours["accuracy"] > theirs["accuracy"]
     assert ours["line"] < 1e-3
