@@ -162,3 +162,18 @@ def location(
     from terraficta.eval.location.study import study_location
 
     _say(study_location(out, seeds=seeds, steps=steps, tell=typer.echo), out / "run.json")
+
+
+@app.command("slice")
+def slice_command(
+    out: Out,
+    groups: Annotated[Path | None, typer.Option(help="of pretrain render; without it, the generator")] = None,
+    count: Annotated[int, typer.Option(min=1, help="episodes")] = 8,
+    seed: Seed = 9,
+    weights: Weights = None,
+) -> None:
+    """The loss of pretraining on lines through the weights: across, and from random weights to them."""
+    from terraficta.eval.fidelity.slice import study_slice
+
+    made = study_slice(out, weights=weights, groups=groups, count=count, seed=seed, tell=typer.echo)
+    _say(made, out / "run.json")

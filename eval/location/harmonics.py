@@ -25,7 +25,7 @@ def harmonics(longitude_deg: Tensor, latitude_deg: Tensor, degrees: int) -> Tens
 
     Error
     -----
-    Recurrences of normalised Legendre functions are stable: orthonormal to 1e-12 at L = 40 (unit/test_location_encoder.py)
+    Stable recurrences of normalised Legendre functions: orthonormal to 1e-12 at L = 40 (unit/test_location_encoder.py)
 
     Source
     ------

@@ -224,6 +224,10 @@ def sentences(found: dict[str, dict[str, Any]], tiers: Sequence[str]) -> list[st
     said = []
     for name, one in found.items():
         aucs = [one["rows"][tier]["auc"] for tier in tiers]
+        mine, halves_apart = one["rows"][tiers[-1]]["distances"], one["rows"][REAL]["distances"]
+        nearer = [key for key in ("bands", "NDVI", "correlation", "variogram") if mine[key] < halves_apart[key]]
+        which = f"nearer to it than its two halves to each other in {', '.join(nearer)}" if nearer else "farther in all"
+        said.append(f"{name}: fiction as a whole is {which}")
         for before, after, a, b in zip(tiers[:-1], tiers[1:], aucs[:-1], aucs[1:], strict=True):
             word = "brings it nearer" if a - b > COSMETIC else "is cosmetic by this measure"
             said.append(f"{name}: {after} {word}: AUC {a:.3f} to {b:.3f} (from {before})")

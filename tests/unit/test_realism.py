@@ -10,7 +10,7 @@ import torch
 from terraficta.eval.realism.figure import draw_statistics
 from terraficta.eval.realism.patch import SIDE_PX, cut_patches, figures_of
 from terraficta.eval.realism.statistics import LAGS_PX, distances, measure, radial_power, semivariance
-from terraficta.eval.realism.study import camera_of, halves, sentences
+from terraficta.eval.realism.study import REAL, camera_of, halves, sentences
 from terraficta.eval.realism.twosample import drift_limit, frechet, given_away, tell_apart
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.types.grid import Grid
@@ -120,10 +120,14 @@ def test_halves_share_no_region() -> None:
 
 
 def test_a_tier_that_changes_nothing_is_called_cosmetic() -> None:
-    rows = {name: {"auc": auc} for name, auc in (("tier0", 0.99), ("tier1", 0.9), ("tier2", 0.9))}
+    near = {"bands": 0.1, "NDVI": 0.3, "correlation": 0.3, "variogram": 0.3}
+    far = dict.fromkeys(near, 0.2)
+    aucs = ((REAL, 0.8), ("tier0", 0.99), ("tier1", 0.9), ("tier2", 0.9))
+    rows = {name: {"auc": auc, "distances": far if name == REAL else near} for name, auc in aucs}
     said = sentences({"here": {"rows": rows}}, ["tier0", "tier1", "tier2"])
-    assert "nearer" in said[0]
-    assert "cosmetic" in said[1]
+    assert said[0].endswith("to each other in bands")
+    assert "brings it nearer" in said[1]
+    assert "cosmetic" in said[2]
 
 
 def test_the_figure_is_drawn(tmp_path: Path) -> None:
