@@ -41,6 +41,8 @@ RECALL = 0.5
 """share of a class that the trained network must find for it to be asked about"""
 KEPT = 3
 """neighbouring bands that keep what they say; the pixels of all others are shuffled"""
+DRAWN = 3
+"""scenes in the figure"""
 TRAINED, RANDOM = "trained", "randomised"
 
 
@@ -137,7 +139,7 @@ def study_explanation(
         rows += [row | {"scene": number} for row in found["rows"]]
         tell(f"scene {number + 1} of {scenes}: {len(found['rows'])} answers")
     tables = explanation_tables(pd.DataFrame(rows))
-    draw_maps(tiles[:4], mappers, out / "maps.png")
+    draw_maps([tile for tile in tiles if asked(tile, mapper)][:DRAWN], mappers, out / "maps.png")
     experiment.write(tables, ["maps.png"], answers=len(rows))
     return tables
 
@@ -186,6 +188,8 @@ def _class_table(rows: pd.DataFrame) -> Table:
 
 def draw_maps(tiles: Sequence[Tile], mappers: dict[str, Mapper], path: Path) -> None:
     """A row a scene: what it looks like, where the class is, and attributions by trained and by randomised weights."""
+    if not tiles:
+        return
     shown = ("saliency", "integrated gradients", "relevance")
     figure = Figure(figsize=(2 * (2 + len(shown) + 1), 2.15 * len(tiles)), layout="constrained")
     axes = figure.subplots(len(tiles), 2 + len(shown) + 1, squeeze=False)
@@ -193,8 +197,6 @@ def draw_maps(tiles: Sequence[Tile], mappers: dict[str, Mapper], path: Path) -> 
         known = asked(tile, mappers[TRAINED])
         for axis in row:
             axis.set_axis_off()
-        if not known:
-            continue
         image = tile.image[list(tile.sensor.reading_order())]
         top = image.flatten(1).quantile(0.98, dim=1)[:, None, None]
         row[0].imshow((image / top).clamp(0, 1).permute(1, 2, 0).numpy())

@@ -138,7 +138,7 @@ def slice_table(lines: Mapping[str, Sequence[tuple[float, Mapping[str, float]]]]
     """Every point of every line."""
     rows = [[name, step, loss["episode"], loss["dense"]] for name, line in lines.items() for step, loss in line]
     note = (
-        f"Mean losses of {count} episodes that pretraining did not see. Across: random directions in which every filter "
+        f"Mean losses of {count} episodes that pretraining did not see. Across: random directions in which each filter "
         "changes by its own length times the step. Random to trained: 0 is random weights, 1 the trained ones."
     )
     return Table("Slices through the loss", note, ["line", "step", "few labels", "names"], rows)
