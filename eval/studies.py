@@ -20,7 +20,7 @@ Seed = Annotated[int, typer.Option(help="of the fictional world; not one of pret
 def _kind(command: str, by: str) -> By:
     for known in get_args(By):
         if by == known:
-            return known  # type: ignore[no-any-return]
+            return known
     raise Refusal(command, "--by", by, ", ".join(get_args(By)), "use one of them")
 
 
@@ -52,7 +52,8 @@ def domains(
         )
     else:
         made = study_fiction(
-            out, _kind("domains", by), scenes=scenes, seeds=seeds, seed=seed, labels=labels, weights=weights, tell=typer.echo,
+            out, _kind("domains", by), scenes=scenes, seeds=seeds, seed=seed, labels=labels, weights=weights,
+            tell=typer.echo,
             climates=None if climates is None else [name.strip() for name in climates.split(",")],
         )  # fmt: skip
     _say(made, out / "run.json")
@@ -107,7 +108,7 @@ def realism(
     seed: Seed = 5,
     weights: Weights = None,
 ) -> None:
-    """How like real tiles fiction is, tier by tier: statistics, a classifier's AUC, features, and what gives it away."""
+    """How like real tiles fiction is, tier by tier: statistics, a classifier, features, and what gives it away."""
     from terraficta.eval.realism.study import TIERS, study_realism
 
     chosen = [name.strip() for name in tiers.split(",")]
@@ -129,4 +130,50 @@ def landscapes(
     from terraficta.eval.domains.landscape_study import study_landscapes
 
     made = study_landscapes(tileset, out, _kind("landscapes", by), weights=weights, tell=typer.echo)
+    _say(made, out / "run.json")
+
+
+@app.command()
+def explain(
+    out: Out,
+    scenes: Annotated[int, typer.Option(min=4, help="fictional scenes that are asked about")] = 12,
+    randoms: Annotated[int, typer.Option(min=1, help="networks with random weights that are asked the same")] = 2,
+    seed: Seed = 77_000,
+    weights: Weights = None,
+) -> None:
+    """What the network looks at, held against causes known in fiction; needs captum."""
+    try:
+        import captum  # noqa: F401
+    except ImportError:
+        raise Refusal("explain", "captum", "no such package", "captum 0.7 or later", "pip install captum") from None
+    from terraficta.eval.explain.study import study_explanation
+
+    made = study_explanation(out, scenes=scenes, randoms=randoms, seed=seed, weights=weights, tell=typer.echo)
+    _say(made, out / "run.json")
+
+
+@app.command()
+def location(
+    out: Out,
+    seeds: Annotated[int, typer.Option(min=1, help="draws of places")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="of each training")] = 400,
+) -> None:
+    """Encoders of place on a checkerboard over the globe: spherical harmonics beside sines of angles."""
+    from terraficta.eval.location.study import study_location
+
+    _say(study_location(out, seeds=seeds, steps=steps, tell=typer.echo), out / "run.json")
+
+
+@app.command("slice")
+def slice_command(
+    out: Out,
+    groups: Annotated[Path | None, typer.Option(help="of pretrain render; without it, the generator")] = None,
+    count: Annotated[int, typer.Option(min=1, help="episodes")] = 8,
+    seed: Seed = 9,
+    weights: Weights = None,
+) -> None:
+    """The loss of pretraining on lines through the weights: across, and from random weights to them."""
+    from terraficta.eval.fidelity.slice import study_slice
+
+    made = study_slice(out, weights=weights, groups=groups, count=count, seed=seed, tell=typer.echo)
     _say(made, out / "run.json")

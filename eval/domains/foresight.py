@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -116,7 +117,7 @@ def correlation_table(one: Foresight) -> Table:
             regions = rank_correlation(by_region(one, known).tolist(), by_region(one, accuracy).tolist())
             raw.append((score, learner, plots, regions))
     corrected = holm([plots[1] for *_, plots, _ in raw])
-    rows = [
+    rows: list[list[Any]] = [
         [score, learner, plots[0], plots[1], float(q), regions[0], regions[1]]
         for (score, learner, plots, regions), q in zip(raw, corrected, strict=True)
     ]
@@ -130,7 +131,7 @@ def correlation_table(one: Foresight) -> Table:
 
 def fallback_table(one: Foresight) -> Table:
     """Accuracy gained where the least familiar plots get the forest's map in place of the default head's."""
-    rows = []
+    rows: list[list[Any]] = []
     default, forest = (np.array(one.accuracy[name]) for name in ("default", "forest"))
     for score, known in one.known.items():
         order = np.argsort(np.asarray(known), kind="stable")

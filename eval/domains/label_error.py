@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,8 @@ def run_label_error(
     for domain in domains:
         for seed in range(amounts.seeds):
             key = dict(made_of) | {"part": "labels", "amounts": vars(amounts), "learn": domain.name, "seed": seed}
-            found.setdefault(domain.name, []).append(
-                experiment.cell(
-                    key, lambda d=domain, s=seed: transfer_by_label(d, domains, mapper, meanings, amounts, s)
-                )  # type: ignore[misc]
-            )
+            learn = partial(transfer_by_label, domain, domains, mapper, meanings, amounts, seed)
+            found.setdefault(domain.name, []).append(experiment.cell(key, learn))
         tell(f"labels of 500 m: learnt in {domain.name}")
     return label_error_table(found)
 

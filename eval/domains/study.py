@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from terraficta.eval.domains.domain import By, Domain, make_domains
 from terraficta.eval.domains.fiction import FictionAmounts, climate_tiles, season_tiles
 from terraficta.eval.domains.label_error import run_label_error
@@ -92,7 +94,7 @@ def domain_table(domains: Sequence[Domain], name: str) -> Table:
     """What there is in each domain."""
     rows: list[list[Any]] = []
     for domain in domains:
-        classes = sum(plot.tile.mass[:, plot.mask].sum(1) for plot in (*domain.learn, *domain.check))
+        classes = torch.stack([plot.tile.mass[:, plot.mask].sum(1) for plot in (*domain.learn, *domain.check)]).sum(0)
         shares = classes / classes.sum()
         most = sorted(zip(shares.tolist(), domain.learn[0].tile.legend.classes, strict=True), reverse=True)[:3]
         rows.append([domain.name, len(domain.learn), len(domain.check), ", ".join(f"{n} {s:.2f}" for s, n in most)])

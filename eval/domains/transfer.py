@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,8 @@ def run_transfer(
     for domain in domains:
         for seed in range(amounts.seeds):
             key = dict(made_of) | {"amounts": vars(amounts), "plots": plots, "learn": domain.name, "seed": seed}
-            found.setdefault(domain.name, []).append(
-                experiment.cell(key, lambda d=domain, s=seed: transfer(d, domains, mapper, meanings, amounts, s))  # type: ignore[misc]
-            )
+            learn = partial(transfer, domain, domains, mapper, meanings, amounts, seed)
+            found.setdefault(domain.name, []).append(experiment.cell(key, learn))
         own = np.mean([np.mean(s[domain.name]["default"]["accuracy"]) for s in found[domain.name]])
         away = [
             np.mean(s[o.name]["default"]["accuracy"]) for s in found[domain.name] for o in domains if o is not domain

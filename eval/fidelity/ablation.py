@@ -7,11 +7,12 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+import pandas as pd
 
 from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.experiment import Experiment, Table
@@ -75,16 +76,16 @@ def ablate(
             exams[folder] = set_exam(folder, amounts)
         return exams[folder]
 
+    def judged(variant: Variant, seed: int, folder: Path) -> dict[str, Any]:
+        return judge(_mapper(variant, seed, out), exam_of(folder), amounts)
+
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):
         for variant in variants:
-            made = experiment.cell(_key(variant, seed), lambda v=variant, s=seed: _train(v, s, out, device, tell))  # type: ignore[misc]
+            made = experiment.cell(_key(variant, seed), partial(_train, variant, seed, out, device))
             for folder in tilesets:
                 key = _key(variant, seed) | {"tileset": folder.name, "judge": vars(amounts)}
-                found = experiment.cell(
-                    key,
-                    lambda v=variant, s=seed, f=folder: judge(_mapper(v, s, out), exam_of(f), amounts),  # type: ignore[misc]
-                )
+                found = experiment.cell(key, partial(judged, variant, seed, folder))
                 rows.append({"variant": variant.name, "group": variant.group, "seed": seed, "tileset": folder.name}
                             | found | {"price": made})  # fmt: skip
             mine = [r for r in rows if r["variant"] == variant.name and r["seed"] == seed]
@@ -122,7 +123,7 @@ def _mapper(variant: Variant, seed: int, out: Path) -> Any:
     return read_weights(_folder(variant, seed, out) / WEIGHTS)[0]
 
 
-def _train(variant: Variant, seed: int, out: Path, device: str, tell: Tell) -> dict[str, Any]:
+def _train(variant: Variant, seed: int, out: Path, device: str) -> dict[str, Any]:
     """Render what a variant looks at and train it; what it cost, in seconds of a processor."""
     price = {"render_s": 0.0, "train_s": 0.0, "groups": 0, "steps": 0}
     weights: Path | None = None
@@ -187,17 +188,8 @@ def summarise(rows: Sequence[Mapping[str, Any]], amounts: JudgeAmounts) -> list[
     return [_effects(rows, names, amounts), _by_tileset(rows, names), _curve(rows, names)]
 
 
-def _gains(rows: Sequence[Mapping[str, Any]], name: str, score: str) -> list[float]:
-    """Variant less whole, one a tileset and seed that both have."""
-    whole = {(r["tileset"], r["seed"]): _value(r, score) for r in rows if r["variant"] == WHOLE}
-    mine = {(r["tileset"], r["seed"]): _value(r, score) for r in rows if r["variant"] == name}
-    return [mine[k] - whole[k] for k in mine if k in whole and not np.isnan(mine[k] - whole[k])]
-
-
 def by_place(rows: Sequence[Mapping[str, Any]], name: str, score: str) -> Interval:
     """Mean difference to the whole recipe, and its interval over tilesets (seeds are averaged first)."""
-    import pandas as pd
-
     whole = {(r["tileset"], r["seed"]): _value(r, score) for r in rows if r["variant"] == WHOLE}
     found: dict[str, list[float]] = {}
     for row in rows:
@@ -268,9 +260,3 @@ def _curve(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
         table.append([label, _mean(cost), *[_mean([_value(r, s) for r in mine]) for s in SCORES]])
     note = "Cost: seeing four scenes of a group once, grounds at hand [ms of one core]."
     return Table("Gain against fidelity", note, ["tier", "cost [ms]", "names alone", "ridge", "default"], table)
-
-
-@torch.no_grad()
-def weights_between(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor], t: float) -> dict[str, torch.Tensor]:
-    """Weights on the line from a (t = 0) to b (t = 1)."""
-    return {name: torch.lerp(a[name].float(), b[name].float(), t) for name in a}

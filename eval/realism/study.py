@@ -206,8 +206,8 @@ def realism_tables(found: dict[str, dict[str, Any]], tiers: Sequence[str]) -> li
         "of the real tiles reach in 1 case of 20. Fiction is of all climates and seasons, a tileset of few places."
     )
     note = (
-        "Distances to the real tiles: of quantiles of bands in units of their 5..95 % span (Wasserstein 1), of NDVI, of "
-        "correlations (root mean square), of the logarithm of variograms; exponent of the power spectrum."
+        "Distances to the real tiles: of quantiles of bands in units of their 5..95 % span (Wasserstein 1), of NDVI, "
+        "of correlations (root mean square), of the logarithm of variograms; exponent of the power spectrum."
     )
     return [
         Table("Told apart", note_apart,
@@ -224,6 +224,10 @@ def sentences(found: dict[str, dict[str, Any]], tiers: Sequence[str]) -> list[st
     said = []
     for name, one in found.items():
         aucs = [one["rows"][tier]["auc"] for tier in tiers]
+        mine, halves_apart = one["rows"][tiers[-1]]["distances"], one["rows"][REAL]["distances"]
+        nearer = [key for key in ("bands", "NDVI", "correlation", "variogram") if mine[key] < halves_apart[key]]
+        which = f"nearer to it than its two halves to each other in {', '.join(nearer)}" if nearer else "farther in all"
+        said.append(f"{name}: fiction as a whole is {which}")
         for before, after, a, b in zip(tiers[:-1], tiers[1:], aucs[:-1], aucs[1:], strict=True):
             word = "brings it nearer" if a - b > COSMETIC else "is cosmetic by this measure"
             said.append(f"{name}: {after} {word}: AUC {a:.3f} to {b:.3f} (from {before})")
