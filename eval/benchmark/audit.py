@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -116,7 +116,7 @@ def caught(findings: Sequence[Finding]) -> list[Fault]:
     return [fault for fault in FAULTS if any(f.caught and f.fault == fault for f in findings)]
 
 
-def audit_table(findings: dict[str, Sequence[Finding]]) -> RecordTable:
+def audit_table(findings: Mapping[str, Sequence[Finding]]) -> RecordTable:
     """Findings by tileset (and what was planted there) as a table."""
     lines = [
         (name, f.fault, f.check, f.value, f.limit, f"{f.fault} caught" if f.caught else "no")

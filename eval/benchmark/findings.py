@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ def calibration(rows: pd.DataFrame) -> RecordTable:
     """Calibration before and after the temperature, and conformal sets in place: means over tilesets and draws."""
     lines = []
     pairs = ("ece", "ece_class", "nll", "brier")
-    for (arm, labels), part in rows.groupby(["arm", "labels_per_class"], sort=False):
+    for arm, labels in dict.fromkeys(zip(rows["arm"], rows["labels_per_class"].astype(int), strict=True)):
+        part = rows[(rows["arm"] == arm) & (rows["labels_per_class"] == labels)]
         # arms without a temperature of their own have nothing after
         values = [value for name in pairs for value in (part[name].mean(), part[f"{name}_calibrated"].mean())]
         sets = [part[name].mean() for name in ("coverage", "worst_coverage", "set_size")]
@@ -111,7 +113,7 @@ def leaks(rows: pd.DataFrame) -> RecordTable | None:
 
 def price(rows: pd.DataFrame) -> RecordTable:
     """Processor seconds by arm: fitting and mapping of a cell, and what a tileset costs once."""
-    lines = []
+    lines: list[tuple[Any, ...]] = []
     for arm, part in rows.groupby("arm", sort=False):
         once = part.groupby("tileset")["shared_s"].sum()
         cell = part[["fit_s", "predict_s"]].mean()

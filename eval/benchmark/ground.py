@@ -93,7 +93,7 @@ def read_ground(folder: Path, test_pixels: int, test_area_px: int = 0) -> Ground
     tileset = read_tileset(folder)
     if tileset.quantity is not None:
         mend = "use terraficta finetune run and eval score"
-        raise Refusal(folder, "quantity", tileset.quantity.name, "classes, which a benchmark compares", mend)
+        raise Refusal(folder, "quantity", tileset.quantity, "classes, which a benchmark compares", mend)
     tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
     if not tiles:
         raise Refusal(folder, "scenes", "no labels", "labelled scenes", "benchmark a tileset with labels")

@@ -96,7 +96,8 @@ def make_arms(
     digest = weights_digest(weights or SHIPPED) if mapper is not None else "none"
     if mapper is not None:
         tuning = tuning.model_copy(update={"model": mapper.recipe})  # the same network, unlearned
-    made, missing = {}, {}
+    made: dict[str, Arm] = {}
+    missing: dict[str, str] = {}
     reader = None if mapper is None else Reader("fiction", digest, encoder_reading(mapper), readings)
     for name in recipe.arms:
         if name in SIMPLE_ARMS:

@@ -131,8 +131,9 @@ class FrozenArm:
 
         def probabilities(pixels: Pixels) -> Tensor:
             evidence = self.reader.of(tiles, pixels)
-            logs = head.log_probabilities(evidence.features if isinstance(head, Head) else evidence)
-            return torch.softmax(logs, 1).T
+            if isinstance(head, Head):
+                return torch.softmax(head.log_probabilities(evidence.features), 1).T
+            return torch.softmax(head.log_probabilities(evidence), 1).T
 
         return Fitted(probabilities, fitted.temperature, f"{fitted.choice} T={fitted.temperature:.3g}", fitted.sets)
 

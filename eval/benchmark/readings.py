@@ -18,6 +18,9 @@ from terraficta.finetune.tileset.labels import Labels
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.tile import Tile
 
+REVISION = 2
+"""raised where code changes what evidence holds, so that older readings on disk are not taken for new ones"""
+
 Read = Callable[[Sequence[Tile], Labels], Evidence]
 """(tiles, P pixels of them) -> their evidence"""
 Learn = Callable[[Sequence[Tile], Sequence[Tile]], Read]
@@ -87,7 +90,7 @@ class Reader:
 
     def _content(self, ground: Ground, labels: Labels) -> str:
         place = torch.stack([labels.tile, labels.y, labels.x]).numpy().tobytes()
-        text = f"{self.name} {self.digest} {ground.protocol} ".encode()
+        text = f"{REVISION} {self.name} {self.digest} {ground.protocol} ".encode()
         return hashlib.blake2b(text + place, digest_size=8).hexdigest()
 
 

@@ -77,7 +77,7 @@ def summarise(
         means = by_arm.mean()
         simple = [arm for arm in SIMPLE if arm in means]
         baseline = str(means[simple].idxmax()) if simple else None
-        arms = blocks.get((str(tileset), int(labels)), {})
+        arms = blocks.get((str(tileset), int(str(labels))), {})
         sampled = resampled(arms, f"{tileset} {labels}") if len(arms) > 1 else {}
         for arm in by_arm.columns:
             level = Interval.of(by_arm[arm])

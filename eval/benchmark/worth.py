@@ -166,7 +166,7 @@ class Worth:
 
     def goals(self, goals: Sequence[GoalRecipe]) -> RecordTable:
         """What was promised, and what came of it."""
-        lines = []
+        lines: list[tuple[Any, ...]] = []
         for goal in goals:
             gain = self.gain(goal.arm, BEST_SIMPLE, goal.labels)
             if gain is None:
@@ -203,7 +203,7 @@ class Worth:
         """Classes of few test pixels, by name, at the largest number of labels that every tileset has."""
         labels = max(n for n in self.counts if n <= 100)
         shown = [a for a in ("names", "default", "ridge", "forest-ratios", "logistic") if a in set(self.rows["arm"])]
-        lines = []
+        lines: list[tuple[Any, ...]] = []
         for tileset in self.tilesets:
             mine = self.rows[self.rows["tileset"] == tileset]
             for column in [c for c in mine.columns if c.startswith("px_")]:
@@ -215,7 +215,7 @@ class Worth:
                     cells = mine[(mine["arm"] == arm) & (mine["labels_per_class"] == (0 if arm == "names" else labels))]
                     ious.append(float(cells[f"iou_{column[3:]}"].mean()))
                 lines.append((f"{tileset}: {column[3:].replace('_', ' ')}", round(support), support / total, *ious))
-        lines.sort(key=lambda line: line[2])
+        lines.sort(key=lambda line: float(line[2]))
         note = f"IoU at {labels} labels a class (names: none) of classes below {RARE_SHARE:.0%} of the test pixels."
         return RecordTable("Rare classes", note, ("class", "test pixels", "share", *shown), tuple(lines[:MOST_RARE]))
 

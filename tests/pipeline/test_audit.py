@@ -20,12 +20,17 @@ from terraficta.synth.types.tile import Tile
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tileset(tmp_path_factory.mktemp("audit") / "made", scenes=3)
+    return write_tileset(tmp_path_factory.mktemp("audit") / "made", scenes=1)
 
 
 @pytest.fixture(scope="module")
-def tiles(folder: Path) -> list[Tile]:
-    return list(read_tileset(folder).tiles())
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> list[Tile]:
+    """Three scenes side by side, with a seam where the test fold of one meets the train fold of the next."""
+    found = list(read_tileset(write_tileset(tmp_path_factory.mktemp("audit") / "three", scenes=3)).tiles())
+    for tile in found:
+        assert tile.fold is not None
+        tile.fold[:, -2:] = 0
+    return found
 
 
 def test_a_sound_tileset_has_no_fault(tiles: list[Tile]) -> None:
@@ -35,6 +40,11 @@ def test_a_sound_tileset_has_no_fault(tiles: list[Tile]) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_caught_by_name(tiles: list[Tile], fault: str) -> None:
     assert caught(audit(plant(tiles, fault))) == [fault]
+
+
+def test_scenes_that_adjoin_across_the_split_are_a_leak(tiles: list[Tile]) -> None:
+    whole = [replace(tile, fold=torch.where(tile.fold == 0, 2, tile.fold)) for tile in tiles if tile.fold is not None]
+    assert "leak" in caught(audit(whole))
 
 
 def test_copies_across_the_split_are_a_leak(tiles: list[Tile]) -> None:
