@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Cell, Experiment, Table
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.episode import Episode, deal_episode
@@ -136,7 +136,9 @@ def study_slice(
 
 def slice_table(lines: Mapping[str, Sequence[tuple[float, Mapping[str, float]]]], count: int) -> Table:
     """Every point of every line."""
-    rows = [[name, step, loss["episode"], loss["dense"]] for name, line in lines.items() for step, loss in line]
+    rows: list[list[Cell]] = [
+        [name, step, loss["episode"], loss["dense"]] for name, line in lines.items() for step, loss in line
+    ]
     note = (
         f"Mean losses of {count} episodes that pretraining did not see. Across: random directions in which each filter "
         "changes by its own length times the step. Random to trained: 0 is random weights, 1 the trained ones."

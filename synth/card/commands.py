@@ -30,7 +30,8 @@ def card(
 ) -> None:
     """Explain scenes, a page each: areas, patches, borders, relief, waters, settlements, and all that was drawn."""
     from terraficta.synth.card.scene import card_recipe, write_cards
-    from terraficta.synth.corpus.corpus import asked_recipe, read_corpus
+    from terraficta.synth.corpus.corpus import read_corpus
+    from terraficta.synth.corpus.order import asked_recipe
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
 
@@ -86,7 +87,7 @@ def context(
     import json
 
     from terraficta.synth.card.surroundings import surroundings_of
-    from terraficta.synth.corpus.corpus import asked_recipe
+    from terraficta.synth.corpus.order import asked_recipe
     from terraficta.synth.types.key import SceneKey
     from terraficta.synth.types.run import require_new_file, whole_file
 

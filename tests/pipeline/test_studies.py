@@ -1,4 +1,4 @@
-"""Studies by their commands: each goes through on little land, leaves a record with tables, and goes on where it was."""
+"""Studies by their commands: each goes through on little land, leaves a record, and goes on where it was."""
 
 import json
 from pathlib import Path
