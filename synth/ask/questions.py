@@ -14,7 +14,8 @@ from terraficta.synth.ask import analysing, extracting, grounding, reasoning, re
 from terraficta.synth.ask.balance import Group, blind_ceiling, choose
 from terraficta.synth.ask.case import Case, case_of
 from terraficta.synth.ask.printed import print_picture, print_sheet
-from terraficta.synth.corpus.journal import TILES, read_corpus
+from terraficta.synth.corpus.corpus import read_corpus
+from terraficta.synth.corpus.journal import TILES
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, read_run, whole_folder
 
