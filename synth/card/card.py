@@ -19,16 +19,15 @@ from terraficta.synth.types.run import made_by, whole_file
 FORMAT = 1
 PRINT_PX_M = 0.28e-3
 """side of a pixel on a screen, by which a scale 1 : n is told [m]. Source: OGC 06-042, WMS 1.3.0, 7.2.4.6.9"""
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "seeds": ("recipe", "recipe_digest", "seed", "index", "date_number", "year"),
-    "land": ("style", "relief_m", "landform_m", "hurst", "rise_m", "tide"),
-    "climate and season": ("kind", "moisture", "warmth", "season", "drought", "rain"),
-    "use": ("water", "farmland", "field_m", "settlement", "industry", "greenery", "conifer", "plantation", "clearcut",
-            "quarry", "canal", "power_line"),
-    "sun and view": ("sza_deg", "saa_deg", "vza_deg", "vaa_deg", "latitude_deg", "day_of_year"),
-    "air": ("aerosol", "aot550", "aot550_guess", "haze", "water_vapour_cm", "water_vapour_guess_cm", "ozone_cm",
-            "rayleigh", "adjacency", "cloud_share", "cloud_size_m", "cloud_base_m"),
-}  # fmt: skip
+GROUPS: Mapping[str, str] = {
+    "seeds": "recipe recipe_digest seed index date_number year",
+    "land": "style relief_m landform_m hurst rise_m tide",
+    "climate and season": "kind moisture warmth season drought rain",
+    "use": "water farmland field_m settlement industry greenery conifer plantation clearcut quarry canal power_line",
+    "sun and view": "sza_deg saa_deg vza_deg vaa_deg latitude_deg day_of_year",
+    "air": "aerosol aot550 aot550_guess haze water_vapour_cm water_vapour_guess_cm ozone_cm rayleigh adjacency "
+    "cloud_share cloud_size_m cloud_base_m",
+}
 """facts of fiction by what they are of; all others go under `camera`"""
 UNSHOWN = ("boxes",)
 """facts that are told elsewhere on the card"""
@@ -71,8 +70,8 @@ def make_card(sheet: Sheet) -> dict[str, Any]:
 
 def facts_by_group(facts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What was drawn for a scene, by what it is of."""
-    groups = {title: {name: facts[name] for name in names if name in facts} for title, names in GROUPS.items()}
-    named = {name for names in GROUPS.values() for name in names}
+    groups = {title: {name: facts[name] for name in names.split() if name in facts} for title, names in GROUPS.items()}
+    named = {name for names in GROUPS.values() for name in names.split()}
     groups["camera"] = {name: value for name, value in facts.items() if name not in named and name not in UNSHOWN}
     return {title: group for title, group in groups.items() if group}
 

@@ -135,7 +135,7 @@ def _head(card: Mapping[str, Any]) -> str:
     if len(place) > 60:  # a definition in full, which the JSON has
         place = place.split('"')[1] if '"' in place else place[:60]
     size = f"{grid['width_km']:.3g} × {grid['height_km']:.3g} km"
-    pixels = f"{grid['width_px']} × {grid['height_px']} px of {grid['gsd_m']:g} m"
+    pixels = f"{grid['width_px']} × {grid['height_px']} px of {grid['gsd_m']:.4g} m"
     known = f"{100 * card['known_share']:.1f} % of it known"
     parts = [size, pixels, f"{number(grid['area_ha'])} ha", known, f"on a screen {grid['scale']}", escape(place)]
     return f"<header><h1>{escape(card['name'])}</h1><p class=soft>{' · '.join(parts)}</p></header>"

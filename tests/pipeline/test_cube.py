@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rasterio.crs import CRS
 
 from terraficta.synth.corpus.corpus import read_corpus, write_corpus
 from terraficta.synth.corpus.cube import WEATHER, cube_of, write_cubes
@@ -60,7 +61,7 @@ def test_cubes_lie_where_the_tiles_lie(corpus: Path, cubes: list[Path]) -> None:
     assert rioxarray
     tile = next(read_corpus(corpus))
     with xarray.open_zarr(cubes[0], consolidated=True, decode_coords="all") as cube:
-        assert cube.rio.crs.to_string() == tile.grid.crs
+        assert cube.rio.crs == CRS.from_string(tile.grid.crs or "")
         assert cube.rio.transform() == tile.grid.transform
         assert cube["image"].rio.crs == cube.rio.crs
     assert tile.grid.transform is not None

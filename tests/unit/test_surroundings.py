@@ -30,7 +30,7 @@ def test_the_land_around_is_the_land_of_the_tile() -> None:
 def test_distances_and_bearings_of_known_places() -> None:
     label = np.full((90, 90), TERRAFICTA.index("grassland") + 1, np.uint8)
     settled = np.zeros((90, 90), bool)
-    settled[4:7, 43:46] = True  # straight north of the middle, 40 px
+    settled[2:9, 41:48] = True  # straight north of the middle, 39.5 px
     label[44:47, 83:86] = TERRAFICTA.index("water") + 1  # straight east, 39.5 px
     share = np.bincount(label.reshape(-1), minlength=len(TERRAFICTA) + 1)[1:] / label.size
     water = label == TERRAFICTA.index("water") + 1
@@ -42,7 +42,7 @@ def test_distances_and_bearings_of_known_places() -> None:
     assert (round(lake.distance_m), round(lake.bearing_deg), lake.inside) == (395, 91, False)
     text = context_text(sheet, [town, lake])
     assert text.startswith("The middle of the tile is grassland, in a boreal climate.")
-    assert f"{town.name}, a farmstead of 0.1 ha, lies 400 m to the north." in text
+    assert f"{town.name}, a farmstead of 0.5 ha, lies 400 m to the north." in text
     assert f"{lake.name}, a lake of 0.1 ha, lies 400 m to the east." in text
     assert math.isclose(neighbours(sheet, tile_px=90)[0].distance_m, town.distance_m)
     assert neighbours(sheet, tile_px=90)[0].inside
