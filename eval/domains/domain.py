@@ -19,6 +19,8 @@ from terraficta.synth.types.tile import Tile
 By = Literal["region", "date", "season"]
 SEASONS = ("winter", "spring", "summer", "autumn")
 """of the northern hemisphere, three months each from December on"""
+LEARN_SHARE = 1 / 3
+"""of the tiles of a domain: few teach enough pixels, and a test of a gap needs many plots"""
 LEAST_PX = 12
 """labelled pixels that a plot needs"""
 
@@ -85,7 +87,7 @@ def make_domains(tiles: Sequence[Tile], by: By, least: int = 3, most: int = 12) 
     """Domains of labelled tiles, the largest first.
 
     Where every tile has both folds, they part it: plots to learn from are tiles, those to be tested on blocks of their
-    test fold. Else whole tiles are dealt by address, half and half.
+    test fold. Else whole tiles are dealt by address, a third of them to learn from.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ def make_domains(tiles: Sequence[Tile], by: By, least: int = 3, most: int = 12) 
     within = all(_has_both(tile) for own in known.values() for tile in own)
     made = []
     for name, own in sorted(known.items(), key=lambda item: (-len(item[1]), item[0])):
-        learn, check = _parted(own) if within else _dealt(name, own)
+        learn, check = _parted(own) if within else _dealt(name, own, least)
         if len(check) >= least and (within or len(learn) >= least):
             made.append(Domain(name, _spread(learn, most), _spread(check, most)))
     if len(made) < 2:
@@ -136,11 +138,11 @@ def _parted(tiles: Sequence[Tile]) -> tuple[list[Plot], list[Plot]]:
     return learn, check
 
 
-def _dealt(name: str, tiles: Sequence[Tile]) -> tuple[list[Plot], list[Plot]]:
+def _dealt(name: str, tiles: Sequence[Tile], least: int) -> tuple[list[Plot], list[Plot]]:
     order = SceneKey(0, 0).at("deal", name).rng().permutation(len(tiles))
     plots = [Plot(tiles[i].id, tiles[i], tiles[i].valid & (tiles[i].mass.sum(0) > 0)) for i in order]
-    half = (len(plots) + 1) // 2
-    return plots[:half], plots[half:]
+    learn = max(least, round(len(plots) * LEARN_SHARE))
+    return plots[:learn], plots[learn:]
 
 
 def _spread(plots: list[Plot], most: int) -> list[Plot]:

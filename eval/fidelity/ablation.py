@@ -211,7 +211,7 @@ def _effects(rows: Sequence[Mapping[str, Any]], names: Sequence[str], amounts: J
         prices = [r["price"] for r in mine]
         seconds = _mean([p["render_s"] + p["train_s"] for p in prices])
         row += [_mean([p["render_s"] for p in prices]), _mean([p["train_s"] for p in prices]),
-                seconds * WATTS_PER_CPU_CORE / JOULES_PER_KWH]  # fmt: skip
+                f"{seconds * WATTS_PER_CPU_CORE / JOULES_PER_KWH:.1e}"]  # fmt: skip
         table.append(row)
     forest = _mean([_mean(r["forest"]) for r in rows if r["variant"] == WHOLE])
     few = amounts.labels_per_class

@@ -25,7 +25,7 @@ from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.stream import Batch, FictionStream
 from terraficta.pretrain.weights import SHIPPED, read_weights, weights_digest
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.run import whole_file
+from terraficta.synth.types.run import read_run, whole_file
 
 matplotlib.use("Agg")
 KIND = "slice"
@@ -108,7 +108,8 @@ def study_slice(
     mapper, record = read_weights(weights)
     recipe = PretrainRecipe.from_dict(record["recipe"], where=weights or SHIPPED)
     digest = weights_digest(weights or SHIPPED)
-    plan: dict[str, Any] = {"weights": digest, "groups": str(groups), "count": count, "seed": seed}
+    source = None if groups is None else read_run(groups).get("digest")
+    plan: dict[str, Any] = {"weights": digest, "groups": source, "count": count, "seed": seed}
     experiment = Experiment(out, KIND, plan | {"directions": directions}, seed, {"weights": digest})
     trained = {name: value.clone() for name, value in mapper.state_dict().items()}
     start = fresh_mapper(FinetuneRecipe(name="random", about="unlearned", model=mapper.recipe), seed).state_dict()

@@ -66,7 +66,7 @@ WAYS = (
     Way("sines of longitude and latitude, SIREN", angles, 2, 10.0),
     Way("longitude and latitude, SIREN", plain, 2, 10.0),
 )
-"""frequencies of the first layer: 30 for harmonics as published; of 3, 10 and 30 the best for the others"""
+"""frequencies of the first layer: 30 for harmonics as published; 10, chosen, for the others, whose inputs span less"""
 
 
 def fibonacci(count: int) -> tuple[Tensor, Tensor]:
