@@ -285,6 +285,7 @@ def audit(
     """Look for three faults by name: test ground that trains, wrong scales, shuffled labels. Status 1 where one is."""
     from terraficta.eval.benchmark.audit import FAULTS, Finding, audit_table, caught
     from terraficta.eval.benchmark.audit import audit as look_for_faults
+    from terraficta.eval.benchmark.plant import has_scale
     from terraficta.eval.benchmark.plant import plant as break_tiles
 
     if plant not in ("none", "all", *FAULTS):
@@ -300,6 +301,9 @@ def audit(
         tiles = list(land.tiles())
         for fault in (None, *planted) if plant in ("none", "all") else planted:
             name = land.name + (f" with a planted {fault}" if fault else "")
+            if fault == "scale" and not has_scale(tiles):
+                typer.echo(f"{land.name}: uncalibrated numbers of so few scenes have no scale to be wrong")
+                continue
             found[name] = look_for_faults(tiles if fault is None else break_tiles(tiles, fault, seed), seed)
             faults = caught(found[name])
             typer.echo(f"{name}: {', '.join(f'{f} caught' for f in faults) or 'no fault found'}")

@@ -16,6 +16,12 @@ FACTOR = 10.0
 """of a wrong scale: the usual slip is a power of ten"""
 
 
+def has_scale(tiles: Sequence[Tile]) -> bool:
+    """Whether a wrong scale means anything: numbers of one uncalibrated scene have none to be wrong."""
+    labelled = [tile for tile in tiles if bool((tile.mass.sum(0) > 0).any())]
+    return labelled[0].level in ("BOA", "TOA") or len(labelled) > 2
+
+
 def plant(tiles: Sequence[Tile], fault: Fault, seed: int = 0) -> list[Tile]:
     """The same tiles with a fault.
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from terraficta.commands import app
 from terraficta.eval.benchmark.audit import FAULTS, audit, caught
-from terraficta.eval.benchmark.plant import plant
+from terraficta.eval.benchmark.plant import has_scale, plant
 from terraficta.eval.benchmark.shift import DIALS, shifted
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.synth.types.refusal import Refusal
@@ -63,6 +63,11 @@ def test_one_scene_of_another_scale_is_caught_also_where_numbers_are_not_reflect
     relative = [replace(tile, level="DN") for tile in tiles]
     assert caught(audit(relative)) == []
     assert caught(audit(plant(relative, "scale"))) == ["scale"]
+
+
+def test_one_uncalibrated_scene_has_no_scale_to_be_wrong(tiles: list[Tile]) -> None:
+    assert not has_scale([replace(tiles[0], level="DN")])
+    assert has_scale(tiles[:1])
 
 
 def test_tiles_of_one_fold_are_refused(tiles: list[Tile]) -> None:
