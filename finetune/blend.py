@@ -22,6 +22,8 @@ LEAST_WEIGHT = 0.02
 """weight in a meaning from which on a class of fiction counts"""
 LEAST_MEAN = 0.05
 """least share that names are taken to give a class of a place: a class that they hardly see may not be there at all"""
+TRUSTED = 1.5
+"""times as often as chance that names must be right among labels to count in full"""
 LEAST_SHARE = 2e-3
 """least share of the trees that a class is granted: none of 100 trees is no proof"""
 
@@ -72,6 +74,17 @@ class NamesHead:
         said = replace(self, offset=torch.zeros_like(self.offset)).log_probabilities(evidence).exp()
         mean = (weight @ said / weight.sum()).clamp(min=LEAST_MEAN)
         return replace(self, offset=-mean.log())
+
+    def worth(self, evidence: Evidence, mass: Tensor) -> float:
+        """How far labels (P, K) bear the names out: 0 where they are right no more often than chance, 1 from 1.5 times.
+
+        Every class counts alike.
+        """
+        weight = mass / mass.sum(0).clamp(min=1e-6)
+        right = weight.gather(1, self.log_probabilities(evidence).argmax(1, keepdim=True)).sum()
+        chance = 1 / len(self.named)
+        found = float(right) / max(float(weight.sum()), 1e-6)
+        return min(1.0, max(0.0, (found / chance - 1) / (TRUSTED - 1)))
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""

@@ -82,7 +82,6 @@ def fit_experts(
     recipe: FinetuneRecipe,
     seed: int,
     trees: int,
-    exponents: tuple[float, float, float] | None = None,
 ) -> Blend:
     """Fit the experts to labels, without a temperature.
 
@@ -96,23 +95,21 @@ def fit_experts(
         the closed-form head
     trees : int
         of the forest
-    exponents : tuple[float, float, float] | None
-        of ridge, forest and names; None: as the recipe has them for that many labels
     """
     classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
-    if exponents is None:
-        exponents = exponents_for(mass, 0.0 if names is None else meanings.telling, recipe)
     alone = evidence.context.shape[1]
     forest = fit_forest(evidence.inputs, classes, weight, mass.shape[1], seed, trees, alone)
     if names is not None:
         names = names.balanced(evidence, (mass / mass.sum(0).clamp(min=1e-6)).sum(1))
+    told = 0.0 if names is None else meanings.telling * names.worth(evidence, mass)
+    exponents = exponents_for(mass, told, recipe)
     prior = torch.where(mass.sum(0) == 0, torch.tensor(NEVER), prior_of(meanings))
     ridge = fit_ridge(evidence.features, mass) if exponents[0] > 0 else None
     return Blend(ridge, forest, names, exponents, prior)
 
 
 def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> tuple[float, float, float]:
-    """Exponents for labels (P, K), by those of the median class; names count as far as they tell classes apart."""
+    """Exponents for labels (P, K), by those of the median class; names count as far as they are told."""
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
     ridge, forest, names = recipe.blend.exponents(float(counts[counts > 0].float().median()), told > 0)
     return ridge, forest, told * names
@@ -142,11 +139,10 @@ def fit_blend(
         the closed-form head
     """
     classes = mass.argmax(1).numpy()
-    exponents = exponents_for(mass, 0.0 if names is None else meanings.telling, recipe)
 
     def fit(rows: NDArray[np.int64], trees: int) -> Blend:
         some = evidence.take(torch.from_numpy(rows))
-        return fit_experts(some, mass[rows], fit_ridge, meanings, names, recipe, seed, trees, exponents)
+        return fit_experts(some, mass[rows], fit_ridge, meanings, names, recipe, seed, trees)
 
     def learn(rows: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], NDArray[np.float64]]:
         blend = fit(rows, recipe.blend.check_trees)
@@ -158,5 +154,7 @@ def fit_blend(
         unseen = torch.from_numpy(found).T
         temperature = fit_temperature(unseen, mass.T, recipe.blend.temperature_doubt, recipe.blend.temperature)
         sets = fit_sets(soften(unseen, temperature), mass.argmax(1), recipe.coverage)
-    choice = " ".join(f"{name}^{e:.2g}" for name, e in zip(("ridge", "forest", "names"), exponents, strict=True) if e)
-    return FittedHead(fit(np.arange(len(classes)), recipe.blend.trees), temperature, choice, sets)
+    blend = fit(np.arange(len(classes)), recipe.blend.trees)
+    experts = zip(("ridge", "forest", "names"), blend.exponents, strict=True)
+    choice = " ".join(f"{name}^{e:.2g}" for name, e in experts if e)
+    return FittedHead(blend, temperature, choice, sets)

@@ -142,6 +142,18 @@ def test_what_a_whole_place_is_called_tells_nothing_apart() -> None:
     assert float(absent.offset[2]) == pytest.approx(-np.log(LEAST_MEAN)), "what is hardly seen may not be there"
 
 
+def test_names_count_as_far_as_labels_bear_them_out() -> None:
+    names = NamesHead.of(propose_meanings(["forest", "grass", "water"]))
+    seen = said(*["deciduous_forest", "grassland", "water"] * 4)
+    truth = torch.eye(3).repeat(4, 1)
+    assert names.worth(seen, truth) == 1
+    assert names.worth(seen, truth.roll(1, 1)) == 0, "always wrong"
+    assert names.worth(said(*["water"] * 12), truth) == 0, "as good as chance"
+    some = truth.clone()
+    some[5:] = truth[5:].roll(1, 1)
+    assert 0 < names.worth(seen, some) < 1, "5 of 12 right, where chance has 4"
+
+
 def test_an_area_of_a_use_is_of_no_cover() -> None:
     """A lawn in town is grass where nobody asks for towns, and town where somebody does."""
     lawn = replace(said("park", "park", "water"), uses=torch.tensor([[0.9, 0.0], [0.0, 0.9], [0.0, 0.0]]))
