@@ -24,7 +24,7 @@ def narrow_command(
     tileset: Annotated[Path, typer.Option(help="Folder with tileset.yaml; labels are not looked at.")],
     out: Annotated[Path, typer.Option(help="The narrowed recipe, a YAML file; report and picture stand beside it.")],
     recipe: Annotated[str, typer.Option(help="The wide recipe: a name, or a YAML file.")] = "atlas",
-    scenes: Annotated[int, typer.Option(min=48, help="Scenes to draw and weigh.")] = 160,
+    scenes: Annotated[int, typer.Option(min=24, help="Scenes to draw and weigh.")] = 160,
     window: Annotated[int, typer.Option(min=16, help="Side of the windows that are compared, in pixels.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the worlds.")] = 77,
     change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the wide recipe.")] = None,

@@ -21,7 +21,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     content = WIDE.model_dump(mode="json")
     content["cover"] |= {"climates": ["desert"], "settlement": [0.0, 0.05], "farmland": [0.0, 0.05]}
     content["light"]["sza_deg"] = [60, 65]
-    write_corpus(type(WIDE).from_dict(content, where="hidden"), 3, 24, folder, sensor="landsat8", device="cpu")
+    write_corpus(type(WIDE).from_dict(content, where="hidden"), 3, 16, folder, sensor="landsat8", device="cpu")
     return folder
 
 
@@ -35,10 +35,11 @@ def test_a_hidden_recipe_is_approached(tiles: Path) -> None:
     assert found.recipe.gsd_m == (30.0, 30.0)
 
 
+@pytest.mark.slow
 def test_the_command_writes_recipe_report_and_picture(tiles: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.yaml"
     words = ["synth", "narrow", "--tileset", str(tiles), "--recipe", "tier0", "--set", "oversampling=1",
-             "--scenes", "48", "--window", "16", "--out", str(out)]  # fmt: skip
+             "--scenes", "24", "--window", "16", "--out", str(out)]  # fmt: skip
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
     assert read_scene_recipe(str(out)).name == "mine"

@@ -1,12 +1,16 @@
 """Narrowing: figures tell what they should, weights find the scenes that are alike, and the recipe follows them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from terraficta.finetune.narrow.dial import narrowed, weighted_quantiles
+from terraficta.finetune.narrow.dial import Turned, narrowed, weighted_quantiles
 from terraficta.finetune.narrow.figures import Figures, Scale, describe, energy_distance
-from terraficta.finetune.narrow.match import matching_weights, strangers, told_apart
+from terraficta.finetune.narrow.match import Strangers, matching_weights, strangers, told_apart
+from terraficta.finetune.narrow.narrow import Narrowing, halves
+from terraficta.finetune.narrow.report import alarm_line, report_text, write_recipe
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import read_scene_recipe
@@ -113,3 +117,41 @@ def test_strangers_raise_an_alarm_and_are_named() -> None:
     found = strangers(fiction, far, scale)
     assert found.alarm
     assert next(iter(found.outside)) == "level.B04.q50"
+
+
+def narrowing(after: float, share: float) -> Narrowing:
+    turned = [
+        Turned("light.sza_deg", (15.0, 70.0), (40.0, 55.0), 2.4),
+        Turned("air.haze", (0.0, 0.1), (0.0, 0.1), 0.6, "the tiles do not tell it"),
+    ]
+    drift = Strangers(share, {"noise.B04.log": 0.4} if share > 0.1 else {})
+    return Narrowing(
+        read_scene_recipe("atlas").model_copy(update={"name": "mine"}), turned, {"gsd_m": "10"}, drift,
+        {"level.B04.q50": -2.0}, {"wide": 0.5, "narrowed": after, "real": 0.01},
+        {"wide": 0.99, "narrowed": 0.9, "real": 0.5}, 30.0, {"drawn": 96}, 64,
+    )  # fmt: skip
+
+
+def test_the_report_says_what_happened_and_raises_the_alarm(tmp_path: Path) -> None:
+    good = report_text(narrowing(0.2, 0.02))
+    assert "is nearer to real windows" in good
+    assert "ALARM" not in good
+    assert alarm_line(narrowing(0.2, 0.02)) is None
+    assert "| `light.sza_deg` | 15 to 70 | 40 to 55 | 2.4 |" in good
+    assert "`air.haze` 0 to 0.1: the tiles do not tell it" in good
+    assert "soils" in good
+    assert "-2.0 spreads" in good
+    bad = report_text(narrowing(0.6, 0.5))
+    assert "no nearer" in bad
+    assert "ALARM: the real tiles lie outside what the recipe can draw, by noise of B04" in bad
+    assert "50 % of the real windows" in str(alarm_line(narrowing(0.6, 0.5)))
+    write_recipe(narrowing(0.2, 0.0), tmp_path / "mine.yaml")
+    read = read_scene_recipe(str(tmp_path / "mine.yaml"))
+    assert read == narrowing(0.2, 0.0).recipe
+
+
+def test_windows_that_are_held_out_are_of_other_tiles() -> None:
+    many = Figures(RNG.random((40, 2)), ("a.b.c", "d.e.f"), np.repeat(np.arange(10), 4))
+    fitted, held = halves(many)
+    assert not set(fitted.tile) & set(held.tile)
+    assert len(fitted) + len(held) == 40
