@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -140,7 +140,8 @@ def _parted(tiles: Sequence[Tile]) -> tuple[list[Plot], list[Plot]]:
 
 def _dealt(name: str, tiles: Sequence[Tile], least: int) -> tuple[list[Plot], list[Plot]]:
     order = SceneKey(0, 0).at("deal", name).rng().permutation(len(tiles))
-    plots = [Plot(tiles[i].id, tiles[i], tiles[i].valid & (tiles[i].mass.sum(0) > 0)) for i in order]
+    whole = [replace(tiles[i], fold=None) for i in order]  # dealt anew: a fold of the tileset says nothing here
+    plots = [Plot(tile.id, tile, tile.valid & (tile.mass.sum(0) > 0)) for tile in whole]
     learn = max(least, round(len(plots) * LEARN_SHARE))
     return plots[:learn], plots[learn:]
 

@@ -17,14 +17,15 @@ import pandas as pd
 from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.experiment import Experiment, Table
 from terraficta.eval.fidelity.judge import Exam, JudgeAmounts, judge, set_exam
-from terraficta.eval.fidelity.variants import UNLEARNED, WHOLE, Tell, Variant, make_variants
+from terraficta.eval.fidelity.variants import AS_SHIPPED, UNLEARNED, WHOLE, Tell, Variant, make_variants
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.groups import write_group
+from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.recipe import PretrainRecipe
 from terraficta.pretrain.stream import FictionStream
 from terraficta.pretrain.task import pretrain
-from terraficta.pretrain.weights import WEIGHTS, read_weights
+from terraficta.pretrain.weights import SHIPPED, WEIGHTS, read_weights, weights_digest
 from terraficta.synth.types.run import WATTS_PER_CPU_CORE, Run
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
@@ -98,7 +99,8 @@ def ablate(
 
 def _key(variant: Variant, seed: int) -> dict[str, Any]:
     """All that a training hangs on, wherever the recipes of its lands lie."""
-    return {"stages": [content_of(stage) for stage in variant.stages], "seed": seed, "model": str(variant.recipe.model)}
+    key = {"stages": [content_of(stage) for stage in variant.stages], "seed": seed, "model": str(variant.recipe.model)}
+    return key | ({"weights": weights_digest(SHIPPED)} if variant.name == AS_SHIPPED else {})
 
 
 def content_of(recipe: PretrainRecipe) -> str:
@@ -117,7 +119,9 @@ def _folder(variant: Variant, seed: int, out: Path) -> Path:
     return out / "trained" / f"{variant.name.replace(' ', '-')}-{seed}"
 
 
-def _mapper(variant: Variant, seed: int, out: Path) -> Any:
+def _mapper(variant: Variant, seed: int, out: Path) -> Mapper:
+    if variant.name == AS_SHIPPED:
+        return read_weights()[0]
     if not variant.stages:
         return fresh_mapper(FinetuneRecipe(name=UNLEARNED, about="random weights", model=variant.recipe.model), seed)
     return read_weights(_folder(variant, seed, out) / WEIGHTS)[0]

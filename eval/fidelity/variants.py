@@ -55,6 +55,8 @@ OF_THE_TASK: Mapping[str, Mapping[str, Any]] = {
 }
 """one thing out of the objective at a time"""
 WHOLE, UNLEARNED, SEQUENCE = "whole", "unlearned", "tiers in sequence"
+AS_SHIPPED = "as shipped"
+"""the weights that ship, whose pretraining was longer: what the others might become"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Variant:
     recipe : PretrainRecipe
         of the pretraining; for the sequence, of its last stage
     stages : tuple[PretrainRecipe, ...]
-        trained one after the other, each from the weights of the one before; none: random weights are judged
+        trained one after the other, each from the weights of the one before; none: random weights, or those that ship
     """
 
     name: str
@@ -91,6 +93,7 @@ def make_variants(recipe: PretrainRecipe, folder: Path) -> list[Variant]:
     return [
         Variant(WHOLE, "reference", recipe, (recipe,)),
         Variant(UNLEARNED, "reference", recipe, ()),
+        Variant(AS_SHIPPED, "reference", recipe, ()),
         *[v for v in scenes if v.group == "tier"],
         Variant(SEQUENCE, "tier", recipe, parts),
         *[Variant(name, "objective", r, (r,)) for name, r in tasks.items()],

@@ -16,7 +16,7 @@ from terraficta.eval.fidelity.variants import OF_THE_SCENE, change_scene
 from terraficta.eval.realism.figure import draw_statistics
 from terraficta.eval.realism.patch import SIDE_PX, Patches, cut_patches, figures_of
 from terraficta.eval.realism.statistics import Statistics, distances, measure
-from terraficta.eval.realism.twosample import drift_limit, frechet, given_away, tell_apart
+from terraficta.eval.realism.twosample import LEAST, drift_limit, frechet, given_away, tell_apart
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.scaling import Scaling
@@ -145,6 +145,9 @@ def compare(
 
 
 def _apart(a: Patches, b: Patches) -> dict[str, Any]:
+    """Of parts of what there is, which may be too few to ask."""
+    if min(len(a), len(b)) < LEAST:
+        return {"auc": float("nan")}
     x, y = figures_of(a)[0], figures_of(b)[0]
     return {"auc": tell_apart(x, a.tile, y, b.tile).auc}
 

@@ -13,8 +13,11 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from terraficta.synth.types.key import SceneKey
+from terraficta.synth.types.refusal import Refusal
 
 TREES, FOLDS = 150, 4
+LEAST = 8
+"""patches of a side: two a fold"""
 PARTS = 8
 """runs of neighbouring patches that are kept together where a side has fewer tiles than folds"""
 
@@ -47,10 +50,18 @@ def tell_apart(
     of_a, of_b : NDArray[np.int64]
         tile of each patch
 
+    Raises
+    ------
+    Refusal
+        fewer than LEAST patches of a side
+
     Source
     ------
     Lopez-Paz & Oquab 2017, Revisiting classifier two-sample tests, arXiv 1610.06545
     """
+    if min(len(a), len(b)) < LEAST:
+        found = f"{len(a)} and {len(b)} patches"
+        raise Refusal("tiles", "patches", found, f"{LEAST} or more on each side", "hand over more or larger tiles")
     x, y = np.concatenate([a, b]), np.repeat([0, 1], [len(a), len(b)])
     groups = np.concatenate([_groups(of_a), _groups(of_b) + 1_000_000])
     said, weight = np.zeros(len(x)), np.zeros(x.shape[1])

@@ -10,6 +10,7 @@ from tileset_maker import write_tileset
 from terraficta.commands import app
 from terraficta.eval.domains.fiction import FictionAmounts, climate_tiles, coarse_labels, season_tiles
 from terraficta.eval.report.tables import tables_of
+from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run
 
 pytestmark = pytest.mark.slow
@@ -19,9 +20,9 @@ def do(*words: object) -> None:
     assert app([str(word) for word in words], standalone_mode=False) in (None, 0)
 
 
-def regions(folder: Path) -> Path:
+def regions(folder: Path, size: int = 48) -> Path:
     """A tileset of four scenes in two regions and seasons."""
-    write_tileset(folder, scenes=4)
+    write_tileset(folder, scenes=4, size=size)
     manifest = yaml.safe_load((folder / "tileset.yaml").read_text())
     for number, entry in enumerate(manifest["scenes"]):
         entry |= {"region": "ab"[number % 2], "date": ("2020-01-15", "2020-07-15")[number // 2]}
@@ -89,7 +90,7 @@ def test_landscapes(tmp_path: Path) -> None:
 
 
 def test_realism(tmp_path: Path) -> None:
-    folder, out = regions(tmp_path / "tiles"), tmp_path / "out"
+    folder, out = regions(tmp_path / "tiles", 96), tmp_path / "out"
     do("eval", "realism", "--tileset", folder, "--out", out, "--tiers", "tier0,tier3", "--scenes", 4)
     apart = next(t for t in tables_of(read_run(out), "") if t.title == "Told apart")
     auc = {row[2]: row[3] for row in apart.rows}
@@ -97,6 +98,8 @@ def test_realism(tmp_path: Path) -> None:
     before = stamps(out)
     do("eval", "realism", "--tileset", folder, "--out", out, "--tiers", "tier0,tier3", "--scenes", 4)
     assert stamps(out) == before
+    with pytest.raises(Refusal, match="patches"):
+        do("eval", "realism", "--tileset", regions(tmp_path / "few"), "--out", tmp_path / "none", "--scenes", 4)
 
 
 def test_explanation_is_of_the_trained_network_alone(tmp_path: Path) -> None:

@@ -76,8 +76,10 @@ def test_whole_tiles_are_dealt_and_none_twice() -> None:
         learn, check = ({plot.tile.id for plot in side} for side in (domain.learn, domain.check))
         assert not learn & check
         assert (len(learn), len(check)) == (3, 4)
-    again = make_domains(tiles[::-1], "region")
-    assert {p.tile.id for p in again[0].learn} != set()
+    tests = [replace(tile, fold=torch.full((24, 24), 2, dtype=torch.uint8)) for tile in tiles]
+    dealt = make_domains(tests, "region")[0]
+    assert [p.tile.id for p in dealt.learn] == [p.tile.id for p in domains[0].learn]
+    assert all(p.tile.fold is None and bool(p.mask.all()) for p in (*dealt.learn, *dealt.check))
 
 
 def test_folds_part_a_domain_where_every_tile_has_both() -> None:
