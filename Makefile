@@ -12,6 +12,11 @@ TILESET ?= $(patsubst %/tileset.yaml,%,$(firstword $(wildcard $(addsuffix /tiles
 # Labelled tilesets of classes, for benchmark, audit and shift
 TILESETS ?= $(or $(MINE),$(patsubst %/tileset.yaml,%,$(shell grep -l '^ *label:' ../shared/tilesets/*/tileset.yaml 2>/dev/null)))
 
+# Run records by name: those of this machine, else those that are kept
+KEPT    := tests/bench/records
+NAMED    = $(filter-out report,$(sort $(notdir $(patsubst %/run.json,%,$(wildcard $(OUT)/*/run.json $(KEPT)/*/run.json)))))
+RECORDS  = $(foreach name,$(NAMED),$(patsubst %/run.json,%,$(firstword $(wildcard $(OUT)/$(name)/run.json $(KEPT)/$(name)/run.json))))
+
 TF    := $(VENV)/bin/terraficta
 READY := $(VENV)/.ready
 DEMO  := $(OUT)/demo
@@ -111,11 +116,11 @@ audit: $(READY) ## leaks, wrong scales and shuffled labels looked for in TILESET
 shift: $(READY) ## calibration in place and under dialled shift, in out/shift
 	$(TF) eval shift $(foreach land,$(TILESETS),--tileset $(land)) --out $(OUT)/shift
 
-results: $(READY) ## RESULTS.md from the run records in out
-	$(TF) eval results $(foreach run,$(patsubst %/run.json,%,$(wildcard $(OUT)/*/run.json)),--run $(run)) --out RESULTS.md --overwrite
+results: $(READY) ## RESULTS.md from the run records in out, and from those that are kept where out has none
+	$(TF) eval results $(foreach run,$(RECORDS),--run $(run)) --out RESULTS.md --overwrite
 
-report: $(READY) ## out/report/report.html from the run records in out
-	$(TF) eval report $(foreach run,$(filter-out $(OUT)/report,$(patsubst %/run.json,%,$(wildcard $(OUT)/*/run.json))),--run $(run)) --out $(OUT)/report --overwrite
+report: $(READY) ## out/report/report.html from the same records
+	$(TF) eval report $(foreach run,$(RECORDS),--run $(run)) --out $(OUT)/report --overwrite
 
 ablate: $(READY) ## what each part of the generator and the objective is worth on TILESET (STEPS of pretraining each)
 	$(TF) eval ablate --tileset $(TILESET) $(if $(STEPS),--steps $(STEPS)) --seeds $(or $(SEEDS),2) --out $(OUT)/ablation

@@ -33,7 +33,7 @@ def write_results(paths: Sequence[Path], out: Path, command: str = "make results
     Refusal
         no record with a table
     """
-    links = [read_link(path) for path in paths]
+    links = sorted((read_link(path) for path in paths), key=lambda link: link.stage != "benchmark")
     if not any(tables_of(link.record, link.place) for link in links):
         mend = "run terraficta eval benchmark, or another experiment that writes tables"
         raise Refusal("results", "--run", "no tables", "run records with tables", mend)
