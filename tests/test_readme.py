@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from terraficta.commands import VERBS, VERBS_AT
+from terraficta.commands import ABOVE, VERBS, VERBS_AT
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,11 +30,14 @@ def commands() -> list[str]:
 def test_command_and_options_exist(line: str) -> None:
     _, room, *rest = shlex.split(line)
     if room in VERBS:
-        verb, module = room, VERBS_AT
+        verb, modules = room, [VERBS_AT]
     else:
-        verb, module = rest.pop(0), f"terraficta.{room}.commands"
-    group = typer.main.get_group(importlib.import_module(module).app)
-    command = group.commands[verb]  # type: ignore[attr-defined]
+        verb, modules = rest.pop(0), [f"terraficta.{room}.commands", *([ABOVE[room]] if room in ABOVE else [])]
+    known = {}
+    for module in modules:
+        group = typer.main.get_group(importlib.import_module(module).app)
+        known |= group.commands if isinstance(group, typer.core.TyperGroup) else {str(group.name): group}
+    command = known[verb]
     options = {name for parameter in command.params for name in parameter.opts}
     for word in rest:
         if word.startswith("--"):
