@@ -24,7 +24,8 @@ def narrow_command(
     tileset: Annotated[Path, typer.Option(help="Folder with tileset.yaml; labels are not looked at.")],
     out: Annotated[Path, typer.Option(help="The narrowed recipe, a YAML file; report and picture stand beside it.")],
     recipe: Annotated[str, typer.Option(help="The wide recipe: a name, or a YAML file.")] = "atlas",
-    scenes: Annotated[int, typer.Option(min=24, help="Scenes to draw and weigh.")] = 160,
+    scenes: Annotated[int, typer.Option(min=24, help="Scenes to draw and weigh in each round.")] = 160,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that the recipe is narrowed.")] = 2,
     window: Annotated[int, typer.Option(min=16, help="Side of the windows that are compared, in pixels.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the worlds.")] = 77,
     change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the wide recipe.")] = None,
@@ -51,8 +52,8 @@ def narrow_command(
     require_no_input([out, report, picture], [recipe, tileset / "tileset.yaml"])
     tiles, wide = read_tileset(tileset), read_scene_recipe(recipe, change)
     with Progress(console=screen) as progress:
-        task = progress.add_task("synth narrow", total=2 * scenes)
-        found = narrow(wide, tiles, out.stem, scenes, window, seed, lambda n: progress.advance(task, n))
+        task = progress.add_task("synth narrow", total=(rounds + 1) * scenes)
+        found = narrow(wide, tiles, out.stem, scenes, window, seed, rounds, lambda n: progress.advance(task, n))
     write_recipe(found, out)
     with whole_file(report) as partial:
         partial.write_text(report_text(found))

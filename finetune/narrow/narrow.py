@@ -57,7 +57,7 @@ class Narrowing:
     auc : dict[str, float]
         how well a forest tells them from the same real windows
     counted : float
-        scenes that count under the weights
+        scenes that count under the weights of the last round
     windows : dict[str, int]
         windows of each kind
     window_px : int
@@ -83,13 +83,14 @@ class Narrowing:
 
 def narrow(
     recipe: SceneRecipe, tileset: Tileset, name: str, scenes: int = 160, window_px: int = 64, seed: int = 77,
-    progress: Progress | None = None,
+    rounds: int = 2, progress: Progress | None = None,
 ) -> Narrowing:  # fmt: skip
     """Fit a recipe to real tiles by figures that need no label.
 
     `scenes` scenes of the recipe are seen by the tiles' own camera at their sampling distance and weighed so that
-    together they look like half of the real windows; what their facts say under these weights becomes the recipe. Half
-    as many scenes of another world, of the wide and of the narrowed recipe, are then held against the other half of the
+    together they look like half of the real windows; what their facts say under these weights becomes the recipe,
+    from which the next round draws: a single round finds few scenes in a corner of what a wide recipe draws. Half as
+    many scenes of another world, of the wide and of the narrowed recipe, are then held against the other half of the
     windows, which come from other tiles where there are several.
 
     Parameters
@@ -101,11 +102,13 @@ def narrow(
     name : str
         of the new recipe
     scenes : int
-        to draw and weigh
+        to draw and weigh in each round
     window_px : int
         side of the windows that are compared [px]; smaller where the tiles are
     seed : int
         of the worlds
+    rounds : int
+        times that the recipe is narrowed
     progress : Progress | None
         is told of rendered scenes
 
@@ -124,10 +127,16 @@ def narrow(
         mend = "give more tiles, or a smaller --window"
         raise Refusal(tileset.folder, "tiles", found_text, f"{LEAST_WINDOWS} or more", mend)
     fitted, held = halves(real)
-    drawn, facts, masses, noises = _drawn(wide, tileset, scenes, window_px, seed, True, progress)
-    scale = Scale.of(np.concatenate([drawn.values, real.values]))
-    weight = matching_weights(scale(drawn.values), scale(fitted.values))
-    found, turned = narrowed(wide, facts, masses, noises, weight)
+    found, steps, scale, counted = wide, [], None, 0.0
+    for number in range(rounds):
+        drawn, facts, masses, noises = _drawn(found, tileset, scenes, window_px, seed + 10 * number, True, progress)
+        if scale is None:
+            scale, drift = Scale.of(np.concatenate([drawn.values, real.values])), drawn
+        weight = matching_weights(scale(drawn.values), scale(fitted.values))
+        found, turned = narrowed(found, facts, masses, noises, weight)
+        steps.append(turned)
+        counted = 1 / float((weight**2).sum())
+    assert scale is not None
     found = found.model_copy(update={"name": name, "about": f"{recipe.name}, narrowed to {tileset.name}"})
     check = max(scenes // 2, 2 * LEAST_WINDOWS)
     before, *_ = _drawn(wide, tileset, check, window_px, seed + 1, False, progress)
@@ -135,12 +144,26 @@ def narrow(
     theirs = scale(held.values)
     sets = {"wide": before, "narrowed": after, "real": fitted}
     return Narrowing(
-        found, turned, told, strangers(drawn, real, scale), _unmatched(after, real),
+        found, merged(steps), told, strangers(drift, real, scale), _unmatched(after, real),
         {key: energy_distance(scale(own.values), theirs) for key, own in sets.items()},
         {key: told_apart(scale(own.values), theirs) for key, own in sets.items()},
-        1 / float((weight**2).sum()),
-        {"drawn": len(drawn), "checked": check, "fitted": len(fitted), "held out": len(held)}, window_px,
+        counted,
+        {"drawn": rounds * scenes, "checked": check, "fitted": len(fitted), "held out": len(held)}, window_px,
     )  # fmt: skip
+
+
+def merged(steps: Sequence[Sequence[Turned]]) -> list[Turned]:
+    """What became of every field over all rounds: from what it was at first to what it is at last."""
+    found: dict[str, Turned] = {}
+    for turned in steps:
+        for turn in turned:
+            first = found.get(turn.field)
+            if first is None:
+                found[turn.field] = turn
+            elif not turn.note:
+                evidence = max(first.evidence, turn.evidence)
+                found[turn.field] = Turned(turn.field, first.before, turn.after, evidence)
+    return list(found.values())
 
 
 def as_the_tiles(recipe: SceneRecipe, tileset: Tileset) -> tuple[SceneRecipe, dict[str, str]]:

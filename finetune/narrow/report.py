@@ -44,7 +44,7 @@ def report_text(found: Narrowing) -> str:
                        ("a forest tells them apart (ROC area, .5 not at all)", found.auc)):  # fmt: skip
         lines.append(f"| {title} | {row['wide']:.3f} | **{row['narrowed']:.3f}** | {row['real']:.3f} |")
     said = ", ".join(f"{count} {kind}" for kind, count in found.windows.items())
-    lines += ["", f"Windows of {found.window_px} px: {said}; {found.counted:.0f} of the drawn ones count.", ""]
+    lines += ["", f"Windows of {found.window_px} px: {said}; {found.counted:.0f} of the last round's count.", ""]
     lines += ["## What the tiles' manifest decided", ""]
     lines += [f"- `{field}`: {what}" for field, what in found.set_by_tiles.items()]
     lines += ["", "## What was narrowed", "", "| field | before | after | evidence |", "|---|---|---|---|"]

@@ -27,7 +27,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_a_hidden_recipe_is_approached(tiles: Path) -> None:
-    found = narrow(WIDE, read_tileset(tiles), "mine", scenes=96, window_px=32)
+    found = narrow(WIDE, read_tileset(tiles), "mine", scenes=72, window_px=32)
     assert found.better
     assert found.distance["narrowed"] < 0.7 * found.distance["wide"]
     assert found.recipe.cover.climates.count("desert") > len(found.recipe.cover.climates) / 3
@@ -39,7 +39,7 @@ def test_a_hidden_recipe_is_approached(tiles: Path) -> None:
 def test_the_command_writes_recipe_report_and_picture(tiles: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.yaml"
     words = ["synth", "narrow", "--tileset", str(tiles), "--recipe", "tier0", "--set", "oversampling=1",
-             "--scenes", "24", "--window", "16", "--out", str(out)]  # fmt: skip
+             "--scenes", "24", "--rounds", "1", "--window", "16", "--out", str(out)]  # fmt: skip
     done = CliRunner().invoke(app, words, catch_exceptions=False)
     assert done.exit_code == 0
     assert read_scene_recipe(str(out)).name == "mine"

@@ -9,7 +9,7 @@ import torch
 from terraficta.finetune.narrow.dial import Turned, narrowed, weighted_quantiles
 from terraficta.finetune.narrow.figures import Figures, Scale, describe, energy_distance
 from terraficta.finetune.narrow.match import Strangers, matching_weights, strangers, told_apart
-from terraficta.finetune.narrow.narrow import Narrowing, halves
+from terraficta.finetune.narrow.narrow import Narrowing, halves, merged
 from terraficta.finetune.narrow.report import alarm_line, report_text, write_recipe
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.legend import TERRAFICTA
@@ -155,3 +155,11 @@ def test_windows_that_are_held_out_are_of_other_tiles() -> None:
     fitted, held = halves(many)
     assert not set(fitted.tile) & set(held.tile)
     assert len(fitted) + len(held) == 40
+
+
+def test_rounds_are_told_from_first_to_last() -> None:
+    one = [Turned("a.b", (0.0, 1.0), (0.2, 0.9), 2.0), Turned("c.d", 1, 1, 0.1, "the tiles do not tell it")]
+    two = [Turned("a.b", (0.2, 0.9), (0.2, 0.9), 0.3, "the tiles do not tell it"), Turned("c.d", 1, 2, 1.5)]
+    found = {turn.field: turn for turn in merged([one, two])}
+    assert (found["a.b"].before, found["a.b"].after, found["a.b"].note) == ((0.0, 1.0), (0.2, 0.9), "")
+    assert (found["c.d"].before, found["c.d"].after, found["c.d"].evidence) == (1, 2, 1.5)
