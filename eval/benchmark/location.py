@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from sklearn.linear_model import RidgeCV
+from torch.nn import functional
 
+from terraficta.eval.location.harmonics import harmonics
+from terraficta.eval.location.siren import make_siren
 from terraficta.synth.types.refusal import Refusal
 
 DEGREE = 10
 """of the spherical harmonics, or waves along each side of the plane: 121 functions"""
+FREQUENCY = 10.0
+"""of the first sines on the plane: patterns of a twentieth of its side and more; chosen"""
+STEPS, RATE, DECAY = 300, 3e-3, 0.1
+"""of the training of the network: whole batches; more weight decay than usual, for values are noisy; chosen"""
 PENALTIES = tuple(10.0**n for n in range(-3, 5))
 BLOCKS = 4
 """blocks along a side, of which every other one is for testing, as a chess board"""
@@ -62,7 +69,8 @@ class Explained:
     Parameters
     ----------
     by : str
-        nearest: value of the nearest training point; smooth: ridge on spherical harmonics, or on waves of the plane
+        nearest: value of the nearest training point; smooth: ridge on spherical harmonics, or on waves of the plane;
+        siren: a network of sines on the same harmonics, or on the plane
     random : float
         a fifth of the points drawn at random
     blocked : float
@@ -81,7 +89,7 @@ class Explained:
 
 
 def explain_by_location(points: Points, seed: int = 0) -> list[Explained]:
-    """What two baselines that see nothing but coordinates explain of a quantity, under three splits.
+    """What baselines that see nothing but coordinates explain of a quantity, under three splits.
 
     Parameters
     ----------
@@ -133,14 +141,45 @@ def by_nearest(points: Points, test: NDArray[np.bool_]) -> Floats:
 
 def by_smooth(points: Points, test: NDArray[np.bool_]) -> Floats:
     """Ridge regression on functions of the place."""
-    features = harmonics(points.xy) if points.geographic else waves(points.xy)
+    features = on_harmonics(points.xy) if points.geographic else waves(points.xy)
     spread = features[~test].std(0)
     features = (features - features[~test].mean(0)) / np.where(spread > 0, spread, 1.0)
     said: Floats = RidgeCV(PENALTIES).fit(features[~test], points.value[~test]).predict(features[test])
     return said
 
 
-BASELINES: dict[str, Callable[[Points, NDArray[np.bool_]], Floats]] = {"nearest": by_nearest, "smooth": by_smooth}
+def by_siren(points: Points, test: NDArray[np.bool_]) -> Floats:
+    """A small network of sines, fed with spherical harmonics, or with the place on the plane in -1..1."""
+    low, span = points.xy.min(0), np.maximum(np.ptp(points.xy, axis=0), 1e-12)
+    place = on_harmonics(points.xy) if points.geographic else 2 * (points.xy - low) / span - 1
+    x, value = torch.from_numpy(place).float(), torch.from_numpy(points.value).float()
+    known = torch.from_numpy(~test)
+    mean, spread = value[known].mean(), value[known].std().clamp(min=1e-12)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(0)
+        net = make_siren(x.shape[1], 1, first=1.0 if points.geographic else FREQUENCY)
+        mover = torch.optim.AdamW(net.parameters(), RATE, weight_decay=DECAY)
+        falls = torch.optim.lr_scheduler.CosineAnnealingLR(mover, STEPS)
+        for _ in range(STEPS):
+            mover.zero_grad()
+            functional.mse_loss(net(x[known])[:, 0], (value[known] - mean) / spread).backward()
+            mover.step()
+            falls.step()
+    with torch.no_grad():
+        said: Floats = net(x[~known])[:, 0].double().numpy()
+    return said
+
+
+BASELINES: dict[str, Callable[[Points, NDArray[np.bool_]], Floats]] = {
+    "nearest": by_nearest, "smooth": by_smooth, "siren": by_siren,
+}  # fmt: skip
+
+
+def on_harmonics(longitude_latitude: Floats) -> Floats:
+    """(P, (DEGREE + 1)^2) real spherical harmonics of places [deg]."""
+    longitude, latitude = torch.from_numpy(longitude_latitude).double().T
+    features: Floats = harmonics(longitude, latitude, DEGREE + 1).numpy()
+    return features
 
 
 def on_sphere(longitude_latitude: Floats) -> Floats:
@@ -156,29 +195,6 @@ def waves(xy: Floats) -> Floats:
     place = (xy - low) / np.maximum(span, 1e-12)
     along = [np.cos(np.pi * np.arange(DEGREE + 1) * place[:, [axis]]) for axis in (0, 1)]
     return (along[0][:, :, None] * along[1][:, None, :]).reshape(len(xy), -1)
-
-
-def harmonics(longitude_latitude: Floats) -> Floats:
-    """(P, (DEGREE + 1)^2) real spherical harmonics, by the recurrences of associated Legendre functions.
-
-    Source
-    ------
-    W. Press et al. 2007, Numerical Recipes, 6.7: normalised functions, P(m, m) first, then upwards in l.
-    """
-    longitude, latitude = np.deg2rad(longitude_latitude).T
-    height, flat = np.sin(latitude), np.cos(latitude)
-    columns = []
-    sectoral = np.full_like(height, math.sqrt(1 / (4 * math.pi)))
-    for m in range(DEGREE + 1):
-        before, now = np.zeros_like(height), sectoral
-        for degree in range(m, DEGREE + 1):
-            if degree > m:
-                up = math.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
-                last = math.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1)) if degree - 1 > m else 0.0
-                before, now = now, up * (height * now - last * before)
-            columns += [now] if m == 0 else [math.sqrt(2) * now * f(m * longitude) for f in (np.cos, np.sin)]
-        sectoral = -math.sqrt((2 * m + 3) / (2 * m + 2)) * flat * sectoral
-    return np.stack(columns, 1)
 
 
 def read_points(path: Path, geographic: bool = False) -> Points:

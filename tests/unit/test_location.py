@@ -5,15 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.special import sph_harm_y
 
 from terraficta.eval.benchmark.location import (
     BASELINES,
-    DEGREE,
     Points,
     chess_board,
     explain_by_location,
-    harmonics,
     read_points,
 )
 from terraficta.synth.render import render
@@ -40,6 +37,7 @@ def test_fields_that_are_known() -> None:
         {row.by: row for row in explain_by_location(field(k))} for k in ("chance", "local", "slope")
     )
     assert max(row.random for row in chance.values()) < 0.1
+    assert local["siren"].random > 0.3
     assert local["nearest"].random > 0.4
     assert local["nearest"].blocked < 0.1, "what lies near says nothing of blocks held out"
     assert slope["nearest"].random > 0.95
@@ -52,21 +50,19 @@ def test_a_split_leaks_where_test_points_lie_among_training_points() -> None:
     leaking = {row.by: row.leaks for row in explain_by_location(Points(local.xy, local.value, test=among))}
     apart = {row.by: row.leaks for row in explain_by_location(Points(local.xy, local.value, test=chess_board(local)))}
     assert leaking["nearest"] is True
-    assert apart == {"nearest": False, "smooth": False}
+    assert apart == dict.fromkeys(BASELINES, False)
 
 
-def test_harmonics_are_those_of_scipy() -> None:
+def test_fields_of_the_sphere() -> None:
+    """A field of low degree is known everywhere from places everywhere, over the date line as well."""
     rng = np.random.default_rng(3)
-    place = np.stack([rng.uniform(-180, 180, 50), np.rad2deg(np.arcsin(rng.uniform(-1, 1, 50)))], 1)
-    polar, azimuth = np.pi / 2 - np.deg2rad(place[:, 1]), np.deg2rad(place[:, 0])
-    wanted = []
-    for m in range(DEGREE + 1):
-        for degree in range(m, DEGREE + 1):
-            whole = sph_harm_y(degree, m, polar, azimuth)
-            wanted += [whole.real] if m == 0 else [np.sqrt(2) * whole.real, np.sqrt(2) * whole.imag]
-    found = harmonics(place)
-    assert found.shape == (50, (DEGREE + 1) ** 2)
-    assert np.allclose(found, np.stack(wanted, 1), atol=1e-9)
+    place = np.stack([rng.uniform(-180, 180, 400), np.rad2deg(np.arcsin(rng.uniform(-1, 1, 400)))], 1)
+    longitude, latitude = np.deg2rad(place).T
+    value = np.cos(latitude) * np.cos(longitude - 3.0) + np.sin(latitude) ** 2
+    found = {row.by: row for row in explain_by_location(Points(place, value, geographic=True))}
+    assert found["smooth"].random > 0.99
+    assert found["siren"].random > 0.9
+    assert found["nearest"].random > 0.9
 
 
 def test_people_of_fiction_are_explained_nearby_and_not_far_away() -> None:
@@ -80,7 +76,7 @@ def test_people_of_fiction_are_explained_nearby_and_not_far_away() -> None:
     people = torch.nn.functional.avg_pool2d(roofs[None], 6)[0].numpy()
     y, x = np.meshgrid(*(np.arange(side) * 180.0 for side in people.shape), indexing="ij")
     points = Points(np.stack([x.ravel(), y.ravel()], 1), people.ravel().astype(float))
-    nearest, _ = explain_by_location(points)
+    nearest = explain_by_location(points)[0]
     assert nearest.random > nearest.blocked + 0.1
 
 
@@ -100,4 +96,4 @@ def test_tables_are_read_and_refused(tmp_path: Path) -> None:
             read_points(path)
     with pytest.raises(Refusal, match="40 or more"):
         explain_by_location(read)
-    assert set(BASELINES) == {"nearest", "smooth"}
+    assert set(BASELINES) == {"nearest", "smooth", "siren"}
