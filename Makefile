@@ -24,7 +24,7 @@ MINE  := $(if $(filter-out file,$(origin TILESET)),$(TILESET))
 LAND  ?= $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval benchmark audit shift results ablate report bench clean
+.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval benchmark audit shift results ablate report studies realism bench clean
 
 help:           ## this page
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -124,6 +124,15 @@ report: $(READY) ## out/report/report.html from the same records
 
 ablate: $(READY) ## what each part of the generator and the objective is worth on TILESET (STEPS of pretraining each)
 	$(TF) eval ablate --tileset $(TILESET) $(if $(STEPS),--steps $(STEPS)) --seeds $(or $(SEEDS),2) --out $(OUT)/ablation
+
+studies: $(READY) ## climates and seasons, explanation, location: studies that need no tiles, in out/studies
+	$(TF) eval domains --out $(OUT)/studies/climates
+	$(TF) eval domains --by date --out $(OUT)/studies/seasons
+	$(TF) eval explain --out $(OUT)/studies/explanation
+	$(TF) eval location --out $(OUT)/studies/location
+
+realism: $(READY) ## fiction beside the tiles of TILESET, in out/realism
+	$(TF) eval realism --tileset $(TILESET) --out $(OUT)/realism
 
 bench: $(READY) ## speed, as ratios to a peer or a limit
 	for script in tests/bench/bench_*.py; do $(VENV)/bin/python $$script || exit 1; done
