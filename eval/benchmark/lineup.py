@@ -11,7 +11,15 @@ from typing import Any
 from terraficta.eval.benchmark.arms import CHANGE_ARMS, PIXEL_ARMS, Arm
 from terraficta.eval.benchmark.filters import FILTERS, POOLED_PX, read_filters
 from terraficta.eval.benchmark.masked import pretrain_masked
-from terraficta.eval.benchmark.networks import FrozenArm, NetworkArm, blend_head, closed_head, names_head, ridges
+from terraficta.eval.benchmark.networks import (
+    FrozenArm,
+    NetworkArm,
+    WideForestArm,
+    blend_head,
+    closed_head,
+    names_head,
+    ridges,
+)
 from terraficta.eval.benchmark.readings import Learn, Read, Reader
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.finetune.adapt import fresh_mapper
@@ -27,8 +35,8 @@ from terraficta.synth.types.tile import Tile
 
 ON_FICTION = ("names", "default", "ridge", "full")
 """arms that stand on the weights of a pretraining on fiction"""
-WITHOUT_FICTION = ("random", "masked", "scratch", "imagenet", "filters")
-"""the same network from other starts, and random filters"""
+WITHOUT_FICTION = ("random", "masked", "scratch", "imagenet", "filters", "forest-wide")
+"""the same network from other starts, random filters, and a forest on what the default head sees beside its network"""
 SIMPLE_ARMS = PIXEL_ARMS | CHANGE_ARMS
 """arms without a network"""
 NAMES = (*ON_FICTION, *WITHOUT_FICTION, *SIMPLE_ARMS)
@@ -106,6 +114,8 @@ def make_arms(
             assert mapper is not None
             assert reader is not None
             made[name] = _on_fiction(name, mapper, reader, tuning, digest, device)
+        elif name == "forest-wide":
+            made[name] = WideForestArm(name, reader or Reader("random", "", random_reading(tuning), readings))
         elif name == "imagenet" and imagenet is None:
             missing[name] = NO_IMAGENET
         else:

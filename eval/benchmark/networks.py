@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.eval.benchmark.arms import Fitted
+from terraficta.eval.benchmark.arms import FOREST_GRID, Fitted, fit_tuned, make_forest
 from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels
 from terraficta.eval.benchmark.readings import Reader
@@ -71,6 +72,37 @@ def at_pixels(network: Network, pixels: Pixels, windows: Windows = WINDOWS) -> T
         found[:, mine] = piece[:, pixels.y[mine] - y, pixels.x[mine] - x]
     assert found is not None  # there is at least one pixel, so at least one window
     return found
+
+
+@dataclass(frozen=True)
+class WideForestArm:
+    """A tuned forest on what the default head's forest is given, less the network's features: its twin without fiction.
+
+    Parameters
+    ----------
+    name : str
+        of the arm
+    reader : Reader
+        of whose evidence the context is taken, near and wide surroundings and ratios; no network has a part in it
+    """
+
+    name: str
+    reader: Reader
+    weights: str = "none"
+    grid: tuple[Mapping[str, Any], ...] = FOREST_GRID
+
+    def prepare(self, ground: Ground, labels: Labels) -> None:
+        """Read all that is needed in one pass."""
+        self.reader.prepare(ground, labels)
+
+    def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
+        """Tune, then fit to all labels; names mean nothing to it."""
+        if labels is None:
+            raise Refusal("--labels-per-class", self.name, 0, "at least one label", "ask for labels, or for arm names")
+        x, blocks = self.reader.at(tiles, labels).context, ground_blocks(tiles, labels)
+        return fit_tuned(
+            make_forest, self.grid, x, labels, blocks, seed, lambda pixels: self.reader.of(tiles, pixels).context
+        )
 
 
 FitEvidence = Callable[[Evidence, Labels, NDArray[np.int64], Meanings, int], FittedHead]

@@ -42,7 +42,7 @@ class LadderRecipe(Recipe):
     """whose score is to be reached"""
     labels: int = Field(default=10, ge=1)
     """labels a class that it has"""
-    forests: tuple[str, ...] = ("forest", "forest-context", "forest-ratios")
+    forests: tuple[str, ...] = ("forest-context", "forest-ratios", "forest-wide")
     """the arms that try to reach it, the best of them at each count"""
     counts: tuple[int, ...] = (5, 10, 25, 100, 250)
     """labels a class that they are given"""
@@ -55,7 +55,7 @@ class BenchmarkRecipe(Recipe):
     about: str
     arms: tuple[str, ...] = (
         "names", "default", "ridge", "random", "masked", "full", "scratch", "imagenet", "forest", "forest-context",
-        "forest-ratios", "logistic", "boosting", "filters", "location",
+        "forest-ratios", "forest-wide", "logistic", "boosting", "filters", "location",
     )  # fmt: skip
     labels_per_class: tuple[Count, ...] = (0, 5, 25, 100)
     """0 has the arm `names` alone, which has no other"""

@@ -12,7 +12,9 @@ from scipy.stats import t as student
 
 from terraficta.eval.benchmark.resample import CONFIDENCE, cells_of, interval, resampled
 
-SIMPLE = ("forest", "forest-context", "forest-ratios", "extra-trees", "logistic", "boosting", "filters")
+SIMPLE = (
+    "forest", "forest-context", "forest-ratios", "forest-wide", "extra-trees", "logistic", "boosting", "filters",
+)  # fmt: skip
 """the baselines that any practitioner has, all tuned on the training labels"""
 BEST_SIMPLE = "the best simple arm"
 CELL = ["tileset", "labels_per_class"]

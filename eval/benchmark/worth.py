@@ -19,7 +19,11 @@ PAIRS = (
     ("ridge", "random", "the same network and head, with fiction or with random weights"),
     ("ridge", "masked", "fiction, or painting in hidden patches of the place itself"),
     ("full", "scratch", "every weight trained on the labels, from fiction or from random weights"),
-    ("default", "forest-ratios", "the whole head, or its forest alone, tuned"),
+    (
+        "default",
+        "forest-wide",
+        "the whole head, or a tuned forest on all that it sees beside fiction's network and names",
+    ),
     ("default", BEST_SIMPLE, "the whole head, or whichever simple arm is best there, chosen after the fact"),
     ("names", BEST_SIMPLE, "names without a label, or the best simple arm with labels"),
 )
@@ -176,6 +180,7 @@ class Worth:
             lost = gain.by_tileset[worst][0]
             verdict = "goal met" if gain.mean >= goal.goal else "minimum met, goal missed"
             verdict = verdict if gain.mean >= goal.minimum else "minimum missed"
+            verdict += "; 0 lies within the interval" if gain.low <= 0 <= gain.high else ""
             if lost < goal.most_lost:
                 verdict += f"; lost more than {-goal.most_lost:g} in {worst}"
             spread = f"[{gain.low:+.3f}, {gain.high:+.3f}]".replace("-", "−")

@@ -95,7 +95,7 @@ def compare(folder: Path) -> Comparison:
     return Comparison(
         place=str(folder),
         tables=tuple(_table(name, rows, summary, arms) for name in names),
-        verdicts=tuple(_verdict(summary[summary["arm"] == arm]) for arm in arms if arm not in SIMPLE),
+        verdicts=tuple(_verdict(summary[summary["arm"] == arm]) for arm in arms if arm not in (*SIMPLE, "names")),
         arms=tuple((arm, arm_colour(arm)) for arm in arms),
         curves=Markup(learning_curves(rows)),
         reliability=Markup(reliability(ledger.details)) if ledger.details else None,
