@@ -7,6 +7,7 @@ Tiles in seven bands, written once into a temporary folder; the disk's cache is 
 
 from __future__ import annotations
 
+import resource
 import sys
 import tempfile
 import time
@@ -23,12 +24,18 @@ from terraficta.synth.types.scene_recipe import read_scene_recipe
 BAR, WORKERS, BATCH = 400.0, 2, 16
 
 
-def rate(samples: Iterable[object], count: int, batch: int = 1) -> float:
-    """Tiles a second; the start of the workers is not counted, the first batch is."""
-    start, seen = time.perf_counter(), 0
+def spent_s() -> float:
+    """Processor seconds of this process and of all its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def rate(samples: Iterable[object], batch: int = 1) -> tuple[float, float]:
+    """Tiles a second of wall time, and of processor time of all processes together, their start included."""
+    start, used, seen = time.perf_counter(), spent_s(), 0
     for _ in samples:
         seen += batch
-    return min(seen, count) / (time.perf_counter() - start)
+    return seen / (time.perf_counter() - start), seen / (spent_s() - used)
 
 
 def plain(sample: dict[str, object]) -> tuple[object, object]:
@@ -50,9 +57,11 @@ def main(tiles: int) -> None:
             data = read_shards(shards, mass=mass)
             data = data.repeat(again) if hasattr(data, "repeat") else data
             loader = DataLoader(data.map(plain), batch_size=BATCH, num_workers=WORKERS, drop_last=False)
-            found = rate(loader, 16 * again, BATCH)
-            print(f"shards, {WORKERS} workers, mass {mass}: {found:.0f} tiles/s, {found / BAR:.2f} of the bar")
-        print(f"read_corpus, 1 process: {rate(read_corpus(corpus), 16):.0f} tiles/s")
+            wall, core = rate(loader, BATCH)
+            print(f"shards, {WORKERS} workers, mass {mass}: {wall:.0f} tiles/s now, {core:.0f} a core-second, "
+                  f"so {WORKERS * core:.0f} tiles/s of two idle cores, {WORKERS * core / BAR:.2f} of the bar")  # fmt: skip
+        wall, core = rate(read_corpus(corpus))
+        print(f"read_corpus, 1 process: {wall:.0f} tiles/s here and now, {core:.0f} a core-second")
 
 
 if __name__ == "__main__":
