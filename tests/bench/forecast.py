@@ -24,6 +24,8 @@ from torch import Tensor, nn
 DRIVERS = ("rain", "rise_m", "tide", "aot550")
 NEAR = 0.08
 """width of the season within which dates count as the same time of the year, as a share of it"""
+CROP_PX, BATCH, RATE = 16, 10, 8e-3
+"""of a step of training: parts of scenes, for a core has minutes"""
 
 
 @dataclass
@@ -82,7 +84,7 @@ class ConvLstm(nn.Module):
     Source: X. Shi et al. 2015, arXiv:1506.04214, without peepholes.
     """
 
-    def __init__(self, inputs: int, hidden: int = 24) -> None:
+    def __init__(self, inputs: int, hidden: int = 20) -> None:
         super().__init__()
         self.hidden = hidden
         self.gates = nn.Conv2d(inputs + hidden, 4 * hidden, 3, padding=1)
@@ -122,10 +124,14 @@ def train(data: Series, known: int, minutes: float) -> tuple[ConvLstm, int]:
     torch.manual_seed(0)
     net = ConvLstm(3 + data.weather.shape[2])
     usual = climatology(data, known)
-    optimiser, steps, start = torch.optim.Adam(net.parameters(), 3e-3), 0, time.process_time()
-    while time.process_time() - start < 60 * minutes:
-        at = torch.randperm(len(data.ndvi))[:6].tolist()
-        batch, guide = data.some(at), usual[at]
+    optimiser, steps, start = torch.optim.Adam(net.parameters(), RATE), 0, time.process_time()
+    while (spent := (time.process_time() - start) / (60 * minutes)) < 1:
+        optimiser.param_groups[0]["lr"] = RATE * (1 - 0.95 * spent)
+        at = torch.randperm(len(data.ndvi))[:BATCH].tolist()
+        y, x = (int(torch.randint(0, side - CROP_PX + 1, ())) for side in data.ndvi.shape[2:])
+        part = (slice(None), slice(None), slice(y, y + CROP_PX), slice(x, x + CROP_PX))
+        batch, guide = data.some(at), usual[at][part]
+        batch = Series(batch.ndvi[part], batch.clear[part], batch.weather, batch.years)
         for axis in (2, 3):
             if torch.rand(()) < 0.5:
                 batch = Series(batch.ndvi.flip(axis), batch.clear.flip(axis), batch.weather, batch.years)

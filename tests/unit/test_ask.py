@@ -13,10 +13,10 @@ import pytest
 from answer_again import WAYS, answer
 from PIL import Image
 
-from terraficta.synth.ask.balance import blind_ceiling, groups_of
+from terraficta.synth.ask.balance import blind_ceiling, choose, groups_of
 from terraficta.synth.ask.case import Case, case_of
 from terraficta.synth.ask.printed import BAR_PX, INK, zoom
-from terraficta.synth.ask.questions import TASKS, write_questions
+from terraficta.synth.ask.questions import TASKS, rows_of, write_questions
 from terraficta.synth.ask.task import ABILITIES
 from terraficta.synth.card.scene import card_recipe
 from terraficta.synth.corpus.corpus import read_corpus, write_corpus
@@ -162,13 +162,12 @@ def test_what_is_printed_is_what_is_asked(rows: list[Row], asked: Path, cases: d
         assert (asked / row["img_path"]).is_file()
 
 
-def test_the_same_corpus_gives_the_same_questions(corpus: Path, asked: Path, tmp_path: Path) -> None:
-    record = write_questions(corpus, tmp_path / "ask", COUNT)
-    again = [json.loads(line) for line in (tmp_path / "ask" / "questions.jsonl").read_text().splitlines()]
-    before = [json.loads(line) for line in (asked / "questions.jsonl").read_text().splitlines()]
-    assert [{**row, "proof": 0} for row in again] == [{**row, "proof": 0} for row in before]
-    assert record["metrics"]["questions"] == COUNT
-    assert record["metrics"]["blind_ceiling"] == pytest.approx(record["metrics"]["chance"])
+def test_the_same_corpus_gives_the_same_questions(asked: Path, rows: list[Row], cases: dict[str, Case]) -> None:
+    again = rows_of(choose(TASKS, list(cases.values()), COUNT), "elsewhere")
+    assert [{**row, "proof": 0} for row in again] == [{**row, "proof": 0} for row in rows]
+    said = json.loads((asked / "run.json").read_text())["metrics"]
+    assert said["questions"] == COUNT
+    assert said["blind_ceiling"] == pytest.approx(said["chance"])
 
 
 def test_groups_of_too_few_scenes_are_none(cases: dict[str, Case]) -> None:
