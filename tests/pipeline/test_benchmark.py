@@ -260,7 +260,7 @@ def test_readings_are_made_once_for_all_draws_and_arms_and_found_on_disk(made: P
 
     def run(out: Path) -> pd.DataFrame:
         reader = Reader("fiction", "abc", learn, tmp_path / "readings")
-        arms = {name: FrozenArm(name, reader, blend_head(quick), quick, "abc") for name in ("default", "ridge")}
+        arms = {name: FrozenArm(name, reader, blend_head(mapper, quick), quick, "abc") for name in ("default", "ridge")}
         recipe = FAST.model_copy(update={"arms": ("default", "ridge"), "labels_per_class": (3, 5), "test_pixels": 200})
         return run_benchmark([made], recipe, arms, out).rows
 
@@ -274,7 +274,7 @@ def test_readings_are_made_once_for_all_draws_and_arms_and_found_on_disk(made: P
     again = run(tmp_path / "b")
     assert len(learnt) == 1
     assert again["miou"].tolist() == rows["miou"].tolist()
-    alone = FrozenArm("default", Reader("fiction", "abc", learn), blend_head(quick), quick, "abc")
+    alone = FrozenArm("default", Reader("fiction", "abc", learn), blend_head(mapper, quick), quick, "abc")
     row, _ = run_cell(read_ground(made, 200), alone, 5, seed=1)  # nothing was foreseen
     assert row["miou"] == pytest.approx(rows[(rows["arm"] == "default") & (rows["seed"] == 1)]["miou"].iloc[-1])
 
