@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Table as Columns
 
 from terraficta.eval.map.predict import (
     predict_image,
@@ -41,7 +41,7 @@ from terraficta.synth.types.stored import Stored
 if TYPE_CHECKING:  # what compares and reports is loaded by the commands that do: a map needs the memory
     import pandas as pd
 
-    from terraficta.eval.report.tables import RecordTable
+    from terraficta.eval.table import Table
 
 COLUMNS = (
     TextColumn("{task.description}"),
@@ -55,9 +55,9 @@ app = typer.Typer(help="Map real land, score the map, compare ways to it, report
 app.add_typer(studies)
 
 
-def summary_table(summary: pd.DataFrame) -> Table:
+def summary_table(summary: pd.DataFrame) -> Columns:
     """Mean mIoU with intervals, and the paired gain over the best simple arm, also where it is a loss."""
-    table = Table("tileset", "labels", "arm", "mIoU", "gain on best simple arm", "", box=None, padding=(0, 1, 0, 0))
+    table = Columns("tileset", "labels", "arm", "mIoU", "gain on best simple arm", "", box=None, padding=(0, 1, 0, 0))
     for column in table.columns:
         column.no_wrap = True
     last: tuple[str, str] | None = None
@@ -322,9 +322,9 @@ def audit(
         raise typer.Exit(1)
 
 
-def _console_table(table: RecordTable) -> Table:
+def _console_table(table: Table) -> Columns:
     """A table of a record, for a terminal."""
-    shown = Table(*table.columns, title=table.title, box=None, padding=(0, 1, 0, 0))
+    shown = Columns(*table.columns, title=table.title, box=None, padding=(0, 1, 0, 0))
     for line in table.cells():
         shown.add_row(*line)
     return shown
@@ -407,7 +407,7 @@ def location(
     """What coordinates alone explain of a quantity (Pearson's r squared), and whether a split leaks through them."""
     from terraficta.eval.benchmark.location import explain_by_location, read_points
 
-    shown = Table("by", "random split", "blocks held out", "your split", "", box=None)
+    shown = Columns("by", "random split", "blocks held out", "your split", "", box=None)
     for row in explain_by_location(read_points(table, geographic), seed):
         split = "–" if row.split is None else f"{row.split:.3f}"
         leak = "leaks: it is explained by what lies nearby" if row.leaks else ""
@@ -429,7 +429,7 @@ def confusions_command(
     console = Console()
     for folder in tileset:
         land = read_tileset(folder)
-        table = Table("class", "share", "IoU", "fiction calls it", "names map it as", title=land.name, box=None)
+        table = Columns("class", "share", "IoU", "fiction calls it", "names map it as", title=land.name, box=None)
         rows = confusions(land, mapper, pixels)
         for row in rows:
             called, mapped = (", ".join(f"{n} {v:.2f}" for n, v in part) for part in (row.called, row.mapped))

@@ -4,69 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from terraficta.eval.table import Table
 from terraficta.synth.types.run import Run, require_own_record, whole_file
 
 CELLS = "cells"
 """folder of the cells within that of an experiment"""
-Cell = str | float | int | None
-"""what stands in a table"""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of results, as a record keeps it and a report shows it.
-
-    Parameters
-    ----------
-    title, note : str
-        what it is; how to read it
-    columns : Sequence[str]
-        C names
-    rows : Sequence[Sequence[Cell]]
-        each of C cells; None where there is nothing
-
-    Examples
-    --------
-    >>> Table("Scores", "", ["arm", "mIoU"], [["forest", float("nan")]]).content()["rows"]
-    [['forest', None]]
-    """
-
-    title: str
-    note: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-
-    def content(self) -> dict[str, Any]:
-        """Plain data; floats to five digits, NaN as None."""
-        rows = [[_plain(cell) for cell in row] for row in self.rows]
-        return {"title": self.title, "note": self.note, "columns": list(self.columns), "rows": rows}
-
-    def text(self) -> str:
-        """For a terminal, in columns."""
-        cells = [list(self.columns), *[[_short(cell) for cell in row] for row in self.rows]]
-        wide = [max(len(row[n]) for row in cells) for n in range(len(self.columns))]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in cells]
-        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
-
-
-def _plain(cell: Cell) -> Cell:
-    if isinstance(cell, float):
-        return None if math.isnan(cell) else float(f"{cell:.5g}")
-    return cell
-
-
-def _short(cell: Cell) -> str:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return "-"
-    return f"{cell:.3g}" if isinstance(cell, float) and (abs(cell) >= 100 or 0 < abs(cell) < 1e-3) else (
-        f"{cell:.3f}" if isinstance(cell, float) else str(cell)
-    )  # fmt: skip
 
 
 class Experiment:
@@ -131,7 +77,7 @@ class Experiment:
     ) -> Path:
         """Write run.json: tables, names of figures in the folder, sentences about what was found, and metrics."""
         digest = hashlib.blake2b(digest_size=6)
-        content = [table.content() for table in tables]
+        content = [table.plain() for table in tables]
         digest.update(json.dumps(content, sort_keys=True).encode())
         self._run.write(
             self.folder, metrics, kind=self.kind, digest=digest.hexdigest(), tables=content, figures=list(figures),

@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from terraficta.eval.benchmark.pixels import Features, Pixels, fold_pixels, label_features
-from terraficta.eval.report.tables import RecordTable
+from terraficta.eval.table import Table
 from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.split import TEST, TRAIN
@@ -116,7 +116,7 @@ def caught(findings: Sequence[Finding]) -> list[Fault]:
     return [fault for fault in FAULTS if any(f.caught and f.fault == fault for f in findings)]
 
 
-def audit_table(findings: Mapping[str, Sequence[Finding]]) -> RecordTable:
+def audit_table(findings: Mapping[str, Sequence[Finding]]) -> Table:
     """Findings by tileset (and what was planted there) as a table."""
     lines = [
         (name, f.fault, f.check, f.value, f.limit, f"{f.fault} caught" if f.caught else "no")
@@ -127,7 +127,7 @@ def audit_table(findings: Mapping[str, Sequence[Finding]]) -> RecordTable:
         "Leak: test ground that trains. Scale: numbers that are not what the manifest says. Shuffle: labels that do "
         "not belong to their pixels. Forests learn from at most 100 labels a class; accuracy is the mean over classes."
     )
-    return RecordTable("Faults", note, ("tileset", "fault", "check", "found", "limit", "verdict"), tuple(lines))
+    return Table("Faults", note, ("tileset", "fault", "check", "found", "limit", "verdict"), tuple(lines))
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,17 @@ from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.eval.benchmark.store import Ledger
 from terraficta.eval.benchmark.summary import SIMPLE
 from terraficta.eval.benchmark.worth import Worth
-from terraficta.eval.report.tables import RecordTable
+from terraficta.eval.table import Table
 
 LEAK_MARGIN = 0.0
 """mIoU by which the arm that sees places alone must stand below the best arm that sees spectra"""
 
 
-def findings(ledger: Ledger, recipe: BenchmarkRecipe) -> list[RecordTable]:
+def findings(ledger: Ledger, recipe: BenchmarkRecipe) -> list[Table]:
     """Every table of a benchmark, the promise first."""
     rows = ledger.rows
     worth = Worth(rows, ledger.details)
-    found: list[RecordTable | None] = [
+    found: list[Table | None] = [
         worth.goals(recipe.goals) if recipe.goals else None,
         worth.table(),
         levels(rows),
@@ -37,7 +37,7 @@ def findings(ledger: Ledger, recipe: BenchmarkRecipe) -> list[RecordTable]:
     return [table for table in found if table is not None and table.rows]
 
 
-def levels(rows: pd.DataFrame) -> RecordTable:
+def levels(rows: pd.DataFrame) -> Table:
     """Mean mIoU of every arm, by tileset and labels; the mean of tilesets where every arm has them all."""
     arms = list(dict.fromkeys(rows["arm"]))
     means = rows.pivot_table(index=["tileset", "labels_per_class"], columns="arm", values="miou", sort=False)
@@ -55,10 +55,10 @@ def levels(rows: pd.DataFrame) -> RecordTable:
     note = (
         f"Mean IoU over up to {draws} draws of labels; 0: names alone. All arms have the same labels and test pixels."
     )
-    return RecordTable("Scores", note, ("tileset", "labels a class", *arms), tuple(lines))
+    return Table("Scores", note, ("tileset", "labels a class", *arms), tuple(lines))
 
 
-def calibration(rows: pd.DataFrame) -> RecordTable:
+def calibration(rows: pd.DataFrame) -> Table:
     """Calibration before and after the temperature, and conformal sets in place: means over tilesets and draws."""
     lines = []
     pairs = ("ece", "ece_class", "nll", "brier")
@@ -77,14 +77,14 @@ def calibration(rows: pd.DataFrame) -> RecordTable:
         "drawn evenly from all classes and land is not even: a temperature that is right for the labels may be wrong "
         "for the map. Coverage: share of the test pixels whose class is in their conformal set, in place."
     )
-    return RecordTable("Calibration", note, columns, tuple(lines))
+    return Table("Calibration", note, columns, tuple(lines))
 
 
 def _known(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def leaks(rows: pd.DataFrame) -> RecordTable | None:
+def leaks(rows: pd.DataFrame) -> Table | None:
     """Tilesets in which the nearest label on the ground maps better than every arm that sees the ground: a leak."""
     if "location" not in set(rows["arm"]):
         return None
@@ -108,10 +108,10 @@ def leaks(rows: pd.DataFrame) -> RecordTable | None:
             )
     note = "`location` sees only where the nearest label lies. Where it wins, the split tests memory of places."
     columns = ("tileset", "labels a class", "location alone", "best simple arm", "its mIoU", "leak")
-    return RecordTable("Does the split leak?", note, columns, tuple(lines))
+    return Table("Does the split leak?", note, columns, tuple(lines))
 
 
-def price(rows: pd.DataFrame) -> RecordTable:
+def price(rows: pd.DataFrame) -> Table:
     """Processor seconds by arm: fitting and mapping of a cell, and what a tileset costs once."""
     lines: list[tuple[Any, ...]] = []
     for arm, part in rows.groupby("arm", sort=False):
@@ -128,16 +128,16 @@ def price(rows: pd.DataFrame) -> RecordTable:
         "Processor seconds. What names, default and ridge share (reading the images once with the network) stands with "
         "whichever of them came first."
     )
-    return RecordTable("What it cost", note, columns, tuple(lines))
+    return Table("What it cost", note, columns, tuple(lines))
 
 
-def skipped(ledger: Ledger) -> RecordTable:
+def skipped(ledger: Ledger) -> Table:
     """What arms could not do, and why."""
     lines = [(s["tileset"], s["arm"], s["labels_per_class"], s["reason"]) for s in ledger.skipped]
-    return RecordTable("Left out", "", ("tileset", "arm", "labels a class", "why"), tuple(lines))
+    return Table("Left out", "", ("tileset", "arm", "labels a class", "why"), tuple(lines))
 
 
-def summary_lines(tables: Sequence[RecordTable]) -> list[str]:
+def summary_lines(tables: Sequence[Table]) -> list[str]:
     """What was promised and what came of it, a sentence each."""
     promised = [table for table in tables if table.title == "What was promised"]
     return [

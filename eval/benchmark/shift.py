@@ -14,7 +14,7 @@ from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels
 from terraficta.eval.coverage import Coverage
 from terraficta.eval.metrics import Tally
-from terraficta.eval.report.tables import RecordTable
+from terraficta.eval.table import Table
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.pretrain.scaling import BandRange
@@ -83,7 +83,7 @@ def coverage_under_shift(
     labels_per_class: int,
     seeds: int,
     strengths: Sequence[float] = STRENGTHS,
-) -> RecordTable:
+) -> Table:
     """Fit arms where they are, and look at their sets in place and under every dial.
 
     Parameters
@@ -128,7 +128,7 @@ def coverage_under_shift(
 
 def _table(
     sums: Mapping[tuple[str, float, str], _Sums], tilesets: int, labels_per_class: int, seeds: int
-) -> RecordTable:  # fmt: skip
+) -> Table:  # fmt: skip
     lines = [
         (
             dial,
@@ -144,4 +144,4 @@ def _table(
         "they hold in place is what exchangeable labels promise; what they lose under a dial, nobody promised."
     )
     columns = ("dial", "strength", "arm", "accuracy", "ECE", "coverage", "of the worst class", "classes in a set")
-    return RecordTable("Coverage under dialled shift", note, columns, tuple(lines))
+    return Table("Coverage under dialled shift", note, columns, tuple(lines))

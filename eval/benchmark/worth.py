@@ -12,7 +12,7 @@ import pandas as pd
 from terraficta.eval.benchmark.recipe import GoalRecipe, LadderRecipe
 from terraficta.eval.benchmark.resample import REPEATS, cells_of, interval, resampled
 from terraficta.eval.benchmark.summary import BEST_SIMPLE, SIMPLE
-from terraficta.eval.report.tables import RecordTable
+from terraficta.eval.table import Table
 from terraficta.synth.types.key import SceneKey
 
 PAIRS = (
@@ -128,7 +128,7 @@ class Worth:
         whole = (np.array(samples).T * drawn).sum(1) / len(samples)
         return Gain(float(np.mean([g[0] for g in by_tileset.values()])), *interval(whole), by_tileset)
 
-    def table(self) -> RecordTable:
+    def table(self) -> Table:
         """What fiction was worth: every pair at every number of labels."""
         lines = []
         for arm, other, about in PAIRS:
@@ -147,9 +147,9 @@ class Worth:
             "together, paired); a tileset counts as helped or hurt where its own interval leaves 0 out. The best "
             "simple arm is chosen after the fact, for each tileset and number of labels: a hard opponent."
         )
-        return RecordTable("What fiction was worth", note, columns, tuple(lines))
+        return Table("What fiction was worth", note, columns, tuple(lines))
 
-    def losing(self) -> RecordTable:
+    def losing(self) -> Table:
         """Every cell in which an arm on fiction stands below the best simple arm or below its twin without fiction."""
         lines = []
         for arm, other, _ in PAIRS:
@@ -166,9 +166,9 @@ class Worth:
         lines.sort(key=lambda line: line[5])
         columns = ("tileset", "labels a class", "arm", "stands below", "its mIoU", "by", "95 % interval", "which")
         note = "All of them, the worst first; intervals over draws of labels and blocks of ground."
-        return RecordTable("Every losing cell", note, columns, tuple(lines))
+        return Table("Every losing cell", note, columns, tuple(lines))
 
-    def goals(self, goals: Sequence[GoalRecipe]) -> RecordTable:
+    def goals(self, goals: Sequence[GoalRecipe]) -> Table:
         """What was promised, and what came of it."""
         lines: list[tuple[Any, ...]] = []
         for goal in goals:
@@ -202,9 +202,9 @@ class Worth:
             "stand in the benchmark's recipe and were written before it ran; earlier figures of the same tilesets were "
             "known by then."
         )
-        return RecordTable("What was promised", note, columns, tuple(lines))
+        return Table("What was promised", note, columns, tuple(lines))
 
-    def rare(self) -> RecordTable:
+    def rare(self) -> Table:
         """Classes of few test pixels, by name, at the largest number of labels that every tileset has."""
         labels = max(n for n in self.counts if n <= 100)
         shown = [a for a in ("names", "default", "ridge", "forest-ratios", "logistic") if a in set(self.rows["arm"])]
@@ -222,9 +222,9 @@ class Worth:
                 lines.append((f"{tileset}: {column[3:].replace('_', ' ')}", round(support), support / total, *ious))
         lines.sort(key=lambda line: float(line[2]))
         note = f"IoU at {labels} labels a class (names: none) of classes below {RARE_SHARE:.0%} of the test pixels."
-        return RecordTable("Rare classes", note, ("class", "test pixels", "share", *shown), tuple(lines[:MOST_RARE]))
+        return Table("Rare classes", note, ("class", "test pixels", "share", *shown), tuple(lines[:MOST_RARE]))
 
-    def efficiency(self, ladder: LadderRecipe | None) -> RecordTable | None:
+    def efficiency(self, ladder: LadderRecipe | None) -> Table | None:
         """How many labels the best forest needs for what an arm does with few, by tileset."""
         if ladder is None:
             return None
@@ -241,7 +241,7 @@ class Worth:
             f"logarithm of their number). The ratio is that number over {ladder.labels}: below 1, fewer."
         )  # fmt: skip
         columns = ("tileset", f"{ladder.arm} at {ladder.labels}", "forest needs", "ratio")
-        return RecordTable("Label efficiency", note, columns, tuple(lines))
+        return Table("Label efficiency", note, columns, tuple(lines))
 
     def _needed(self, tileset: str, ladder: LadderRecipe) -> tuple[Any, ...] | None:
         goal = self.mean(tileset, ladder.arm, ladder.labels)

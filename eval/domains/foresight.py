@@ -16,7 +16,7 @@ from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.domains.domain import Plot, sample_plots
 from terraficta.eval.domains.significance import holm
 from terraficta.eval.domains.transfer import TransferAmounts, fit_learners, scored
-from terraficta.eval.experiment import Table
+from terraficta.eval.table import Table
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.tileset.meanings import Meanings

@@ -16,7 +16,8 @@ from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.domains.domain import Domain, Sample, sample_plots
 from terraficta.eval.domains.fiction import coarse_labels
 from terraficta.eval.domains.transfer import TransferAmounts, fit_learners, scored
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
+from terraficta.eval.table import Table
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.tileset.meanings import Meanings

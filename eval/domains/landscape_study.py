@@ -16,7 +16,8 @@ from terraficta.eval.domains.domain import LEAST_PX, By, Plot
 from terraficta.eval.domains.foresight import Foresight, correlation_table, fallback_table, foresee
 from terraficta.eval.domains.landscape import SIDE_PX, Landscapes, at_home, cluster, distinctness, see_landscapes
 from terraficta.eval.domains.transfer import TransferAmounts
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
+from terraficta.eval.table import Table
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.weights import SHIPPED, read_weights, weights_digest

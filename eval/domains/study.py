@@ -13,7 +13,8 @@ from terraficta.eval.domains.domain import By, Domain, make_domains
 from terraficta.eval.domains.fiction import FictionAmounts, climate_tiles, season_tiles
 from terraficta.eval.domains.label_error import run_label_error
 from terraficta.eval.domains.transfer import TransferAmounts, run_transfer, transfer_tables
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
+from terraficta.eval.table import Table
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.finetune.tileset.tileset import read_tileset

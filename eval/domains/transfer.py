@@ -15,8 +15,9 @@ from torch import Tensor
 from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.domains.domain import Domain, Sample, sample_plots
 from terraficta.eval.domains.significance import holm, sign_flip_p
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
 from terraficta.eval.metrics import Tally
+from terraficta.eval.table import Table
 from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.domains.significance import sign_flip_p
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
 from terraficta.eval.explain.attribution import METHODS, explain
+from terraficta.eval.table import Table
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.model import Mapper

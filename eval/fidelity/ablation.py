@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from terraficta.eval.benchmark.summary import Interval
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
 from terraficta.eval.fidelity.judge import Exam, JudgeAmounts, judge, set_exam
 from terraficta.eval.fidelity.variants import AS_SHIPPED, UNLEARNED, WHOLE, Tell, Variant, make_variants
+from terraficta.eval.table import Table
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.groups import write_group

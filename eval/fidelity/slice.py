@@ -14,7 +14,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from terraficta.eval.experiment import Cell, Experiment, Table
+from terraficta.eval.experiment import Experiment
+from terraficta.eval.table import Table
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.episode import Episode, deal_episode
@@ -137,7 +138,7 @@ def study_slice(
 
 def slice_table(lines: Mapping[str, Sequence[tuple[float, Mapping[str, float]]]], count: int) -> Table:
     """Every point of every line."""
-    rows: list[list[Cell]] = [
+    rows: list[list[object]] = [
         [name, step, loss["episode"], loss["dense"]] for name, line in lines.items() for step, loss in line
     ]
     note = (

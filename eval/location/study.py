@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from terraficta.eval.benchmark.summary import Interval
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
 from terraficta.eval.location.harmonics import angles, harmonics, plain
 from terraficta.eval.location.siren import make_siren
+from terraficta.eval.table import Table
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.run import whole_file
 

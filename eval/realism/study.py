@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
 from terraficta.eval.fidelity.variants import OF_THE_SCENE, change_scene
 from terraficta.eval.realism.figure import draw_statistics
 from terraficta.eval.realism.patch import SIDE_PX, Patches, cut_patches, figures_of
 from terraficta.eval.realism.statistics import Statistics, distances, measure
 from terraficta.eval.realism.twosample import LEAST, drift_limit, frechet, given_away, tell_apart
+from terraficta.eval.table import Table
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.model import Mapper
 from terraficta.pretrain.scaling import Scaling

@@ -15,7 +15,7 @@ from terraficta.eval.report.atlas import Plate, plates_of
 from terraficta.eval.report.comparison import compare
 from terraficta.eval.report.figures import LOSSES, loss_curves
 from terraficta.eval.report.pages import write_page
-from terraficta.eval.report.tables import KIND, RecordTable, tables_of
+from terraficta.eval.table import KIND, Table, tables_of
 from terraficta.pretrain.curve import CURVE
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
@@ -33,12 +33,12 @@ class Experiment:
     ----------
     kind : str
         its name
-    tables : tuple[RecordTable, ...]
+    tables : tuple[Table, ...]
         in order
     """
 
     kind: str
-    tables: tuple[RecordTable, ...]
+    tables: tuple[Table, ...]
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
@@ -79,7 +79,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
 
 def experiments_of(links: Sequence[Link]) -> list[Experiment]:
     """The experiments whose records hold tables, those of a kind together."""
-    found: dict[str, list[RecordTable]] = {}
+    found: dict[str, list[Table]] = {}
     for link in links:
         tables = [table for table in tables_of(link.record, link.place) if table.title != PROMISED]
         if tables:

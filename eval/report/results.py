@@ -8,7 +8,7 @@ from pathlib import Path
 
 from terraficta.eval.provenance import Link, duration, read_link
 from terraficta.eval.report.report import PROMISED, experiments_of, limits_of
-from terraficta.eval.report.tables import tables_of
+from terraficta.eval.table import tables_of
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from terraficta.eval.report.tables import tables_of
+from terraficta.eval.table import tables_of
 from terraficta.synth.types.run import read_run
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from tileset_maker import write_tileset
 
 from terraficta.commands import app
 from terraficta.eval.domains.fiction import FictionAmounts, climate_tiles, coarse_labels, season_tiles
-from terraficta.eval.report.tables import tables_of
+from terraficta.eval.table import tables_of
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run
 

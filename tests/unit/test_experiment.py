@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from terraficta.eval.experiment import Experiment, Table
+from terraficta.eval.experiment import Experiment
+from terraficta.eval.table import Table
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import read_run
 

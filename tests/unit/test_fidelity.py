@@ -8,7 +8,6 @@ import pytest
 import torch
 from tileset_maker import write_tileset
 
-from terraficta.eval.experiment import Table
 from terraficta.eval.fidelity.ablation import ablate, by_place, content_of, summarise
 from terraficta.eval.fidelity.judge import JudgeAmounts, thinned
 from terraficta.eval.fidelity.slice import mean_loss, moved, random_direction, weights_between
@@ -21,6 +20,7 @@ from terraficta.eval.fidelity.variants import (
     change_scene,
     make_variants,
 )
+from terraficta.eval.table import Table
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.episode import deal_episode
 from terraficta.pretrain.model import Mapper
@@ -138,6 +138,6 @@ def test_an_ablation_goes_through_and_on(tmp_path: Path) -> None:
     first = run()
     assert set(column(first[0], "names alone")) == {WHOLE, UNLEARNED, SEQUENCE, "no air"}
     cells = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cells").glob("*.json")}
-    assert [t.content() for t in run()] == [t.content() for t in first]
+    assert [t.plain() for t in run()] == [t.plain() for t in first]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cells").glob("*.json")} == cells
     assert read_run(tmp_path / "out")["kind"] == "ablation"

@@ -107,4 +107,4 @@ def test_the_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(cells) == len(WAYS)
     again = study_location(tmp_path, seeds=1, learn=200, steps=5, tell=lambda line: None)
     assert sorted(p.stat().st_mtime_ns for p in (tmp_path / "cells").glob("*.json")) == cells
-    assert [t.content() for t in again] == [t.content() for t in tables]
+    assert [t.plain() for t in again] == [t.plain() for t in tables]

@@ -1,10 +1,10 @@
-"""Tables of a run record, as any experiment may write them: a report shows them without knowing the experiment."""
+"""The table: what an experiment leaves in its record, so that a report shows it without knowing the experiment."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from terraficta.synth.types.refusal import Refusal
@@ -14,7 +14,7 @@ KIND, TABLES = "kind", "tables"
 
 
 @dataclass(frozen=True)
-class RecordTable:
+class Table:
     """A table that an experiment leaves in its run.json under `tables`; `kind` beside it names the experiment.
 
     Parameters
@@ -23,24 +23,24 @@ class RecordTable:
         what is seen, in a few words
     note : str
         a paragraph: how it was measured, and what it does not say
-    columns : tuple[str, ...]
+    columns : Sequence[str]
         heads
-    rows : tuple[tuple[Any, ...], ...]
-        plain numbers and texts; as many in a row as there are columns
+    rows : Sequence[Sequence[Any]]
+        plain numbers and texts, None where there is nothing; as many in a row as there are columns
 
     Examples
     --------
-    >>> RecordTable("Coverage", "", ("dial", "coverage"), (("haze", 0.912345),)).cells()
+    >>> Table("Coverage", "", ("dial", "coverage"), (("haze", 0.912345),)).cells()
     [['haze', '0.912']]
     """
 
     title: str
     note: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
 
     @classmethod
-    def of(cls, stated: Mapping[str, Any], where: str) -> RecordTable:
+    def of(cls, stated: Mapping[str, Any], where: str) -> Table:
         """From the plain data of a run.json.
 
         Raises
@@ -59,12 +59,20 @@ class RecordTable:
         return cls(str(stated["title"]), str(stated.get("note") or ""), columns, rows)
 
     def plain(self) -> dict[str, Any]:
-        """As it stands in run.json."""
-        return asdict(self)
+        """As it stands in run.json: floats to five digits, NaN as None."""
+        rows = [[_kept(value) for value in row] for row in self.rows]
+        return {"title": self.title, "note": self.note, "columns": list(self.columns), "rows": rows}
 
     def cells(self) -> list[list[str]]:
         """The rows as a page prints them."""
         return [[cell_text(value) for value in row] for row in self.rows]
+
+    def text(self) -> str:
+        """For a terminal, in columns."""
+        cells = [list(self.columns), *self.cells()]
+        wide = [max(len(row[n]) for row in cells) for n in range(len(self.columns))]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in cells]
+        return "\n".join([self.title, *lines, *([self.note] if self.note else [])])
 
     def markdown(self) -> str:
         """As a table of Markdown, numbers to the right."""
@@ -94,11 +102,17 @@ def cell_text(value: Any) -> str:
     return str(value)
 
 
+def _kept(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.5g}")
+    return value
+
+
 def _numeric(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def tables_of(record: Mapping[str, Any], where: str) -> list[RecordTable]:
+def tables_of(record: Mapping[str, Any], where: str) -> list[Table]:
     """The tables of a run record; none where it has none."""
     stated: Sequence[Mapping[str, Any]] = record.get(TABLES) or []
-    return [RecordTable.of(one, where) for one in stated]
+    return [Table.of(one, where) for one in stated]
