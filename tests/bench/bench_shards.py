@@ -59,7 +59,7 @@ def main(tiles: int) -> None:
             loader = DataLoader(data.map(plain), batch_size=BATCH, num_workers=WORKERS, drop_last=False)
             wall, core = rate(loader, BATCH)
             print(f"shards, {WORKERS} workers, mass {mass}: {wall:.0f} tiles/s now, {core:.0f} a core-second, "
-                  f"so {WORKERS * core:.0f} tiles/s of two idle cores, {WORKERS * core / BAR:.2f} of the bar")  # fmt: skip
+                  f"so {WORKERS * core:.0f} of two idle cores, {WORKERS * core / BAR:.2f} of the bar")  # fmt: skip
         wall, core = rate(read_corpus(corpus))
         print(f"read_corpus, 1 process: {wall:.0f} tiles/s here and now, {core:.0f} a core-second")
 
