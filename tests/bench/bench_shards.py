@@ -58,9 +58,8 @@ def main(tiles: int) -> None:
             data = data.repeat(again) if hasattr(data, "repeat") else data
             loader = DataLoader(data.map(plain), batch_size=BATCH, num_workers=WORKERS, drop_last=False)
             wall, core = rate(loader, BATCH)
-            idle = WORKERS * core
-            print(f"shards, {WORKERS} workers, mass {mass}: {wall:.0f} tiles/s now, {core:.0f} a core-second")
-            print(f"    so {idle:.0f} tiles/s of two idle cores, {idle / BAR:.2f} of the bar")
+            print(f"shards, {WORKERS} workers, mass {mass}: {wall:.0f} tiles/s now, {core:.0f} a core-second, "
+                  f"so {WORKERS * core:.0f} of two idle cores, {WORKERS * core / BAR:.2f} of the bar")  # fmt: skip
         wall, core = rate(read_corpus(corpus))
         print(f"read_corpus, 1 process: {wall:.0f} tiles/s here and now, {core:.0f} a core-second")
 
