@@ -12,6 +12,8 @@ from terraficta.eval.table import tables_of
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 
+WORTH = "What fiction was worth"
+"""title of the table that is told in words too"""
 RESULTS = "RESULTS.md"
 """name of the page at the root of the project"""
 
@@ -46,6 +48,8 @@ def write_results(paths: Sequence[Path], out: Path, command: str = "make results
         for table in tables_of(link.record, link.place):
             if table.title == PROMISED:
                 parts += ["## What was promised, before it ran", table.note, table.markdown()]
+    if words := in_words(links):
+        parts += ["## In words", "\n".join(f"- {line}" for line in words)]
     for experiment in experiments_of(links):
         parts.append(f"## {experiment.kind.replace('_', ' ').replace('-', ' ').capitalize()}")
         for table in experiment.tables:
@@ -54,6 +58,24 @@ def write_results(paths: Sequence[Path], out: Path, command: str = "make results
     with whole_file(out) as partial:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return out
+
+
+def in_words(links: Sequence[Link]) -> list[str]:
+    """What fiction was worth, a sentence a difference, as plainly where it was worth nothing."""
+    said = []
+    for link in links:
+        for table in tables_of(link.record, link.place):
+            if table.title != WORTH:
+                continue
+            for name, labels, count, mean, spread, helps, hurts, where, about in table.rows:
+                low, high = (float(end) for end in str(spread).replace("−", "-").strip("[]").split(","))
+                verdict = "a gain" if low > 0 else "a loss" if high < 0 else "not told apart from nothing"
+                number = f"{mean:+.3f}".replace("-", "−")
+                said.append(
+                    f"{name}, {labels} labels a class ({about}): {number} mIoU {spread} over {count} tilesets, "
+                    f"{verdict}; better in {helps} of them, worse in {hurts}" + (f" ({where})." if hurts else ".")
+                )
+    return said
 
 
 def _made_of(links: Sequence[Link]) -> str:

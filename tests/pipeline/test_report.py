@@ -13,6 +13,7 @@ from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.eval.map.predict import predict_image
 from terraficta.eval.provenance import read_link, walk
 from terraficta.eval.report.report import write_report
+from terraficta.eval.report.results import write_results
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.map_model import write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
@@ -129,6 +130,25 @@ def test_tables_of_any_experiment_are_shown_and_broken_ones_refused(tmp_path: Pa
     Run("calibration", {}, 0).write(tmp_path / "b", kind="calibration", tables=[{**table, "rows": [["haze"]]}])
     with pytest.raises(Refusal, match="whole rows"):
         write_report([tmp_path / "b"], tmp_path / "page2")
+
+
+def test_results_are_one_page_from_records_with_losses_in_words(tmp_path: Path) -> None:
+    columns = ["difference", "labels", "tilesets", "mIoU", "95 %", "helps in", "hurts in", "where", "of what"]
+    rows = [
+        ["ridge less random", 5, 3, 0.02, "[+0.010, +0.030]", 2, 0, "nowhere", "fiction"],
+        ["full less scratch", 5, 3, -0.01, "[−0.030, +0.010]", 0, 1, "here", "training"],
+    ]
+    worth = {"title": "What fiction was worth", "note": "", "columns": columns, "rows": rows}
+    goals = {"title": "What was promised", "note": "before", "columns": ["goal"], "rows": [[0.02]]}
+    Run("benchmark", {"seeds": 5}, 0).write(tmp_path / "b", kind="benchmark", tables=[goals, worth])
+    text = write_results([tmp_path / "b"], tmp_path / "RESULTS.md").read_text()
+    assert text.index("What was promised") < text.index("In words") < text.index("### What fiction was worth")
+    assert "+0.020 mIoU [+0.010, +0.030] over 3 tilesets, a gain; better in 2 of them, worse in 0." in text
+    assert "not told apart from nothing; better in 0 of them, worse in 1 (here)." in text
+    assert "| benchmark |" in text
+    Run("finetune", {}, 0).write(tmp_path / "f")
+    with pytest.raises(Refusal, match="no tables"):
+        write_results([tmp_path / "f"], tmp_path / "other.md")
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
