@@ -82,16 +82,23 @@ class Narrowing:
 
 
 def narrow(
-    recipe: SceneRecipe, tileset: Tileset, name: str, scenes: int = 160, window_px: int = 64, seed: int = 77,
-    rounds: int = 2, progress: Progress | None = None,
+    recipe: SceneRecipe, tileset: Tileset, name: str, scenes: int = 240, window_px: int = 64, seed: int = 77,
+    rounds: int = 1, progress: Progress | None = None,
 ) -> Narrowing:  # fmt: skip
     """Fit a recipe to real tiles by figures that need no label.
 
     `scenes` scenes of the recipe are seen by the tiles' own camera at their sampling distance and weighed so that
-    together they look like half of the real windows; what their facts say under these weights becomes the recipe,
-    from which the next round draws: a single round finds few scenes in a corner of what a wide recipe draws. Half as
-    many scenes of another world, of the wide and of the narrowed recipe, are then held against the other half of the
-    windows, which come from other tiles where there are several.
+    together they look like half of the real windows; what their facts say under these weights becomes the recipe, from
+    which a further round draws, if one is asked for. Half as many scenes of another world, of the wide and of the
+    narrowed recipe, are then held against the other half of the windows, which come from other tiles where there are
+    several.
+
+    Error
+    -----
+    A weighted tenth of the scenes carries the evidence, so that few scenes tell few fields. On 64 px windows of
+    Aberystwyth, from `atlas`, the energy distance went from .741 to .658 with 96 scenes in one round, and from .854 to
+    .804 with 72 in each of two, measured on other scenes; that of two sets of real windows is 0. A forest told the
+    windows apart before and after (.99).
 
     Parameters
     ----------
