@@ -20,6 +20,9 @@ FAR_LEVEL = 0.02
 """real windows that are further from all fiction than all but this share of fiction itself are strangers"""
 ALARM_SHARE = 0.1
 """share of strangers above which there is an alarm: five times what chance brings"""
+FIGURE_SHARE = 0.3
+"""share of windows beyond what is drawn in a single figure above which there is one too: a shift of one band alone
+hides among many figures. Chance brings .01, and a place is narrow: hence no less"""
 OUTSIDE = (0.005, 0.995)
 """quantiles of fiction outside which a figure of the real windows is not drawn"""
 
@@ -72,7 +75,12 @@ class Strangers:
     @property
     def alarm(self) -> bool:
         """Whether the real tiles lie outside."""
-        return self.share > ALARM_SHARE
+        return self.share > ALARM_SHARE or self.worst > FIGURE_SHARE
+
+    @property
+    def worst(self) -> float:
+        """The largest share of windows beyond what is drawn in a single figure."""
+        return max(self.outside.values(), default=0.0)
 
 
 def strangers(fiction: Figures, real: Figures, scale: Scale) -> Strangers:

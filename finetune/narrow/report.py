@@ -80,7 +80,8 @@ def alarm_line(found: Narrowing) -> str | None:
     if not found.drift.alarm:
         return None
     kinds = ", ".join(_kinds(list(found.drift.outside))) or "how figures go together"
-    return f"alarm: {100 * found.drift.share:.0f} % of the real windows lie outside what the recipe draws, by {kinds}"
+    share = max(found.drift.share, found.drift.worst)
+    return f"alarm: {100 * share:.0f} % of the real windows lie outside what the recipe draws, by {kinds}"
 
 
 def _kinds(names: Sequence[str]) -> list[str]:

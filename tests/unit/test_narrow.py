@@ -8,7 +8,7 @@ import torch
 
 from terraficta.finetune.narrow.dial import Turned, narrowed, weighted_quantiles
 from terraficta.finetune.narrow.figures import Figures, Scale, describe, energy_distance
-from terraficta.finetune.narrow.match import Strangers, matching_weights, strangers, told_apart
+from terraficta.finetune.narrow.match import ALARM_SHARE, Strangers, matching_weights, strangers, told_apart
 from terraficta.finetune.narrow.narrow import Narrowing, halves, merged
 from terraficta.finetune.narrow.report import alarm_line, report_text, write_recipe
 from terraficta.synth.types.grid import Grid
@@ -117,6 +117,17 @@ def test_strangers_raise_an_alarm_and_are_named() -> None:
     found = strangers(fiction, far, scale)
     assert found.alarm
     assert next(iter(found.outside)) == "level.B04.q50"
+
+
+def test_a_shift_of_one_figure_among_many_raises_the_alarm() -> None:
+    names = tuple(f"level.B{n:02d}.q50" for n in range(40))
+    fiction = Figures(RNG.normal(0, 1, (150, 40)), names, np.arange(150))
+    real = RNG.normal(0, 1, (60, 40))
+    real[:, 7] += 2.6
+    found = strangers(fiction, Figures(real, names, np.arange(60)), Scale.of(fiction.values))
+    assert found.share < ALARM_SHARE, "whole windows do not tell"
+    assert found.alarm
+    assert next(iter(found.outside)) == "level.B07.q50"
 
 
 def narrowing(after: float, share: float) -> Narrowing:
