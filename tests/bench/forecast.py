@@ -151,9 +151,9 @@ def main(folder: Path, minutes: float) -> None:
     known = data.ndvi.shape[1] // 2
     every = range(len(data.ndvi))
     test, rest = data.some([n for n in every if n % 3 == 2]), data.some([n for n in every if n % 3 != 2])
-    spread = rest.weather.std((0, 1)).clamp(min=1e-6)
-    for part in (rest, test):
-        part.weather = part.weather / spread
+    mean, spread = rest.weather.mean((0, 1)), rest.weather.std((0, 1))
+    for part in (rest, test):  # what never changes says nothing
+        part.weather = torch.where(spread > 1e-6, (part.weather - mean) / spread.clamp(min=1e-6), 0.0)
     net, steps = train(rest, known, minutes)
     with torch.no_grad():
         ways = {
