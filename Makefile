@@ -129,7 +129,7 @@ studies: $(READY) ## climates and seasons, explanation, location: studies that n
 	$(TF) eval domains --out $(OUT)/studies/climates
 	$(TF) eval domains --by date --out $(OUT)/studies/seasons
 	$(TF) eval explain --out $(OUT)/studies/explanation
-	$(TF) eval location --out $(OUT)/studies/location
+	$(TF) eval encoders --out $(OUT)/studies/location
 
 realism: $(READY) ## fiction beside the tiles of TILESET, in out/realism
 	$(TF) eval realism --tileset $(TILESET) --out $(OUT)/realism

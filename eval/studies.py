@@ -153,7 +153,7 @@ def explain(
 
 
 @app.command()
-def location(
+def encoders(
     out: Out,
     seeds: Annotated[int, typer.Option(min=1, help="draws of places")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="of each training")] = 400,

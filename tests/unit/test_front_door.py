@@ -1,5 +1,6 @@
 """The front door: verbs and four rooms, opened only when entered; bad input is one line and exit code 2."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,14 @@ def test_bad_input_is_one_line_and_exit_code_2() -> None:
         "Mend: check the path"
     )
     assert terraficta("sing").returncode == 2
+
+
+@pytest.mark.parametrize("room", ["synth", "pretrain", "finetune", "eval"])
+def test_no_command_hides_another(room: str) -> None:
+    """Typer takes two commands of one name without a word, and shows the last."""
+    app = importlib.import_module(f"terraficta.{room}.commands").app
+    found = list(app.registered_commands)
+    for group in app.registered_groups:
+        found += group.typer_instance.registered_commands
+    names = [command.name or command.callback.__name__ for command in found]
+    assert len(set(names)) == len(names), sorted(name for name in names if names.count(name) > 1)
