@@ -56,7 +56,7 @@ demo-place:
 	$(TF) map $(DEMO)/place/image.tif --labels $(DEMO)/place/points.gpkg --like landsat8 --bands B2,B3,B4 --seed $(SEED) --out $(DEMO)/map.tif
 	@echo "== 4/5 Measure: on four polygons that were not shown, beside forests from the same points =="
 	$(TF) eval score --map $(DEMO)/map.tif --tileset $(DEMO)/place --scene polygons
-	$(TF) eval benchmark --tileset $(DEMO)/place --arms names,default,forest,forest-context --labels-per-class 0,2 --seeds 1 --out $(DEMO)/benchmark
+	$(TF) eval benchmark --tileset $(DEMO)/place --arms names,default,forest,forest-context --labels-per-class 0,2 --seeds 1 --set ladder=null --out $(DEMO)/benchmark
 	@echo "== 5/5 Report =="
 	$(TF) eval report --run $(DEMO)/pretrain --run $(DEMO)/map.tif --run $(DEMO)/benchmark --out $(DEMO)/report
 	@$(MAKE) --no-print-directory demo-told
@@ -70,7 +70,7 @@ demo-tiles:
 	$(TF) finetune run --tileset $(LAND) --labels-per-class 25 --seed $(SEED) --out $(DEMO)/finetune
 	@echo "== 4/5 Map and measure =="
 	$(TF) eval predict --run $(DEMO)/finetune --tileset $(LAND) --out $(DEMO)/map.tif
-	$(TF) eval benchmark --tileset $(LAND) --arms names,default,forest,forest-context --labels-per-class 0,5,25 --seeds 2 --out $(DEMO)/benchmark
+	$(TF) eval benchmark --tileset $(LAND) --arms names,default,forest,forest-context --labels-per-class 0,5,25 --seeds 2 --set ladder=null --out $(DEMO)/benchmark
 	@echo "== 5/5 Report =="
 	$(TF) eval report --run $(DEMO)/pretrain --run $(DEMO)/finetune --run $(DEMO)/benchmark --out $(DEMO)/report
 	@$(MAKE) --no-print-directory demo-told
