@@ -58,4 +58,4 @@ def test_the_record_has_kind_and_tables(tmp_path: Path) -> None:
 
 def test_the_text_of_a_table_stands_in_columns() -> None:
     lines = Table("T", "", ["a", "long name"], [["x", 0.5], ["yy", None]]).text().splitlines()
-    assert lines == ["T", "a   long name", "x   0.500", "yy  -"]
+    assert lines == ["T", "a   long name", "x   0.500", "yy  –"]
