@@ -80,7 +80,7 @@ class NamesHead:
 
         Every class counts alike.
         """
-        weight = mass / mass.sum(0).clamp(min=1e-6)
+        weight = evenly(mass)
         right = weight.gather(1, self.log_probabilities(evidence).argmax(1, keepdim=True)).sum()
         chance = 1 / len(self.named)
         found = float(right) / max(float(weight.sum()), 1e-6)
@@ -160,6 +160,11 @@ class Blend:
             None if names is None else NamesHead(**names),
             (strengths[0], strengths[1], strengths[2]), content["prior"],
         )  # fmt: skip
+
+
+def evenly(mass: Tensor) -> Tensor:
+    """(P, K) the mass of labels, each class brought to the same sum."""
+    return mass / mass.sum(0).clamp(min=1e-6)
 
 
 def head_content(head: Head) -> dict[str, Tensor]:

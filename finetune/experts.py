@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.blend import Blend, NamesHead
+from terraficta.finetune.blend import Blend, NamesHead, evenly
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.evidence import Evidence
@@ -100,7 +100,7 @@ def fit_experts(
     alone = evidence.context.shape[1]
     forest = fit_forest(evidence.inputs, classes, weight, mass.shape[1], seed, trees, alone)
     if names is not None:
-        names = names.balanced(evidence, (mass / mass.sum(0).clamp(min=1e-6)).sum(1))
+        names = names.balanced(evidence, evenly(mass).sum(1))
     told = 0.0 if names is None else meanings.telling * names.worth(evidence, mass)
     exponents = exponents_for(mass, told, recipe)
     prior = torch.where(mass.sum(0) == 0, torch.tensor(NEVER), prior_of(meanings))

@@ -50,7 +50,7 @@ def ridge_head(mapper: Mapper) -> FitHead:
     """The episodic head, with the penalty and sharpness that pretraining learned."""
     penalty = mapper.log_penalty.detach().exp().cpu()
     sharpness = mapper.log_sharpness.detach().exp().cpu()
-    return lambda features, mass: _silence(fit_ridge(features, mass, penalty, sharpness), mass)
+    return lambda features, mass: silence(fit_ridge(features, mass, penalty, sharpness), mass)
 
 
 def logistic_head(inverse_penalty: float) -> FitHead:
@@ -74,12 +74,13 @@ def logistic_head(inverse_penalty: float) -> FitHead:
                 slope, start = torch.cat([-slope, slope], 1) / 2, torch.cat([-start, start]) / 2
             weight[:, present], bias[present] = slope, start
         weight = weight / spread[:, None]
-        return _silence(Head(weight, bias - mean @ weight, torch.tensor(1.0)), mass)
+        return silence(Head(weight, bias - mean @ weight, torch.tensor(1.0)), mass)
 
     return fit
 
 
-def _silence(head: Head, mass: Tensor) -> Head:
+def silence(head: Head, mass: Tensor) -> Head:
+    """The same head, which never shows a class that had no label in mass (P, K)."""
     absent = mass.sum(0) == 0
     return replace(head, bias=torch.where(absent, torch.tensor(NEVER), head.bias))
 

@@ -20,7 +20,7 @@ from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
-from terraficta.finetune.head import NEVER, FitHead, FittedHead, fit_head, ridge_head
+from terraficta.finetune.head import FitHead, FittedHead, fit_head, ridge_head, silence
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.tileset.labels import Labels, draw_pixels, ground_blocks
 from terraficta.finetune.tileset.meanings import Meanings
@@ -198,13 +198,9 @@ def ridges() -> dict[str, FitHead]:
     """Ridges of several penalties, by name."""
 
     def of(penalty: float) -> FitHead:
-        return lambda x, mass: _silent(fit_ridge(x, mass, torch.tensor(penalty), torch.tensor(SHARPNESS)), mass)
+        return lambda x, mass: silence(fit_ridge(x, mass, torch.tensor(penalty), torch.tensor(SHARPNESS)), mass)
 
     return {f"penalty={penalty:g}": of(penalty) for penalty in PENALTIES}
-
-
-def _silent(head: Head, mass: Tensor) -> Head:
-    return replace(head, bias=torch.where(mass.sum(0) == 0, torch.tensor(NEVER), head.bias))
 
 
 @dataclass

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import require_new_folder
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
@@ -30,13 +29,11 @@ def ask(
 ) -> None:
     """Ask questions with exact answers of fictional land, in five abilities; no answer can be told from the words."""
     from terraficta.synth.ask.questions import write_questions
-    from terraficta.synth.card.scene import card_recipe
+    from terraficta.synth.card.scene import card_recipe, require_one_source
     from terraficta.synth.corpus.corpus import write_corpus
 
     require_new_folder(out)
-    if (recipe is None) == (corpus is None):
-        found = "both" if recipe else "neither"
-        raise Refusal("synth ask", "--recipe or --corpus", found, "one of them", "write --recipe tier1")
+    require_one_source("synth ask", recipe, corpus, "tier1")
     if corpus is None:
         corpus = out.with_name(f"{out.name}-corpus")
         asked = card_recipe(read_scene_recipe(str(recipe), change))

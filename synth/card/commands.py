@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import require_new_folder
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 
@@ -29,16 +28,14 @@ def card(
     change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the recipe")] = None,
 ) -> None:
     """Explain scenes, a page each: areas, patches, borders, relief, waters, settlements, and all that was drawn."""
-    from terraficta.synth.card.scene import card_recipe, write_cards
+    from terraficta.synth.card.scene import card_recipe, require_one_source, write_cards
     from terraficta.synth.corpus.corpus import read_corpus
     from terraficta.synth.corpus.order import asked_recipe
     from terraficta.synth.stream import stream_tiles
     from terraficta.synth.types.device import pick_device
 
     require_new_folder(out)
-    if (recipe is None) == (corpus is None):
-        found = "both" if recipe else "neither"
-        raise Refusal("synth card", "--recipe or --corpus", found, "one of them", "write --recipe tier3")
+    require_one_source("synth card", recipe, corpus, "tier3")
     if corpus is not None:
         tiles = islice(read_corpus(corpus), index, index + count)
     else:

@@ -35,6 +35,13 @@ def card_recipe(recipe: SceneRecipe) -> SceneRecipe:
     return SceneRecipe.from_dict(content, where=recipe.name)
 
 
+def require_one_source(where: str, recipe: str | None, corpus: Path | None, example: str) -> None:
+    """Refuse both a recipe and a corpus, and neither."""
+    if (recipe is None) == (corpus is None):
+        found = "both" if recipe else "neither"
+        raise Refusal(where, "--recipe or --corpus", found, "one of them", f"write --recipe {example}")
+
+
 def write_cards(tiles: Iterable[Tile], out: Path) -> list[Path]:
     """Write a page and a JSON a tile, and one reviewer's sheet for all; the pages' names.
 
