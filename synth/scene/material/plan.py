@@ -134,11 +134,18 @@ def draw_material_plan(
 
 
 def _soil_lean(setting: Setting) -> dict[str, float]:
-    """Warm soils are red and poor in humus, dry ones bright and chalky."""
+    """Warm soils are red and poor in humus, dry ones bright and chalky, and where little weathers pale.
+
+    Source
+    ------
+    Calcisols, Gypsisols and Arenosols beside Ferralsols: IUSS Working Group WRB 2022, World Reference Base, 4th edition,
+    ISBN 979-8-9862451-1-9; how far the absorbers lean is chosen.
+    """
     warm, moist = 2 * setting.warmth - 1, 2 * setting.moisture - 1
+    unweathered = max(0.0, -moist)
     return {
-        "hematite": 0.8 * warm, "humus": 0.6 * moist - 0.3 * warm, "tail": 0.3 * moist, "carbonate": -0.6 * moist,
-        "grey": 0.2 * moist,
+        "hematite": 0.8 * warm - 0.7 * unweathered, "goethite": -0.6 * unweathered, "humus": 0.6 * moist - 0.3 * warm,
+        "tail": 0.3 * moist, "carbonate": -0.6 * moist, "grey": 0.2 * moist,
     }  # fmt: skip
 
 
