@@ -262,7 +262,7 @@ def _compose(
     lay(canal | pits.lake, "water")
 
     settled = Places.where(town.inside)
-    own = _classes_of(settled.of(town.what), settled.of(town.lot), settled, habitat, tree)
+    own = _classes_of(settled.of(town.what), settled.of(town.lot), settled, habitat, wild, tree)
     lay(town.inside, settled.onto(own, 0))
     lay(town.roof, "building")
     lay(water.shore, "sand")
@@ -271,7 +271,8 @@ def _compose(
     road = (town.road & ~water.open_water) | bridge
     lay(road, "road")
 
-    mixed = packed(_classes_of(town.more.what, town.more.identity, town.cells, habitat, tree), town.more.identity)
+    more = _classes_of(town.more.what, town.more.identity, town.cells, habitat, wild, tree)
+    mixed = packed(more, town.more.identity)
     within = torch.where(town.main_road, 0, town.cells.onto(mixed, 0))
 
     parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
@@ -279,7 +280,7 @@ def _compose(
     return cover, parcel, torch.where(fields.inside, fields.row, stands.row), within
 
 
-def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, tree: Tensor) -> Tensor:
+def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, wild: Tensor, tree: Tensor) -> Tensor:
     """Classes (..., M) int64 of what lies at places in towns; where it is too dry or cold, lawns are none.
 
     Parameters
@@ -290,6 +291,8 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
         the M cells
     habitat : Habitat
         of all cells
+    wild : Tensor
+        (N, H, W) the class that would be there
     tree : Tensor
         (N, 1, 1) the class that is planted in gardens
     """
@@ -298,6 +301,7 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
     lawn = torch.where(cold, at("grassland"), lawn)
     crown = torch.where(cold, at("grassland"), tree.flatten()[cells.scene])
-    out = torch.where(what == STREET, at("road"), at("bare_soil"))
+    earth = torch.where(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
+    out = torch.where(what == STREET, at("road"), earth)
     out = torch.where(what == ROOF, at("building"), out)
     return torch.where(what == LAWN, lawn, torch.where(what == TREE, crown, out))

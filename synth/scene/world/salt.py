@@ -431,6 +431,7 @@ class TownSeed(Salt):
     BLOCKS_V = 7
     TREES = 8
     STREETS = 9
+    GROUND = 10
 
 
 @unique
@@ -450,6 +451,9 @@ class StreetBlock(Salt):
     TERRACED = 15
     LEVEL = 16
     VEHICLES = 17
+    VACANT = 18
+    WALLED = 19
+    PITCHED = 20
 
 
 @unique
@@ -464,6 +468,7 @@ class Lot(Salt):
     SHED = 7
     VEHICLES = 8
     FULL = 9
+    EARTH = 10
 
 
 @unique
