@@ -29,7 +29,7 @@ FARMSTEADS = 0.5
 """share of the corners of blocks with a farmstead, where all is farmed"""
 VILLAGES = 0.12
 """share of the farmsteads that grew to a hamlet or a village"""
-REACH = 0.218
+REACH = 0.21
 """radius of a town of middling size, over the distance of roads, at a settled share of 1: what makes the towns of a
 corpus take the share asked for"""
 RIBBON_M = 70.0

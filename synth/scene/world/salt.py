@@ -191,6 +191,8 @@ class Cover(Salt):
     PATCH = 2
     STAND = 3
     GRAIN = 4
+    LONE_TREES = 5
+    PARKLAND = 6
     FIRE = 31
 
 
@@ -515,6 +517,16 @@ class EveryScene(Salt):
     """The seed 0, which all scenes share."""
 
     CROWNS = 41
+
+
+@unique
+class LoneTree(Salt):
+    """The identity of a square in which a tree of open country can stand."""
+
+    PRESENT = 1
+    Y = 2
+    X = 3
+    SPREAD = 4
 
 
 @unique
