@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from terraficta.synth.render import render
-from terraficta.synth.scene.cover.crown import SHOWN_M, crowned, seen
+from terraficta.synth.scene.cover.crown import LONE_M, SHOWN_M, crowned, lone_trees, seen
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA
@@ -47,6 +47,29 @@ def test_crowns_are_the_same_in_every_window() -> None:
     assert 0.1 < float(one[1].std()) < 0.2  # trees differ, each is of one piece
     assert torch.equal(one[:, 16:, 32:], two[:, :-16, :-32])
     assert len(one.unique()) > 1000
+
+
+def test_lone_trees_are_whole_crowns_the_same_in_every_window() -> None:
+    seed = torch.tensor([5])
+    planes = []
+    for origin in ([0, 0], [16, 32]):
+        window = Window.over(192, 192, torch.tensor([0.5]), torch.tensor([origin]))
+        below, tree = lone_trees(window, torch.full((1, 192, 192), 0.6), seed)
+        planes.append(below.onto(tree, 0))
+    one, two = planes
+    assert torch.equal(one[:, 16:, 32:], two[:, :-16, :-32])
+    assert 0.05 < float((one != 0).float().mean()) < 0.3
+    _, cells = one[one != 0].unique(return_counts=True)
+    assert float(cells.max()) * 0.25 < 3.2 * 5.2**2  # no crown is wider than the widest
+    assert 0.5 * (96 / LONE_M[0]) ** 2 * 0.6 < len(cells) < 2 * (96 / LONE_M[0]) ** 2
+
+
+def test_no_lone_tree_stands_where_none_can_or_where_cells_are_large() -> None:
+    seed, nowhere = torch.tensor([5]), torch.zeros(1, 64, 64)
+    near, far = (Window.over(64, 64, torch.tensor([cell_m])) for cell_m in (1.0, SHOWN_M[1]))
+    assert not len(lone_trees(near, nowhere, seed)[1])
+    assert not len(lone_trees(far, nowhere + 0.9, seed)[1])
+    assert len(lone_trees(near, nowhere + 0.9, seed)[1])
 
 
 @pytest.mark.parametrize("sza_deg", [25.0, 50.0])

@@ -7,6 +7,7 @@ import torch
 from cover_maker import draw_covers, make_landcover
 from terrain_maker import make_terrain
 
+from terraficta.synth.scene.cover.building import BARE
 from terraficta.synth.scene.cover.field import lay_blocks
 from terraficta.synth.scene.cover.landcover import LandCover
 from terraficta.synth.scene.cover.road import lay_roads
@@ -105,6 +106,39 @@ def test_vehicles_stand_on_the_road_and_nowhere_else() -> None:
     assert 0.01 < float(vehicle.sum() / road.sum()) < 0.3
     assert torch.equal(road & (cover.height_m > 0), vehicle)
     assert not bool((cover.within != 0).any())
+
+
+def test_towns_of_dry_land_leave_much_ground_as_it_was() -> None:
+    """Beside temperate towns: bare yards and lots, and of these most are of no object, as the land around is."""
+    bare, left = {}, {}
+    for climate in ("desert", "temperate"):
+        keys = [SceneKey(11, i) for i in range(6)]
+        recipe = CoverRecipe(settlement=(0.9, 0.9), climates=(climate,), farmland=(0.0, 0.0), water=(0.0, 0.0))
+        terrain = make_terrain(TerrainRecipe(relief_m=(10, 30)), keys, 96, 96, torch.full((6,), 2.0))
+        plans = draw_covers(recipe, keys)
+        u01 = uniform(hashed(seeds_of([p.seeds.cover for p in plans])[:, None, None], terrain.window.cells()))
+        points = terrain.window.points()
+        town = settle(plans, terrain, points, lay_blocks(plans, points), torch.ones_like(u01, dtype=torch.bool), u01)
+        earth = town.inside & (town.what == BARE) & ~town.road
+        bare[climate] = float(earth.sum() / town.inside.sum())
+        left[climate] = float((earth & (town.lot == 0)).sum() / earth.sum())
+        assert bool((town.lot[town.roof] != 0).all())
+        assert bool((town.lot[town.road] != 0).all())
+    assert bare["desert"] > 3 * bare["temperate"], bare
+    assert 0.6 < left["desert"] < 1.0, left
+
+
+def test_climates_build_as_they_do() -> None:
+    towns = {
+        climate: [p.town for p in draw_covers(CoverRecipe(climates=(climate,)), [SceneKey(12, i) for i in range(60)])]
+        for climate in ("desert", "temperate", "savanna")
+    }
+    assert 0.4 < sum(t.planned for t in towns["desert"]) / 60 < 0.8
+    assert not any(t.planned for climate in ("temperate", "savanna") for t in towns[climate])
+    assert all(t.pitched == 1.0 and t.walled == 0.0 for t in towns["temperate"])
+    young = [t for t in towns["desert"] if t.planned]
+    assert max(t.pitched for t in towns["desert"]) < 0.1
+    assert sum(t.main_m for t in young) / len(young) > 2 * sum(t.main_m for t in towns["temperate"]) / 60
 
 
 def test_bridges_and_buildings_are_the_same_in_every_window() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,23 @@ PITCH = 0.55
 """rise over run of a pitched roof: 29 degrees"""
 DRY, TROPICAL = ("desert", "steppe", "mediterranean"), ("savanna", "monsoon", "rainforest")
 """where towns are of courtyards, and where they are of small lots; elsewhere houses stand in gardens"""
+PLANNED = {"desert": 0.6, "steppe": 0.3, "mediterranean": 0.1}
+"""share of the scenes of dry climates whose towns are young: straight wide streets, villas, much ground laid out and
+not built on yet; chosen"""
+WALLED = {"desert": 0.95, "steppe": 0.5, "mediterranean": 0.3, "savanna": 0.5, "monsoon": 0.3}
+"""most of the street blocks whose lots lie behind walls; chosen"""
+PITCHED = {"desert": 0.04, "steppe": 0.4, "mediterranean": 0.75, "savanna": 0.7}
+"""share of the street blocks with pitched roofs, elsewhere all; chosen"""
+VACANT = {"desert": 0.3, "steppe": 0.2, "savanna": 0.2, "mediterranean": 0.1}
+"""most of the street blocks that nobody has built on, elsewhere a few, in young towns twice; chosen"""
+WALL_M = (0.3, 2.4)
+"""width of a wall on either lot, and its height [m]"""
+SITES = 0.16
+"""share of the lots of vacant blocks with a slab or a shell of concrete"""
+YARDS_OF_EARTH = 0.7
+"""share of the lots whose bare yard is the ground that the town stands on, not brought there"""
+GROUND = 1 << 36
+"""mark of the identity of ground that nobody has made"""
 LEVELS = (1.45, 1.2, 1.0, 0.9, 0.8)
 """sides of a lot from the rim of a town to its middle, over those of its region"""
 TREE_M = 8.0
@@ -77,6 +94,16 @@ class TownPlan:
         share of the street blocks that are works
     greenery : float
         share of the street blocks that are parks
+    main_m : float
+        half the width of a main road [m]
+    planned : bool
+        a young town of dry land, of villas
+    walled : float
+        share of the street blocks whose lots lie behind walls
+    pitched : float
+        share of the street blocks with pitched roofs
+    vacant : float
+        share of the street blocks at the rim that nobody has built on
     """
 
     highway_m: float
@@ -93,18 +120,28 @@ class TownPlan:
     unpaved: float
     industry: float
     greenery: float
+    main_m: float
+    planned: bool
+    walled: float
+    pitched: float
+    vacant: float
 
 
 def draw_town_plan(climate: Climate, key: SceneKey) -> TownPlan:
-    """Draw one scene's way of building: courtyards and winding lanes where dry, small lots in the tropics."""
+    """Draw one scene's way of building.
+
+    Where dry courtyards and winding lanes, or villas in a wide grid; small lots in the tropics.
+    """
     r = [float(v) for v in key.at("settlement", "plan").rng().random(14)]
+    young, wall, left, wide = (float(v) for v in key.at("settlement", "dry").rng().random(4))
     dry, tropical = climate.kind in DRY, climate.kind in TROPICAL
-    small = 0.75 if tropical else 0.9 if dry else 1.0
-    return TownPlan(
+    small = 0.75 if tropical or climate.kind == "desert" else 0.9 if dry else 1.0
+    street = (2.6 + 2.8 * r[5]) * (0.8 if dry or tropical else 1.0)
+    plan = TownPlan(
         highway_m=HIGHWAY_M * (0.6 + r[0]),
         block_m=(70 + 90 * r[1], 55 + 50 * r[2]),
         lot_m=(small * (15 + 13 * r[3]), small * (22 + 13 * r[4])),
-        street_m=(2.6 + 2.8 * r[5]) * (0.8 if dry or tropical else 1.0),
+        street_m=street,
         winding_m=36.0 * max(r[6] - (0.1 if dry else 0.3), 0.0),
         compact=min(1.0, r[7] * 0.8 + (0.3 if dry else 0.2 if tropical else 0.0)),
         reach=0.45 * 5.0 ** r[8],
@@ -114,7 +151,31 @@ def draw_town_plan(climate: Climate, key: SceneKey) -> TownPlan:
         wooded=(0.08 + 0.3 * r[12]) if dry else 0.2 + 0.6 * r[12],
         unpaved=(0.2 + 0.3 * r[13]) if tropical or dry else 0.3 * r[13],
         industry=climate.industry,
-        greenery=climate.greenery,
+        greenery=climate.greenery * (0.5 if climate.kind == "desert" else 1.0),
+        main_m=1.25 * street,
+        planned=young < PLANNED.get(climate.kind, 0.0),
+        walled=WALLED.get(climate.kind, 0.0) * wall,
+        pitched=PITCHED.get(climate.kind, 1.0),
+        vacant=VACANT.get(climate.kind, 0.05) * left,
+    )
+    return _young(plan, r, wide) if plan.planned else plan
+
+
+def _young(plan: TownPlan, r: Sequence[float], wide: float) -> TownPlan:
+    """A town of the same region laid out at once, for cars; `r`, `wide` numbers in [0, 1)."""
+    street = 3.6 + 3.4 * r[5]
+    return replace(
+        plan,
+        block_m=(130 + 120 * r[1], 58 + 30 * r[2]),
+        lot_m=(17 + 11 * r[3], 22 + 10 * r[4]),
+        street_m=street,
+        winding_m=0.0,
+        compact=0.05 + 0.5 * r[7],
+        rows=0.75 + 0.3 * r[9],
+        unpaved=0.25 * r[13] ** 2,
+        main_m=street * (1.2 + 2.4 * wide),
+        pitched=0.6 * plan.pitched,
+        vacant=2 * plan.vacant,
     )
 
 
@@ -191,6 +252,8 @@ class _Block:
     square: Tensor
     estate: Tensor
     rows: Tensor
+    vacant: Tensor
+    walled: Tensor
 
 
 @dataclass(frozen=True)
@@ -229,14 +292,21 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
     number = dict(zip(NUMBERS, table.T[:, spots.scene], strict=True))
     block = _block(number, spots)
     lot = _lot(number, block)
-    roof, height_m, large = _roofs(block, lot)
+    roof, height_m, large = _roofs(number, block, lot)
     what, yard = _yards(number, block, lot, spots)
     tree = _trees(number, block, spots, what)
     what = torch.where(tree, TREE, what)
     roof &= block.inner_m > 1.0
+    wall = block.walled & ~roof & ((lot.wall_m < WALL_M[0]) | (block.inner_m < 1.0 + 2 * WALL_M[0]))
+    wall &= (block.inner_m > 1.0) & (spots.cell_m < LINES_SEEN_M)
+    height_m, roof = torch.where(wall, WALL_M[1], height_m), roof | wall
     what = torch.where(roof, ROOF, what)
     pool = torch.where(roof, large, yard).to(torch.int64)
-    identity = torch.where(~roof & (block.inner_m < 0), block.street, lot.identity)
+    identity = torch.where(block.park | block.square, block.identity, lot.identity)
+    identity = torch.where(~roof & (block.inner_m < 0), block.street, identity)
+    made = ~block.vacant & (uniform(lot.identity, salt.Lot.EARTH) > YARDS_OF_EARTH)
+    earth = (what == BARE) & ~made
+    identity = torch.where(earth, hashed(spots.town, salt.TownSeed.GROUND) | GROUND, identity)
     vehicle, car, line = _traffic(block, lot, spots, (what == STREET) & ~yard)
     vehicle_pool, line_pool = (POOLS["road"].index(name) for name in ("vehicle", "marking"))
     pool = torch.where(vehicle, vehicle_pool, torch.where(line, line_pool, pool))
@@ -245,8 +315,8 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
 
 
 NUMBERS = (
-    "street_m", "winding_m", "rows", "estates", "bare", "wooded", "unpaved", "industry", "greenery", "block_u",
-    "block_v", "lot_u", "lot_v",
+    "street_m", "winding_m", "rows", "estates", "bare", "wooded", "unpaved", "industry", "greenery", "planned",
+    "walled", "pitched", "vacant", "block_u", "block_v", "lot_u", "lot_v",
 )  # fmt: skip
 """what places need of a plan"""
 
@@ -271,7 +341,9 @@ def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
     works = (uniform(block, salt.StreetBlock.WORKS) < number["industry"]) & (dense > 0.22) & (dense < 0.62)
     park = (uniform(block, salt.StreetBlock.USE) < number["greenery"]) & ~works & (dense > 0.2)
     square = (uniform(block, salt.StreetBlock.SQUARE) < 0.06 * dense) & ~works & ~park
-    rest = ~(works | park | square)
+    idle = number["vacant"] * (1.3 - dense).clamp(max=1.0)
+    vacant = (uniform(block, salt.StreetBlock.VACANT) < idle) & ~(works | park | square)
+    rest = ~(works | park | square | vacant)
     estate = rest & (uniform(block, salt.StreetBlock.ESTATE) < number["estates"]) & (dense > 0.3)
     # a street is of one piece: the line of blocks that it runs along
     first = du * number["block_u"] < dv * number["block_v"]
@@ -279,7 +351,8 @@ def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
     way = hashed(town, salt.TownSeed.STREETS, line.to(torch.int64), first.to(torch.int64))
     rows = rest & ~estate & (dense > number["rows"])
     along = torch.where(first, v, u)
-    return _Block(block, way, along, across, u, v, inner, dense, works, park, square, estate, rows)
+    walled = (uniform(block, salt.StreetBlock.WALLED) < number["walled"]) & ((rest & ~estate & ~rows) | works)
+    return _Block(block, way, along, across, u, v, inner, dense, works, park, square, estate, rows, vacant, walled)
 
 
 def _lot(number: dict[str, Tensor], block: _Block) -> _Lot:
@@ -303,7 +376,7 @@ def _piece(along: Tensor, seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return piece, along - start, length
 
 
-def _roofs(block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
+def _roofs(number: dict[str, Tensor], block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
     """Roof or not, its height [m], whether it is of a large building; all (M,)."""
     dense, inner, wall = block.dense, block.inner_m, lot.wall_m
     own, depth = uniform(lot.identity, salt.Lot.SIZE), uniform(lot.identity, salt.Lot.DEPTH)
@@ -315,8 +388,10 @@ def _roofs(block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
     half_v = 0.5 * torch.minimum(8.5 + 5.5 * depth, lot.side_v - 5.0)
     house = lot.within(half_u, half_v) & (lucky < 0.68 + 0.45 * dense)
     ridge = PITCH * (half_v - (lot.v - 0.5 * lot.side_v).abs()).clamp(0.0, 5.0)
+    ridge = torch.where(uniform(block.identity, salt.StreetBlock.PITCHED) < number["pitched"], ridge, 0.0)
     shed = (lot.u > 1.0) & (lot.u < 3.5 + 3.5 * own) & (lot.v > 1.0) & (lot.v < 4.0 + 3.0 * depth)
     shed &= uniform(lot.identity, salt.Lot.SHED) < 0.55
+    house, shed = _dry_houses(number, block, lot, house, shed)
     house_m = torch.where(house, 2.5 + 3.0 * (1 + 1.4 * own) + ridge, 2.6)
     roof = (house | shed) & ~(block.park | block.square)
     # rows along the streets; behind them more, the nearer to the middle
@@ -334,8 +409,28 @@ def _roofs(block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
     roof = torch.where(block.works, hall, roof)
     height = torch.where(block.works, 5.5 + 7.0 * own, height)
     grand = torch.where(block.rows, own + 0.9 * dense > 1.25, dense + 0.5 * own > 0.95)  # flat roofs of the middle
-    large = block.works | block.estate | grand
+    # shells of concrete on ground laid out and not built on
+    roof = torch.where(block.vacant, (wall > 4.0) & (inner > 5.0) & (lucky < 0.6 * SITES), roof)
+    height = torch.where(block.vacant, 3.0 + 3.0 * own, height)
+    large = block.works | block.estate | grand | block.vacant
     return roof, height, large
+
+
+def _dry_houses(
+    number: dict[str, Tensor], block: _Block, lot: _Lot, house: Tensor, shed: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Houses and sheds (M,) as they are, but for villas, and for rooms along the walls of a court."""
+    own, depth = uniform(lot.identity, salt.Lot.SIZE), uniform(lot.identity, salt.Lot.DEPTH)
+    lucky, wall = uniform(lot.identity, salt.Lot.BUILT), lot.wall_m
+    near_u, near_v = lot.u / lot.side_u, lot.v / lot.side_v
+    young = number["planned"] > 0
+    notch = (near_u > 0.5 + 0.2 * own) & (near_v > 0.45 + 0.3 * depth)
+    villa = lot.within(lot.side_u * (0.27 + 0.12 * own), lot.side_v * (0.24 + 0.14 * depth)) & ~notch & (wall > 1.5)
+    rooms = (near_v < 0.24 + 0.22 * depth) | ((near_u < 0.32) & (own > 0.35)) | ((near_v > 0.78) & (own > 0.75))
+    rooms &= lucky < 0.7 + 0.4 * block.dense
+    court = block.walled & ~young
+    house = torch.where(young, villa & (lucky < 0.92), torch.where(court, rooms, house))
+    return house, shed & ~court & ~(young & (own < 0.5))
 
 
 def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) -> tuple[Tensor, Tensor]:
@@ -359,7 +454,9 @@ def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) ->
     yard = torch.where(block.square, torch.where(garden < 0.65, STREET, PAVED), yard)
     path = (lot.u - 0.5 * lot.side_u).abs() < 1.2
     yard = torch.where(block.park, torch.where(path & (kind < 0.5), PAVED, LAWN), yard)
-    footway = (inner < 1.5) & (dense > 0.4)
+    slab = lot.within(0.3 * lot.side_u, 0.3 * lot.side_v) & (uniform(lot.identity, salt.Lot.BUILT) > 1 - 0.4 * SITES)
+    yard = torch.where(block.vacant, torch.where(slab, PAVED, BARE), yard)
+    footway = ~block.vacant & (inner < 1.5) & (dense > 0.4)
     yard = torch.where(footway, PAVED, yard)
     lane = spots.density < number["unpaved"]
     what = torch.where(inner < 0, torch.where(lane, PAVED, STREET), yard)
@@ -376,7 +473,7 @@ def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor)
     spread = BROADEST_M / TREE_M * (0.5 + 0.5 * uniform(tree, salt.GardenTree.SPREAD))
     avenue = uniform(block.identity, salt.StreetBlock.AVENUE) < 0.4
     wooded = number["wooded"]
-    chance = torch.where(block.works | block.square, 0.15 * wooded, wooded)
+    chance = torch.where(block.works | block.square | block.vacant, 0.15 * wooded, wooded)
     chance = torch.where(block.park, 0.15 + wooded, chance)
     kerb = (block.inner_m > -1.5) & (block.inner_m < 3.0)
     chance = torch.where(kerb, torch.where(avenue, wooded.sqrt(), 0.5 * wooded), chance)

@@ -8,6 +8,7 @@ from torch import Tensor
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
+from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.legend import TERRAFICTA
 
@@ -33,6 +34,11 @@ LOWEST = 0.88
 DIFFERENCE = 0.3
 """how far the vigour of a tree may lie from that of its stand: which of the materials of its class it has; chosen so
 that the colours of crowns beside each other in autumn differ as on aerial photographs"""
+LONE_M = (14.0, 23.0)
+"""sides of the squares of two lattices, in each of which one tree of open country may stand [m]"""
+LONE_RADIUS_M = (1.3, 5.2)
+"""least and greatest radius of their crowns, small ones being more frequent [m]; chosen within the spans of parkland
+trees and hedgerow oaks"""
 OVER_MEAN = {"cone": 1.102, "dome": 1.060}
 """height of the tops over the mean height of a stand of such crowns, gaps included; measured by `test_crown`"""
 
@@ -41,6 +47,39 @@ def seen(cell_m: Tensor) -> Tensor:
     """(N,) 0..1: how far objects are drawn one by one in cells of a size [m]."""
     least, most = SHOWN_M
     return ((most - cell_m) / (most - least)).clamp(0.0, 1.0).to(torch.float32)
+
+
+def lone_trees(window: Window, chance: Tensor, seed: Tensor) -> tuple[Places, Tensor]:
+    """The cells below crowns of single trees of open country, and the identity of each one's tree (M,) int64.
+
+    None in cells too large to show them.
+
+    Parameters
+    ----------
+    window : Window
+        where in the world
+    chance : Tensor
+        (N, H, W) 0..1, share of the squares with a tree
+    seed : Tensor
+        (N,) int64
+    """
+    open_ground = Places.where((chance > 0) & (seen(window.cell_m) > 0)[:, None, None])
+    y_m = open_ground.of(window.y_m.to(torch.float32)[:, :, None])
+    x_m = open_ground.of(window.x_m.to(torch.float32)[:, None, :])
+    own, common = seed[open_ground.scene], open_ground.of(chance)
+    identity = torch.zeros_like(own)
+    least, most = LONE_RADIUS_M
+    for number, side_m in enumerate(LONE_M):
+        y, x = y_m / side_m, x_m / side_m
+        line, column = torch.floor(y), torch.floor(x)
+        tree = hashed(own, salt.Cover.LONE_TREES, number, line.to(torch.int64), column.to(torch.int64))
+        radius = (least + (most - least) * uniform(tree, salt.LoneTree.SPREAD) ** 1.5) / side_m
+        dy, dx = (way - radius - (1 - 2 * radius) * uniform(tree, at)
+                  for way, at in ((y - line, salt.LoneTree.Y), (x - column, salt.LoneTree.X)))  # fmt: skip
+        under = (dy * dy + dx * dx < radius * radius) & (uniform(tree, salt.LoneTree.PRESENT) < common)
+        identity = torch.where(under, tree, identity)
+    below = identity != 0
+    return Places(open_ground.at[below], open_ground.shape), identity[below]
 
 
 def crowned(window: Window, cover: Tensor, height_m: Tensor) -> tuple[Tensor, Tensor]:

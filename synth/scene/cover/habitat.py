@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.climate import Climate
+from terraficta.synth.scene.cover.crown import seen
 from terraficta.synth.scene.cover.fire import Fire
 from terraficta.synth.scene.cover.water import Water
 from terraficta.synth.scene.terrain.terrain import Terrain
@@ -127,7 +128,8 @@ def suitability(
     savanna = dry_winter * (1 - (wet - 0.45).abs() * 5.0).clamp(min=0)
     tree = (wet - (0.40 + 0.05 * dry_summer + 0.17 * dry_winter)) * 9.0
     tree = torch.minimum(tree + 0.3 * habitat.stand, (warm - TREELINE_C) * 1.2) - 3.0 * (slope - 0.7).clamp(min=0)
-    tree = tree.clamp(max=2.2) + 0.3 + (0.08 + 0.9 * savanna) * habitat.grain
+    groves = 0.9 * savanna * (1 - seen(terrain.cell_m))[:, None, None]  # where trees are seen, they stand one by one
+    tree = tree.clamp(max=2.2) + 0.3 + (0.08 + groves) * habitat.grain
     for name, behind in _leaves(climates, habitat).items():
         yield name, tree + behind
     cold = (6.0 - warm).clamp(min=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.cover.building import LAWN, ROOF, STREET, TREE
 from terraficta.synth.scene.cover.corridor import clear_swaths, dig_canals
-from terraficta.synth.scene.cover.crown import crowned, seen
+from terraficta.synth.scene.cover.crown import crowned, lone_trees, seen
 from terraficta.synth.scene.cover.field import farm, lay_blocks, sow
 from terraficta.synth.scene.cover.fire import burn
 from terraficta.synth.scene.cover.flood import flood
@@ -27,9 +27,11 @@ from terraficta.synth.scene.cover.share import favour_classes
 from terraficta.synth.scene.cover.water import Water, fill_water
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
+from terraficta.synth.types.biome import TREELINE_C
 from terraficta.synth.types.legend import TERRAFICTA, TIMBER, Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import CoverRecipe
@@ -44,8 +46,17 @@ OPEN_GROWN = 0.4
 """height of the trees of gardens, hedges and estates, over that of a forest"""
 BARREN_C = 7.0
 """mean temperature of the growing season below which nobody keeps a lawn or a garden tree [deg C]"""
+DRIEST_TREE = 0.1
+"""moisture below which no tree stands that nobody waters"""
 UNWATERED = 0.25
 """moisture below which yards are bare, unless someone waters them"""
+PARKLAND = {"savanna": 0.8, "monsoon": 0.4, "mediterranean": 0.35, "rainforest": 0.25, "temperate": 0.12, "boreal": 0.1,
+            "steppe": 0.04, "desert": 0.03}  # fmt: skip
+"""most of the places for single trees that have one, by climate, where trees are spread evenly; chosen"""
+TILLED = {"savanna": 0.35, "monsoon": 0.25}
+"""of as many, in fields under crops: farmers keep them"""
+OPEN_GROUND = ("grassland", "shrubland", "pasture", "fallow", "bare_soil")
+"""classes on which trees stand alone"""
 UNTILLED = ("wetland", "mangrove", "snow")
 """wild ground that is not ploughed"""
 
@@ -262,7 +273,7 @@ def _compose(
     lay(canal | pits.lake, "water")
 
     settled = Places.where(town.inside)
-    own = _classes_of(settled.of(town.what), settled.of(town.lot), settled, habitat, tree)
+    own = _classes_of(settled.of(town.what), settled.of(town.lot), settled, habitat, wild, tree)
     lay(town.inside, settled.onto(own, 0))
     lay(town.roof, "building")
     lay(water.shore, "sand")
@@ -271,15 +282,34 @@ def _compose(
     road = (town.road & ~water.open_water) | bridge
     lay(road, "road")
 
-    mixed = packed(_classes_of(town.more.what, town.more.identity, town.cells, habitat, tree), town.more.identity)
+    more = _classes_of(town.more.what, town.more.identity, town.cells, habitat, wild, tree)
+    mixed = packed(more, town.more.identity)
     within = torch.where(town.main_road, 0, town.cells.onto(mixed, 0))
 
     parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
     parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
-    return cover, parcel, torch.where(fields.inside, fields.row, stands.row), within
+    row = torch.where(fields.inside, fields.row, stands.row)
+    chance = torch.where(town.inside | swath | dug, 0.0, _parkland(plans, cover, habitat))
+    below, alone = lone_trees(terrain.window, chance, seeds_of([p.seeds.cover for p in plans], device))
+    under = below.onto(torch.ones_like(alone, dtype=torch.bool), False)
+    lay(under, tree)
+    parcel, row = torch.where(under, below.onto(alone | (1 << 37), 0), parcel), torch.where(under, 0.0, row)
+    return cover, parcel, row, within
 
 
-def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, tree: Tensor) -> Tensor:
+def _parkland(plans: Sequence[CoverPlan], cover: Tensor, habitat: Habitat) -> Tensor:
+    """(N, H, W) 0..1: share of the places for single trees that have one; they gather where it is wetter."""
+    device = cover.device
+    thick = uniform(hashed(seeds_of([p.seeds.cover for p in plans], device), salt.Cover.PARKLAND))[:, None, None]
+    usual, tilled = (planes([table.get(p.climate.kind, 0.0) for p in plans], device) for table in (PARKLAND, TILLED))
+    share = torch.where(TERRAFICTA.among(cover, OPEN_GROUND), 1.0, 0.0)
+    share = torch.where(cover == TERRAFICTA.index("cropland"), tilled, share)
+    gathered = (0.7 + 0.6 * habitat.patch + 0.4 * habitat.stand).clamp(0.05, 2.0)
+    grows = (habitat.summer_c > TREELINE_C) & (habitat.moisture > DRIEST_TREE)
+    return torch.where(grows, (usual * thick * gathered).clamp(max=0.95) * share, 0.0)
+
+
+def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, wild: Tensor, tree: Tensor) -> Tensor:
     """Classes (..., M) int64 of what lies at places in towns; where it is too dry or cold, lawns are none.
 
     Parameters
@@ -290,6 +320,8 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
         the M cells
     habitat : Habitat
         of all cells
+    wild : Tensor
+        (N, H, W) the class that would be there
     tree : Tensor
         (N, 1, 1) the class that is planted in gardens
     """
@@ -298,6 +330,7 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
     lawn = torch.where(cold, at("grassland"), lawn)
     crown = torch.where(cold, at("grassland"), tree.flatten()[cells.scene])
-    out = torch.where(what == STREET, at("road"), at("bare_soil"))
+    earth = torch.where(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
+    out = torch.where(what == STREET, at("road"), earth)
     out = torch.where(what == ROOF, at("building"), out)
     return torch.where(what == LAWN, lawn, torch.where(what == TREE, crown, out))

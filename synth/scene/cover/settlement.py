@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.cover.building import ROOF, STREET, Built, Spots, build
+from terraficta.synth.scene.cover.building import GROUND, ROOF, STREET, Built, Spots, build
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.road import Roads, lay_roads
 from terraficta.synth.scene.terrain.terrain import Terrain
@@ -57,7 +57,7 @@ class Settlement:
     roof : Tensor
         bool
     lot : Tensor
-        int64 identity of the building, or of the lot around it, or of the stretch of road
+        int64 identity of the building, or of the lot around it, or of the stretch of road; 0: ground left as it was
     height_m : Tensor
         of the roof or the vehicle above the ground [m]
     what : Tensor
@@ -114,7 +114,7 @@ def settle(
     seed = seeds_of([p.seeds.settlement for p in plans], device)
     climates, towns = [p.climate for p in plans], [p.town for p in plans]
     people = [float(c.settlement > 0.004 or c.farmland * c.arable > 0.02) for c in climates]
-    half_m = [1.25 * t.street_m * lived for t, lived in zip(towns, people, strict=True)]
+    half_m = [t.main_m * lived for t, lived in zip(towns, people, strict=True)]
     roads = lay_roads(terrain, points, [t.highway_m for t in towns], half_m, seed, u01)
     spacing = per_scene([t.highway_m for t in towns], device)
     ragged = 1 + 0.25 * fbm(terrain.window, spacing * 0.15, hashed(seed, salt.Settlement.OUTLINE), 6, 0.7)
@@ -200,7 +200,8 @@ def _settled(cells: Places, inside: Tensor, roads: Roads, own: Built, mixed: Pla
     """Everything put onto the cells; main roads lie over what else is there."""
     road = cells.onto(own.what == STREET, False) | roads.surface
     roof = cells.onto(own.what == ROOF, False) & ~road
-    lot = torch.where(roads.surface, roads.identity, cells.onto(own.identity, 0)) | (1 << 34)
+    lot = torch.where(own.identity & GROUND > 0, 0, own.identity | (1 << 34))  # 0: the ground that nature left
+    lot = torch.where(roads.surface, roads.identity | (1 << 34), cells.onto(lot, 0))
     shape = (MORE, len(mixed.at))
     return Settlement(
         inside=inside,

@@ -191,6 +191,8 @@ class Cover(Salt):
     PATCH = 2
     STAND = 3
     GRAIN = 4
+    LONE_TREES = 5
+    PARKLAND = 6
     FIRE = 31
 
 
@@ -431,6 +433,7 @@ class TownSeed(Salt):
     BLOCKS_V = 7
     TREES = 8
     STREETS = 9
+    GROUND = 10
 
 
 @unique
@@ -450,6 +453,9 @@ class StreetBlock(Salt):
     TERRACED = 15
     LEVEL = 16
     VEHICLES = 17
+    VACANT = 18
+    WALLED = 19
+    PITCHED = 20
 
 
 @unique
@@ -464,6 +470,7 @@ class Lot(Salt):
     SHED = 7
     VEHICLES = 8
     FULL = 9
+    EARTH = 10
 
 
 @unique
@@ -510,6 +517,16 @@ class EveryScene(Salt):
     """The seed 0, which all scenes share."""
 
     CROWNS = 41
+
+
+@unique
+class LoneTree(Salt):
+    """The identity of a square in which a tree of open country can stand."""
+
+    PRESENT = 1
+    Y = 2
+    X = 3
+    SPREAD = 4
 
 
 @unique
