@@ -297,7 +297,7 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     cold, dry = cells.of(habitat.summer_c) < BARREN_C, cells.of(habitat.moisture) < UNWATERED
     lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
     lawn = torch.where(cold, at("grassland"), lawn)
-    crown = torch.where(cold, at("grassland"), tree.flatten()[cells.scene])
+    crown = torch.where(cold, at("grassland"), cells.each(tree.flatten()))
     out = torch.where(what == STREET, at("road"), at("bare_soil"))
     out = torch.where(what == ROOF, at("building"), out)
     return torch.where(what == LAWN, lawn, torch.where(what == TREE, crown, out))

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import TURN, hashed, per_scene, uniform
+from terraficta.synth.scene.world.chance import hashed, per_scene, turned_by, uniform
 from terraficta.synth.scene.world.window import Points, Window
 
 GRADIENT_STD = 0.2158
@@ -110,9 +110,8 @@ def _layer_of_window(
     node_x, fx = _split(window.x_m, spacing_m, phase[1])
     first_y, first_x = node_y[:, 0], node_x[:, 0]
     node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
-    lattice = _lattice(seed, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
-    table = TURN.to(seed.device)
-    return _layer(table[:, 0][lattice], table[:, 1][lattice], node_y, node_x, fy, fx, amplitude)
+    lattice = _lattice(seed, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2)
+    return _layer(*turned_by(lattice), node_y, node_x, fy, fx, amplitude)
 
 
 def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, seed: Tensor) -> tuple[
@@ -129,9 +128,7 @@ def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor
 
 def _noise_of_points(points: Points, spacing_m: Tensor, seed: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
     at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 0, seed)
-    table = TURN.to(seed.device)
-    lattice = lattice & 255
-    gy, gx = table[:, 0][lattice], table[:, 1][lattice]
+    gy, gx = turned_by(lattice)
     sx, sy = _fade(fx), _fade(fy)
     rows = []
     for down in (0, 1):
