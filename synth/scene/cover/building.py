@@ -151,7 +151,10 @@ class Spots:
 
     def some(self, at: Tensor, y_m: Tensor, x_m: Tensor) -> Spots:
         """Other places, near those at (K,)."""
-        rest = (value.index_select(0, at) for value in (self.scene, self.town, self.density, self.bend, self.cell_m, self.u01))
+        rest = (
+            value.index_select(0, at)
+            for value in (self.scene, self.town, self.density, self.bend, self.cell_m, self.u01)
+        )
         return Spots(y_m, x_m, *rest)
 
 

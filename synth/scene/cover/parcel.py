@@ -13,7 +13,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, partition
-from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform
+from terraficta.synth.scene.world.chance import hashed, heading, turn, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.types.key import SceneKey
 

@@ -169,7 +169,6 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
     yard_m : Tensor
         way to the middle of a farmstead or village [m]; -1 in towns
     """
-    device = away.device
     compact, reach = (cells.number([getattr(p.town, name) for p in plans])
                       for name in ("compact", "reach"))  # fmt: skip
     large = (0.05 / (uniform(identity, salt.Town.SIZE) + 0.05)).sqrt()  # radius over that of the largest town

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from torch import Tensor
 MASK = 0xFFFFFFFF
 FIRST, SECOND = 0x7FEB352D, 0x846CA68B
 """factors of `mix`"""
+ROUNDS = tuple((np.uint32(shift), np.uint32(factor)) for shift, factor in ((16, FIRST), (15, SECOND)))
+"""shift, and factor, of the rounds of `mix`; a last shift has none"""
 SPREAD, STEP, DRAW = 0x9E3779B1, 0x51ED270B, 0x632BE5AB
 """what sets seeds, counters and draws apart"""
 AT_ONCE = 1 << 14
@@ -70,13 +73,14 @@ def uniform(h: Tensor, draw: int = 0) -> Tensor:
     return fraction(mix(h + DRAW * (draw + 1)))
 
 
+@cache
 def _word(value: int) -> np.uint32:
     return np.uint32(value & MASK)
 
 
 def _words(h: Tensor) -> NDArray[np.uint32]:
     """Integers modulo 2^32, as a processor multiplies them eight at a time: torch has shifts for no unsigned ones."""
-    return np.atleast_1d(h.numpy()).astype(np.uint32, order="C")
+    return np.array(h.numpy(), np.uint32, order="C", ndmin=1)
 
 
 def _held(words: NDArray[np.uint32]) -> Tensor:
@@ -90,11 +94,12 @@ def _scramble(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
     for first in range(0, len(flat), AT_ONCE):
         part = flat[first : first + AT_ONCE]
         high = spare[: len(part)]
-        for shift, factor in ((16, FIRST), (15, SECOND), (16, None)):
-            np.right_shift(part, _word(shift), out=high)
+        for shift, factor in ROUNDS:
+            np.right_shift(part, shift, out=high)
             np.bitwise_xor(part, high, out=part)
-            if factor is not None:
-                np.multiply(part, _word(factor), out=part)
+            np.multiply(part, factor, out=part)
+        np.right_shift(part, ROUNDS[0][0], out=high)
+        np.bitwise_xor(part, high, out=part)
     return words
 
 
