@@ -212,7 +212,10 @@ class Spots:
 
     def some(self, at: Tensor, y_m: Tensor, x_m: Tensor) -> Spots:
         """Other places, near those at (K,)."""
-        rest = (value[at] for value in (self.scene, self.town, self.density, self.bend, self.cell_m, self.u01))
+        rest = (
+            value.index_select(0, at)
+            for value in (self.scene, self.town, self.density, self.bend, self.cell_m, self.u01)
+        )
         return Spots(y_m, x_m, *rest)
 
 
@@ -289,7 +292,8 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
         the M places
     """
     table = torch.tensor([_numbers(plan) for plan in plans], device=spots.y_m.device)
-    number = dict(zip(NUMBERS, table.T[:, spots.scene], strict=True))
+    of_scene = table.T if len(plans) == 1 else table.T.index_select(1, spots.scene)
+    number = dict(zip(NUMBERS, of_scene, strict=True))
     block = _block(number, spots)
     lot = _lot(number, block)
     roof, height_m, large = _roofs(number, block, lot)

@@ -68,12 +68,12 @@ def dig_canals(
     )
     low = (terrain.slope < 0.025) & (terrain.above_river_m < LOW_M)
     cells = Places.where(free & low & (asked > 0)[:, None, None])
-    share = asked[cells.scene]
+    share = cells.each(asked)
     along, across = _turned(
-        terrain, cells, hashed(seeds_of([p.seeds.field for p in plans], device), salt.Field.SURVEY)[cells.scene]
+        terrain, cells, cells.each(hashed(seeds_of([p.seeds.field for p in plans], device), salt.Field.SURVEY))
     )
-    seed = seeds_of([p.seeds.canal for p in plans], device)[cells.scene]
-    cell, own_u01 = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(u01)
+    seed = cells.each(seeds_of([p.seeds.canal for p in plans], device))
+    cell, own_u01 = cells.number(terrain.cell_m), cells.of(u01)
     wet = torch.zeros_like(cells.at, dtype=torch.bool)
     for number, (place, (spacing_m, half_m)) in enumerate(zip((across, along), CANALS, strict=True)):
         away, line = _lines(place, spacing_m, hashed(seed, number))
@@ -101,9 +101,9 @@ def clear_swaths(plans: Sequence[CoverPlan], terrain: Terrain, forest: Tensor, u
     device = u01.device
     asked = per_scene([p.climate.power_line for p in plans], device).to(torch.float32)
     cells = Places.where(forest & (asked > 0)[:, None, None])
-    share = asked[cells.scene]
-    seed = seeds_of([p.seeds.power_line for p in plans], device)[cells.scene]
-    cell, own_u01 = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[cells.scene], cells.of(u01)
+    share = cells.each(asked)
+    seed = cells.each(seeds_of([p.seeds.power_line for p in plans], device))
+    cell, own_u01 = cells.number(terrain.cell_m), cells.of(u01)
     along, across = _turned(terrain, cells, seed)
     swath = torch.zeros_like(cells.at, dtype=torch.bool)
     for number, (way, place) in enumerate(((along, across), (across, along))):

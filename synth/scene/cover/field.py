@@ -119,18 +119,15 @@ def farm(
     farmed = choose_farmed([p.climate for p in plans], terrain, habitat, blocks) & free
     cells = Places.where(farmed)
     systems = [p.system for p in plans]
-
-    def number(values: Sequence[float]) -> Tensor:
-        return per_scene(values, device).to(torch.float32)[cells.scene]
-
+    number = cells.number
     slope, moisture = cells.of(terrain.slope), cells.of(habitat.moisture)
     low = (slope < 0.03) & (cells.of(terrain.above_river_m) < 8.0)
     paddy = (low | (number([s.terrace_m for s in systems]) > 0)) & (number([float(s.rice) for s in systems]) > 0)
     paddy &= cells.of(habitat.summer_c) > 16.0
     seed = seeds_of([p.seeds.field for p in plans], device)
     parcels = cut_parcels(systems, [p.climate.field_m for p in plans], terrain, blocks, cells, seed, paddy)
-    block, cell = cells.of(blocks.identity), number(terrain.cell_m.tolist())
-    cover = _uses([p.uses for p in plans], cells.scene, block, parcels.identity, paddy, years)
+    block, cell = cells.of(blocks.identity), number(terrain.cell_m)
+    cover = _uses([p.uses for p in plans], cells, block, parcels.identity, paddy, years)
     own = torch.ones_like(paddy)
 
     def lay(where: Tensor, what: Tensor | str) -> None:
@@ -145,7 +142,7 @@ def farm(
     hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, salt.Block.HEDGE))
     hedge = torch.where(uniform(parcels.strip, salt.Strip.HEDGED) < number([s.hedged for s in systems]), hedge, 0.0)
     hedge = torch.where((cover == at("paddy")) | (moisture < 0.2), 0.0, hedge)
-    scrub = torch.where(cells.of(habitat.grain) > -0.3, tree.flatten()[cells.scene], at("shrubland"))
+    scrub = torch.where(cells.of(habitat.grain) > -0.3, cells.each(tree.flatten()), at("shrubland"))
     lay(covered(parcels.edge_m, hedge, cell, own_u01), scrub)
     used = uniform(cells.of(blocks.junction), salt.Corner.TRACK) < 0.7
     track = covered(cells.of(blocks.edge_m), number([s.track_m for s in systems]), cell, own_u01) & used
@@ -156,7 +153,7 @@ def farm(
 
 def _uses(
     uses: Sequence[FieldUses],
-    scene: Tensor,
+    cells: Places,
     block: Tensor,
     parcel: Tensor,
     paddy: Tensor,
@@ -164,9 +161,9 @@ def _uses(
 ) -> Tensor:
     """(M,) uint8 class of each parcel: shares differ by climate, scene and block; fallow moves from year to year."""
     shares = [(use.pasture, use.orchard, use.fallow) for use in uses]
-    pasture, orchard, fallow = torch.tensor(shares, device=parcel.device)[scene].unbind(1)
+    pasture, orchard, fallow = (cells.each(share) for share in torch.tensor(shares, device=parcel.device).unbind(1))
     at = TERRAFICTA.index
-    year = torch.tensor(list(years), device=parcel.device)[scene]
+    year = cells.each(torch.tensor(list(years), device=parcel.device))
     habit, own = uniform(block, salt.Block.HABIT), uniform(parcel, salt.Parcel.USE)
     lasting = torch.where(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < 0.4, habit, own)
     resting = uniform(hashed(parcel, year), salt.ParcelYear.FALLOW) < fallow / (1 - pasture - orchard)

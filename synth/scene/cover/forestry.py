@@ -48,7 +48,8 @@ class Stands:
 
 def _axes(plans: Sequence[CoverPlan], terrain: Terrain, cells: Places) -> tuple[Tensor, Tensor, Tensor]:
     """Seed (M,), and coordinates (M,) along and across the direction of the scene's stands [m]."""
-    seed = seeds_of([p.seeds.forestry for p in plans], terrain.slope.device)[cells.scene]
+    seed = seeds_of([p.seeds.forestry for p in plans], terrain.slope.device)
+    seed = cells.each(seed)
     sin, cos = turn(seed, salt.Forestry.DIRECTION)
     y = cells.of(terrain.window.y_m.to(torch.float32)[:, :, None])
     x = cells.of(terrain.window.x_m.to(torch.float32)[:, None, :])
@@ -73,10 +74,9 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     device, at = cover.device, TERRAFICTA.index
     asked = per_scene([p.climate.clearcut for p in plans], device).to(torch.float32)
     cells = Places.where(TERRAFICTA.among(cover, UPLAND_FORESTS) & (asked > 0)[:, None, None])
-    scene = cells.scene
     seed, along, across = _axes(plans, terrain, cells)
-    share = asked[scene]
-    settlers = torch.tensor([p.settlers for p in plans], device=device)[scene]
+    share = cells.each(asked)
+    settlers = cells.each(torch.tensor([p.settlers for p in plans], device=device))
     # stands of 150 to 500 m: the lower its lot, the longer ago it was felled
     row, _, _ = partition(along / 420.0, hashed(seed, salt.Forestry.ROWS), 0.7)
     stand, _, _ = partition(
@@ -136,9 +136,8 @@ def plant(
     ground = (habitat.moisture > 0.38) & (habitat.summer_c > 9.0) & (terrain.slope < 0.45)
     ground &= TERRAFICTA.among(stands.cover, PLANTABLE) & (asked > 0)[:, None, None]
     cells = Places.where(ground)
-    scene = cells.scene
     seed, along, across = _axes(plans, terrain, cells)
-    share = torch.sqrt(asked)[scene]  # of the estates, and of the compartments in them
+    share = cells.each(torch.sqrt(asked))  # of the estates, and of the compartments in them
     estate_row, _, _ = partition(along / 2200.0, hashed(seed, salt.Forestry.ESTATE_ROWS), 0.7)
     estate, _, _ = partition(across / 1800.0, hashed(seed, salt.Forestry.ESTATES, estate_row), 0.7)
     identity = hashed(seed, salt.Forestry.ESTATE, estate_row, estate)
@@ -150,7 +149,7 @@ def plant(
     planted = (uniform(identity, salt.Estate.PLANTED) < share) & (
         uniform(compartment, salt.Compartment.PLANTED) < share
     )
-    cell = per_scene(terrain.cell_m.tolist(), device).to(torch.float32)[scene]
+    cell = cells.number(terrain.cell_m)
     track = planted & covered(torch.minimum(du * wide, dv * deep), TRACK_M, cell, cells.of(u01))
     felled = planted & (uniform(compartment, salt.Compartment.FELLED) < 0.06)
     cover = torch.where(planted, at("plantation"), cells.of(stands.cover))

@@ -329,7 +329,7 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     cold, dry = cells.of(habitat.summer_c) < BARREN_C, cells.of(habitat.moisture) < UNWATERED
     lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
     lawn = torch.where(cold, at("grassland"), lawn)
-    crown = torch.where(cold, at("grassland"), tree.flatten()[cells.scene])
+    crown = torch.where(cold, at("grassland"), cells.each(tree.flatten()))
     earth = torch.where(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
     out = torch.where(what == STREET, at("road"), earth)
     out = torch.where(what == ROOF, at("building"), out)

@@ -13,7 +13,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, partition
-from terraficta.synth.scene.world.chance import hashed, heading, per_scene, turn, uniform
+from terraficta.synth.scene.world.chance import hashed, heading, turn, uniform
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.types.key import SceneKey
 
@@ -221,12 +221,7 @@ def cut_parcels(
     paddy : Tensor
         (M,) bool, cut into level basins
     """
-    scene, device = cells.scene, paddy.device
-
-    def number(values: Sequence[float]) -> Tensor:
-        return per_scene(values, device).to(torch.float32)[scene]
-
-    seed = seed[scene]
+    number, seed = cells.number, cells.each(seed)
     block, block_edge = cells.of(blocks.identity), cells.of(blocks.edge_m)
     surveyed = number([float(s.surveyed) for s in systems]) > 0
     way = torch.where(surveyed, hashed(seed, salt.Field.SURVEY), block)

@@ -72,17 +72,17 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
     chance = per_scene(rate, device).to(torch.float32)
     cells = Places.where(free & _worked(terrain, seed, chance))
     axes = ((terrain.window.y_m, salt.Squares.Y), (terrain.window.x_m, salt.Squares.X))
-    scene, bench = cells.scene, torch.zeros_like(cells.at)
+    bench = torch.zeros_like(cells.at)
     deepest, lake = torch.full_like(bench, -1.0, dtype=torch.float32), torch.zeros_like(bench, dtype=torch.bool)
     heaped = lake.clone()
     ragged, moist = 1 + 0.1 * cells.of(habitat.stand).clamp(-2.0, 2.0), cells.of(habitat.moisture) > 0.3
     for tier, spacing_m in enumerate(SITES_M):
         tier_seed = hashed(seed, tier)
         (y, fy), (x, fx) = (_axis(m, spacing_m, tier_seed, side) for m, side in axes)
-        identity = hashed(hashed(tier_seed[scene], cells.of(y[:, :, None])), cells.of(x[:, None, :]))
+        identity = hashed(hashed(cells.each(tier_seed), cells.of(y[:, :, None])), cells.of(x[:, None, :]))
         dy = cells.of(fy[:, :, None]) - (0.38 + 0.24 * uniform(identity, salt.Pit.Y))
         dx = cells.of(fx[:, None, :]) - (0.38 + 0.24 * uniform(identity, salt.Pit.X))
-        radius = WIDEST * torch.sqrt(_area(identity, chance[scene])) * ragged
+        radius = WIDEST * torch.sqrt(_area(identity, cells.each(chance))) * ragged
         # faces are worked straight, the longer way into the ground: a blunt rectangle; its floor lies to one side
         sin, cos = turn(identity, salt.Pit.DIRECTION)
         slender = 0.7 + 0.3 * uniform(identity, salt.Pit.SLENDER)

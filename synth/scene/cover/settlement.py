@@ -135,7 +135,7 @@ def settle(
     density = (density + 0.07 * bend).clamp(0.02, 1.0)
 
     y, x = _places(terrain, cells, cells.of(u01))
-    wide = terrain.cell_m.to(torch.float32)[cells.scene]
+    wide = cells.number(terrain.cell_m).expand(len(cells.at))
     loose = ((wide - HOUSE_CELL_M) / HOUSE_CELL_M).clamp(0.0, 1.0)
     y_m, x_m = (axis[0] + loose * (axis[1] - axis[0]) for axis in (y, x))
     own = Spots(y_m, x_m, cells.scene, identity, density, bend, wide, cells.of(u01))
@@ -169,8 +169,7 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
     yard_m : Tensor
         way to the middle of a farmstead or village [m]; -1 in towns
     """
-    device = away.device
-    compact, reach = (per_scene([getattr(p.town, name) for p in plans], device).to(torch.float32)[cells.scene]
+    compact, reach = (cells.number([getattr(p.town, name) for p in plans])
                       for name in ("compact", "reach"))  # fmt: skip
     large = (0.05 / (uniform(identity, salt.Town.SIZE) + 0.05)).sqrt()  # radius over that of the largest town
     rim = 0.16 + 0.26 * compact
@@ -182,7 +181,7 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
 
 def _places(terrain: Terrain, cells: Places, u01: Tensor) -> tuple[Tensor, Tensor]:
     """(2 + MORE, M) y and x: the middle of each cell, any place in it, and more that fill it evenly [m]."""
-    cell = terrain.cell_m.to(torch.float32)[cells.scene]
+    cell = cells.number(terrain.cell_m)
     other = uniform((u01 * (1 << 24)).to(torch.int64), salt.Spot.X)
     middle = [
         cells.of(axis)

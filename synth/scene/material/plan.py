@@ -138,8 +138,8 @@ def _soil_lean(setting: Setting) -> dict[str, float]:
 
     Source
     ------
-    Calcisols, Gypsisols and Arenosols beside Ferralsols: IUSS Working Group WRB 2022, World Reference Base, 4th edition,
-    ISBN 979-8-9862451-1-9; how far the absorbers lean is chosen.
+    Calcisols, Gypsisols and Arenosols beside Ferralsols: IUSS Working Group WRB 2022, World Reference Base, 4th
+    edition, ISBN 979-8-9862451-1-9; how far the absorbers lean is chosen.
     """
     warm, moist = 2 * setting.warmth - 1, 2 * setting.moisture - 1
     unweathered = max(0.0, -moist)

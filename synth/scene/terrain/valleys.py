@@ -196,7 +196,8 @@ def lay_valleys(first: Tensor, lands: int, plans: Sequence[TerrainPlan], inflow:
     level_m = corner_m + (lowest - potential).to(torch.float64) * (share * FLOOR) * relief
     lake_m = torch.full_like(height, DRY_M, dtype=torch.float32)
     lake_m[at_corners] = torch.where(way < 0, level_m.to(torch.float32), DRY_M)
-    lake_m = functional.max_pool2d(lake_m[:, None], 2 * SHORE + 1, 1, SHORE)[:, 0]
+    for window, pad in (((2 * SHORE + 1, 1), (SHORE, 0)), ((1, 2 * SHORE + 1), (0, SHORE))):
+        lake_m = functional.max_pool2d(lake_m[:, None], window, 1, pad)[:, 0]
     return Valleys(height.to(torch.float32), *(v.flatten(1) for v in (receiver, source, most, line, lake, lake_m)))
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 MASK = 0xFFFFFFFF
+FIRST, SECOND = 0x7FEB352D, 0x846CA68B
+"""factors of `mix`"""
+ROUNDS = tuple((np.uint32(shift), np.uint32(factor)) for shift, factor in ((16, FIRST), (15, SECOND)))
+"""shift, and factor, of the rounds of `mix`; a last shift has none"""
+SPREAD, STEP, DRAW = 0x9E3779B1, 0x51ED270B, 0x632BE5AB
+"""what sets seeds, counters and draws apart"""
+AT_ONCE = 1 << 14
+"""hashes that are scrambled in one go: 64 kB of them stay in the cache of a core"""
 TURN = torch.tensor([(math.sin(2 * math.pi * (k + 0.5) / 256), math.cos(2 * math.pi * (k + 0.5) / 256))
                       for k in range(256)])  # fmt: skip
 """(256, 2) unit vectors (y, x): a table, so that CPU and GPU agree to the last bit"""
@@ -21,12 +32,14 @@ def mix(h: Tensor) -> Tensor:
     ------
     C. Wellons, hash-prospector, "lowbias32" (public domain).
     """
+    if h.device.type == "cpu":
+        return _held(_scramble(_words(h)))
     h = h & MASK
     h ^= h >> 16
-    h *= 0x7FEB352D
+    h *= FIRST
     h &= MASK
     h ^= h >> 15
-    h *= 0x846CA68B
+    h *= SECOND
     h &= MASK
     h ^= h >> 16
     return h
@@ -34,9 +47,16 @@ def mix(h: Tensor) -> Tensor:
 
 def hashed(seed: Tensor, *counters: Tensor | int) -> Tensor:
     """32-bit hash (int64) of a seed, salts (`salt.py`) and integer counters, broadcast together."""
+    steps = [(counter, STEP * (number + 1)) for number, counter in enumerate(counters)]
+    if seed.device.type == "cpu":
+        words = _words(seed)
+        for counter, step in steps:
+            more = _words(counter) + _word(step) if isinstance(counter, Tensor) else _word(int(counter) + step)
+            words = _scramble(np.add(words * _word(SPREAD), more, order="C"))
+        return _held(words)
     h: Tensor = seed
-    for number, counter in enumerate(counters):
-        h = mix(h * 0x9E3779B1 + counter + (0x51ED270B * (number + 1)))
+    for counter, step in steps:
+        h = mix(h * SPREAD + counter + step)
     return h
 
 
@@ -47,14 +67,52 @@ def fraction(h: Tensor) -> Tensor:
 
 def uniform(h: Tensor, draw: int = 0) -> Tensor:
     """Numbers in [0, 1), float32, from hashes; `draw` names independent numbers of one hash."""
-    return fraction(mix(h + 0x632BE5AB * (draw + 1)))
+    if h.device.type == "cpu":
+        words = _scramble(np.add(_words(h), _word(DRAW * (draw + 1))))
+        return torch.from_numpy((words >> _word(8)).view(np.int32).astype(np.float32)).mul_(1.0 / (1 << 24))
+    return fraction(mix(h + DRAW * (draw + 1)))
+
+
+@cache
+def _word(value: int) -> np.uint32:
+    return np.uint32(value & MASK)
+
+
+def _words(h: Tensor) -> NDArray[np.uint32]:
+    """Integers modulo 2^32, as a processor multiplies them eight at a time: torch has shifts for no unsigned ones."""
+    return np.array(h.numpy(), np.uint32, order="C", ndmin=1)
+
+
+def _held(words: NDArray[np.uint32]) -> Tensor:
+    return torch.from_numpy(words.astype(np.int64))
+
+
+def _scramble(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """`mix` of an array that nobody else holds, by pieces that the cache holds."""
+    flat = words.reshape(-1)
+    spare = np.empty(min(len(flat), AT_ONCE), np.uint32)
+    for first in range(0, len(flat), AT_ONCE):
+        part = flat[first : first + AT_ONCE]
+        high = spare[: len(part)]
+        for shift, factor in ROUNDS:
+            np.right_shift(part, shift, out=high)
+            np.bitwise_xor(part, high, out=part)
+            np.multiply(part, factor, out=part)
+        np.right_shift(part, ROUNDS[0][0], out=high)
+        np.bitwise_xor(part, high, out=part)
+    return words
 
 
 def turn(h: Tensor, draw: int = 0) -> tuple[Tensor, Tensor]:
     """(sin, cos) of a random direction, from hashes."""
-    table = TURN.to(h.device)
-    step = mix(h + 0x2C1B3C6D * (draw + 1)) & 255
-    return table[:, 0][step], table[:, 1][step]
+    return turned_by(mix(h + 0x2C1B3C6D * (draw + 1)))
+
+
+def turned_by(h: Tensor) -> tuple[Tensor, Tensor]:
+    """(sin, cos) of the direction that the last eight bits of a hash name."""
+    step = (h & 255).flatten()
+    sine, cosine = (axis.index_select(0, step).reshape(h.shape) for axis in TURN.to(h.device).unbind(1))
+    return sine, cosine
 
 
 def heading(h: Tensor, draw: int = 0) -> Tensor:

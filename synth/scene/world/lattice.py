@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.chance import TURN, hashed, per_scene, uniform
+from terraficta.synth.scene.world.chance import hashed, turned_by, uniform
 from terraficta.synth.scene.world.window import Points, Window
 
 GRADIENT_STD = 0.2158
@@ -103,16 +103,24 @@ def _summed(layers: Sequence[_Layer]) -> Tensor:
     return total.view(n, h, -1)
 
 
-def _layer_of_window(
-    window: Window, spacing_m: Tensor, seed: Tensor, phase: tuple[Tensor, Tensor], amplitude: Tensor
-) -> _Layer:
-    node_y, fy = _split(window.y_m, spacing_m, phase[0])
-    node_x, fx = _split(window.x_m, spacing_m, phase[1])
-    first_y, first_x = node_y[:, 0], node_x[:, 0]
-    node_y, node_x = node_y - first_y[:, None], node_x - first_x[:, None]
-    lattice = _lattice(seed, first_y, first_x, int(node_y[:, -1].max()) + 2, int(node_x[:, -1].max()) + 2) & 255
-    table = TURN.to(seed.device)
-    return _layer(table[:, 0][lattice], table[:, 1][lattice], node_y, node_x, fy, fx, amplitude)
+def _layers_of_window(window: Window, spacing_m: Tensor, seed: Tensor, amplitude: Tensor) -> list[_Layer]:
+    """One a column of spacings, seeds and amplitudes (N, K)."""
+    axes, device = [], seed.device
+    for m, phase in zip((window.y_m, window.x_m), lattice_phase(seed), strict=True):
+        along = m[:, None, :] / spacing_m[:, :, None] + phase[:, :, None]
+        below = torch.floor(along)
+        node, way = below.to(torch.int64), (along - below).to(torch.float32)
+        first = node[:, :, :1]
+        node = node - first
+        counts = (node[:, :, -1].amax(0) + 2).tolist()
+        axes.append((node, way, first + torch.arange(max(counts), device=device), counts))
+    (node_y, fy, y, rows), (node_x, fx, x, columns) = axes
+    row_seed = hashed(seed[:, :, None], y)
+    layers = []
+    for k, (tall, wide) in enumerate(zip(rows, columns, strict=True)):
+        lattice = hashed(row_seed[:, k, :tall, None], x[:, k, None, :wide])
+        layers.append(_layer(*turned_by(lattice), node_y[:, k], node_x[:, k], fy[:, k], fx[:, k], amplitude[:, k]))
+    return layers
 
 
 def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, seed: Tensor) -> tuple[
@@ -129,9 +137,7 @@ def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor
 
 def _noise_of_points(points: Points, spacing_m: Tensor, seed: Tensor, phase: tuple[Tensor, Tensor]) -> Tensor:
     at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, phase, 0, seed)
-    table = TURN.to(seed.device)
-    lattice = lattice & 255
-    gy, gx = table[:, 0][lattice], table[:, 1][lattice]
+    gy, gx = turned_by(lattice)
     sx, sy = _fade(fx), _fade(fy)
     rows = []
     for down in (0, 1):
@@ -143,7 +149,7 @@ def _noise_of_points(points: Points, spacing_m: Tensor, seed: Tensor, phase: tup
 
 
 def lattice_phase(seed: Tensor) -> tuple[Tensor, Tensor]:
-    """(y, x), each (N,) float64: where the lattice of each seed begins, as a share of its spacing."""
+    """(y, x), each float64: where the lattice of each seed begins, as a share of its spacing."""
     phase_y, phase_x = (uniform(seed, axis) for axis in (salt.Lattice.PHASE_Y, salt.Lattice.PHASE_X))
     return phase_y.to(torch.float64), phase_x.to(torch.float64)
 
@@ -170,8 +176,8 @@ def gradient_noise(at: Window | Points, spacing_m: Tensor, seed: Tensor) -> Tens
     K. Perlin 2002, doi:10.1145/566654.566636; departs in 256 gradient directions, hash and random phase.
     """
     if isinstance(at, Window):
-        unit = torch.full((len(seed),), 1.0 / GRADIENT_STD, device=seed.device)
-        return _summed([_layer_of_window(at, spacing_m, seed, lattice_phase(seed), unit)])
+        unit = torch.full((len(seed), 1), 1.0 / GRADIENT_STD, device=seed.device)
+        return _summed(_layers_of_window(at, spacing_m[:, None], seed[:, None], unit))
     return _noise_of_points(at, spacing_m, seed, lattice_phase(seed)) * (1.0 / GRADIENT_STD)
 
 
@@ -195,20 +201,21 @@ def fbm(at: Window | Points, spacing_m: Tensor, seed: Tensor, octaves: int, hurs
     device = seed.device
     gain = [2.0**-h for h in ([hurst] * len(seed) if isinstance(hurst, float | int) else hurst)]
     norm = [math.sqrt(sum(g ** (2 * k) for k in range(octaves))) for g in gain]
-    layers: list[_Layer] = []
-    total = torch.zeros(() if isinstance(at, Window) else at.shape, device=device)
-    for k in range(octaves):
-        seen = (spacing_m / 2**k / at.cell_m * 0.5 - 1.0).clamp(0.0, 1.0)
-        if not bool((seen > 0).any()):
-            break
-        amplitude = (seen * per_scene([g**k / n for g, n in zip(gain, norm, strict=True)], device)).to(torch.float32)
-        spacing, own = torch.maximum(spacing_m / 2**k, 2.0 * at.cell_m), hashed(seed, k)
-        if isinstance(at, Window):
-            layers.append(_layer_of_window(at, spacing, own, lattice_phase(own), amplitude / GRADIENT_STD))
-        else:
-            total += gradient_noise(at, spacing, own) * amplitude[:, None, None]
+    weight = torch.tensor([[g**k / n for k in range(octaves)] for g, n in zip(gain, norm, strict=True)],
+                          dtype=torch.float64, device=device)  # fmt: skip
+    spacing = spacing_m[:, None] / torch.tensor([2**k for k in range(octaves)], device=device)
+    seen = (spacing / at.cell_m[:, None] * 0.5 - 1.0).clamp(0.0, 1.0)
+    count = int((seen > 0).any(0).sum())  # the finer an octave, the less is seen of it
+    if count == 0:
+        return torch.zeros(at.shape, device=device)
+    amplitude = (seen * weight).to(torch.float32)[:, :count]
+    spacing = torch.maximum(spacing, 2.0 * at.cell_m[:, None])[:, :count]
+    own = hashed(seed[:, None], torch.arange(count, device=device))
     if isinstance(at, Window):
-        return _summed(layers) if layers else torch.zeros(at.shape, device=device)
+        return _summed(_layers_of_window(at, spacing, own, amplitude / GRADIENT_STD))
+    total = torch.zeros(at.shape, device=device)
+    for k in range(count):
+        total += gradient_noise(at, spacing[:, k], own[:, k]) * amplitude[:, k, None, None]
     return total
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -51,14 +53,38 @@ class Places:
         n, h, w = chosen.shape
         return cls(chosen.flatten().nonzero()[:, 0], (n, h, w))
 
-    @property
+    @cached_property
     def scene(self) -> Tensor:
         """(M,) which scene each lies in."""
-        return self.at // (self.shape[1] * self.shape[2])
+        return torch.zeros_like(self.at) if self.shape[0] == 1 else self.at // (self.shape[1] * self.shape[2])
+
+    @cached_property
+    def row(self) -> Tensor:
+        """(M,) which row of all scenes, one below the other."""
+        return self.at // self.shape[2]
+
+    @cached_property
+    def column(self) -> Tensor:
+        """(M,) which column."""
+        return self.at - self.row * self.shape[2]
 
     def of(self, plane: Tensor) -> Tensor:
-        """(M,) their values of a plane (N, H, W)."""
+        """(M,) their values of a plane (N, H, W), or of the axes (N, H, 1) or (N, 1, W) of one."""
+        n, height, width = self.shape
+        if plane.shape == (n, height, 1) and width > 1:
+            return plane.reshape(-1).index_select(0, self.row)
+        if plane.shape == (n, 1, width) and height > 1:
+            along = self.column if n == 1 else self.scene * width + self.column
+            return plane.reshape(-1).index_select(0, along)
         return plane.expand(self.shape).reshape(-1).index_select(0, self.at)
+
+    def each(self, values: Tensor) -> Tensor:
+        """What the scene of each has of values (N,): (M,), or (1,) where there is one scene, to be broadcast."""
+        return values if self.shape[0] == 1 else values.index_select(0, self.scene)
+
+    def number(self, values: Sequence[float] | Tensor) -> Tensor:
+        """The same of numbers, in float32."""
+        return self.each(torch.as_tensor(values, dtype=torch.float64, device=self.at.device).to(torch.float32))
 
     def onto(self, values: Tensor, elsewhere: float | int | bool) -> Tensor:
         """(N, H, W) plane with these values, and `elsewhere` in all other cells."""
