@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import timm
 import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
@@ -351,6 +352,26 @@ def test_random_filters_and_masked_reconstruction_learn_from_images_alone(made: 
     encoder = Encoder.fit(fresh_mapper(tuning, 0), ground.blind)
     losses = pretrain_masked(encoder, ground.blind, tuning.full.model_copy(update={"steps": 60}), 0)
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_an_encoder_starts_from_the_timm_weights_that_a_user_has(made: Path, tmp_path: Path) -> None:
+    published, file = timm.create_model("convnext_atto"), tmp_path / "atto.pth"
+    torch.save(published.state_dict(), file)
+    adapt = tmp_path / "short.yaml"
+    adapt.write_text("name: short\nabout: ''\nfull: {steps: 2, crop_px: 32, batch: 2, calibration_share: 0.0}\n")
+    recipe = FAST.model_copy(update={"arms": ("imagenet", "scratch"), "seeds": 1, "adapt": str(adapt)})
+    arms = make_arms(recipe, None, "cpu", imagenet=file).arms
+    own, start = arms["imagenet"], published.stages[2].blocks[0].conv_dw.weight
+    assert isinstance(own, NetworkArm)
+    encoder = fresh_mapper(own.recipe, 0).encoder
+    assert torch.equal(encoder.stages_2.blocks[0].conv_dw.weight, start)
+    rows = run_benchmark([made], recipe, arms, tmp_path / "out").rows.set_index("arm")
+    assert rows.loc["imagenet", "weights"] == weights_digest(file)
+    assert rows.loc["scratch", "weights"] == "none"
+    assert rows["miou"].between(0, 1).all()
+    assert rows.loc["imagenet", "nll"] != rows.loc["scratch", "nll"]
+    with pytest.raises(Refusal, match="no such file"):
+        make_arms(recipe, None, "cpu", imagenet=tmp_path / "none.pth")
 
 
 def test_change_is_mapped_like_anything_else(tmp_path: Path) -> None:
