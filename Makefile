@@ -108,7 +108,7 @@ eval: $(READY)  ## every arm on TILESET, five seeds, in out/benchmark
 # What it was worth, on every tileset beside the checkout; TILESETS='a b' for others. All go on where they were cut off.
 
 benchmark: $(READY) ## the proof: every arm on TILESETS in out/benchmark, cell by cell (RECIPE=frozen: no training)
-	$(TF) eval benchmark $(foreach land,$(TILESETS),--tileset $(land)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(IMAGENET),--imagenet $(IMAGENET)) --recipe $(or $(RECIPE),standard) --out $(OUT)/benchmark
+	$(TF) eval benchmark $(foreach land,$(TILESETS),--tileset $(land)) $(if $(WEIGHTS),--weights $(WEIGHTS)) $(if $(IMAGENET),--imagenet $(IMAGENET)) --recipe $(or $(RECIPE),standard) --workers $(or $(WORKERS),1) --out $(OUT)/benchmark
 
 audit: $(READY) ## leaks, wrong scales and shuffled labels looked for in TILESETS, and planted ones caught
 	$(TF) eval audit $(foreach land,$(TILESETS),--tileset $(land)) --plant all --out $(OUT)/audit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -218,6 +219,9 @@ def benchmark(
     seeds: Annotated[int | None, typer.Option(min=1, help="draws of labels, in place of the recipe's")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the recipe")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="processes that tilesets are shared out among, one thread each")
+    ] = 1,
 ) -> None:
     """Compare ways to a map: one tidy CSV row a tileset x arm x labels x draw."""
     from terraficta.eval.benchmark.benchmark import run_benchmark
@@ -226,6 +230,7 @@ def benchmark(
     from terraficta.eval.benchmark.recipe import read_benchmark_recipe
     from terraficta.eval.benchmark.store import ROWS
     from terraficta.eval.benchmark.summary import summarise
+    from terraficta.eval.benchmark.workers import Workers
 
     require_own_record(out, "benchmark")
     changes = list(change or [])
@@ -236,8 +241,9 @@ def benchmark(
     if seeds is not None:
         changes.append(f"seeds={seeds}")
     chosen = read_benchmark_recipe(recipe, changes)
-    where = pick_device(device)
-    known = make_arms(chosen, weights, where, imagenet=imagenet, readings=out / "readings")
+    where = pick_device(device if workers == 1 else "cpu")
+    make = functools.partial(make_arms, chosen, weights, where, imagenet=imagenet, readings=out / "readings")
+    known, work = make(), None if workers == 1 else Workers(chosen, make, out, workers)
     run = Run(
         "benchmark", chosen.model_dump(mode="json"), seed=0, parents={"weights": (known.record or {}).get("digest")}
     )
@@ -249,7 +255,7 @@ def benchmark(
             bar.update(task, completed=done, total=total)
             bar.console.print(line, highlight=False)
 
-        ledger = run_benchmark(tileset, chosen, known.arms, out, tell)
+        ledger = run_benchmark(tileset, chosen, known.arms, out, tell, work)
     for arm, reason in known.missing.items():
         ledger.skip("all", arm, 0, reason)
     summary, tables = summarise(ledger.rows, ledger.details), findings(ledger, chosen)
@@ -405,7 +411,7 @@ def location(
     seed: Annotated[int, typer.Option(help="of the random split")] = 0,
 ) -> None:
     """What coordinates alone explain of a quantity (Pearson's r squared), and whether a split leaks through them."""
-    from terraficta.eval.benchmark.location import explain_by_location, read_points
+    from terraficta.eval.location.places import explain_by_location, read_points
 
     shown = Columns("by", "random split", "blocks held out", "your split", "", box=None)
     for row in explain_by_location(read_points(table, geographic), seed):

@@ -19,7 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 from torch import Tensor
 
 from terraficta.eval.benchmark.ground import Ground
-from terraficta.eval.benchmark.pixels import Features, Pixels, label_features
+from terraficta.eval.benchmark.pixels import Features, Pixels, features_of, label_features
 from terraficta.eval.metrics import EPSILON
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import ConformalSets, fit_sets
@@ -44,8 +44,8 @@ class Fitted:
 
     Parameters
     ----------
-    probabilities : Callable[[Pixels], Tensor]
-        pixels -> (K, n) that sum to 1
+    probabilities : Callable[[Sequence[Pixels]], Tensor]
+        n pixels, by tile -> (K, n) that sum to 1
     temperature : float | None
         found by cross-validation on the training labels; None where the arm does not look for one
     choice : str
@@ -54,7 +54,7 @@ class Fitted:
         at that temperature; None where labels were too few to hold any out
     """
 
-    probabilities: Callable[[Pixels], Tensor]
+    probabilities: Callable[[Sequence[Pixels]], Tensor]
     temperature: float | None = None
     choice: str = ""
     sets: ConformalSets | None = None
@@ -120,7 +120,7 @@ class PixelArm:
             raise Refusal("--labels-per-class", self.name, 0, "at least one label", "ask for labels, or for arm names")
         x = label_features(tiles, labels, self.features)
         groups = ground_blocks(tiles, labels)
-        return fit_tuned(self.make, self.grid, x, labels, groups, seed, lambda pixels: getattr(pixels, self.features))
+        return fit_tuned(self.make, self.grid, x, labels, groups, seed, lambda test: features_of(test, self.features))
 
 
 def fit_tuned(
@@ -130,7 +130,7 @@ def fit_tuned(
     labels: Labels,
     groups: NDArray[np.int64],
     seed: int,
-    features_of: Callable[[Pixels], NDArray[np.float32]],
+    see: Callable[[Sequence[Pixels]], NDArray[np.float32]],
 ) -> Fitted:
     """Tune a classifier by cross-validation on the training labels, then fit it to all of them.
 
@@ -150,7 +150,7 @@ def fit_tuned(
         (P,) labels, and the block of ground that each lies in
     groups : NDArray[np.int64]
         (P,) labels, and the block of ground that each lies in
-    features_of : Callable[[Pixels], NDArray[np.float32]]
+    see : Callable[[Sequence[Pixels]], NDArray[np.float32]]
         the same features of any pixels
     """
     classes, weight = labels.classes.numpy(), labels.mass.sum(1).double().numpy()
@@ -173,7 +173,7 @@ def fit_tuned(
             sets = fit_sets(soften(unseen, temperature), labels.classes, COVERAGE)
     final = fit_rows(best, np.arange(len(classes)))
     return Fitted(
-        probabilities=lambda pixels: torch.from_numpy(final(features_of(pixels)).T),
+        probabilities=lambda test: torch.from_numpy(final(see(test)).T),
         temperature=temperature,
         choice=" ".join(f"{name}={value}" for name, value in best.items()),
         sets=sets,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from terraficta.eval.benchmark.pixels import Pixels, fold_pixels, labels_of
 from terraficta.finetune.tileset.labels import Labels, draw_labels, ground_blocks
@@ -54,23 +56,31 @@ class Ground:
     blind: list[Tile]
     test: list[Pixels]
     protocol: str
+    _drawn: dict[int, Labels] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def blocks(self) -> list[NDArray[np.int64]]:
-        """Block of ground of each test pixel, a group of pixels at a time: what resampling keeps together."""
+    def test_mass(self) -> Tensor:
+        """(K, n) class mass of the test pixels."""
+        return torch.cat([pixels.mass for pixels in self.test], 1)
+
+    @cached_property
+    def blocks(self) -> NDArray[np.int64]:
+        """(n,) block of ground of each test pixel: what resampling keeps together."""
         tiles = [pixels.tile for pixels in self.test]
         side = int(np.median([min(tile.grid.shape) for tile in tiles]))
         block_px = max(LEAST_BLOCK_PX, side if len(tiles) >= MANY_TILES else side // BLOCKS_A_SIDE)
-        found = ground_blocks(tiles, labels_of(self.test), block_px)
-        ends = np.cumsum([len(pixels) for pixels in self.test])
-        return np.split(found, ends[:-1])
+        return ground_blocks(tiles, labels_of(self.test), block_px)
+
+    def labels(self, per_class: int, seed: int) -> Labels:
+        """A draw of labels; the largest of each seed is kept, for the smaller ones lie within it."""
+        kept = self._drawn.get(seed)
+        if kept is None or int(kept.wanted) < per_class:
+            kept = self._drawn[seed] = draw_labels(self.train, per_class, seed)
+        return replace(kept.at_most(per_class), wanted=per_class)
 
     def every_label(self, per_class: int, seeds: Sequence[int]) -> Labels:
-        """The labels of several draws together, each pixel once: what may be read of the land in one pass.
-
-        A smaller draw lies within the larger one of the same seed.
-        """
-        draws = [draw_labels(self.train, per_class, seed) for seed in seeds]
+        """The labels of several draws together, each pixel once: what may be read of the land in one pass."""
+        draws = [self.labels(per_class, seed) for seed in seeds]
         place = np.concatenate([np.array(draw.pixels(), dtype=np.int64).reshape(-1, 3) for draw in draws])
         once = np.unique(place, axis=0, return_index=True)[1]
         parts = (torch.cat([getattr(draw, name) for draw in draws])[once] for name in ("tile", "y", "x", "mass"))
@@ -78,7 +88,7 @@ class Ground:
         return Labels(tile, y, x, mass, draws[0].legend, per_class)
 
 
-def read_ground(folder: Path, test_pixels: int, test_area_px: int = 0) -> Ground:
+def read_ground(folder: Path, test_pixels: int, test_area_px: int = 0, train_area_px: int = 0) -> Ground:
     """Read a tileset for a benchmark.
 
     Parameters
@@ -87,8 +97,8 @@ def read_ground(folder: Path, test_pixels: int, test_area_px: int = 0) -> Ground
         of the tileset
     test_pixels : int
         at most; 0 takes every one
-    test_area_px : int
-        area of the windows that test pixels are taken from, at most [px]; 0 takes all
+    test_area_px, train_area_px : int
+        area of the windows that test pixels, and labels, are taken from, at most [px]; 0 takes all
     """
     tileset = read_tileset(folder)
     if tileset.quantity is not None:
@@ -97,32 +107,46 @@ def read_ground(folder: Path, test_pixels: int, test_area_px: int = 0) -> Ground
     tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
     if not tiles:
         raise Refusal(folder, "scenes", "no labels", "labelled scenes", "benchmark a tileset with labels")
+    protocol = protocol_of(tileset, test_pixels, test_area_px, train_area_px)
+    if _wider_than(tileset, train_area_px):
+        tiles = _within(tiles, train_area_px, tileset.name, TRAIN)
     train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())]
     blind = [tile.with_mass(torch.zeros(1, 1, 1).expand_as(tile.mass)) for tile in train]
-    test = fold_pixels(_within(tiles, test_area_px, tileset.name), TEST, test_pixels, tileset.name)
+    test = fold_pixels(_within(tiles, test_area_px, tileset.name, TEST), TEST, test_pixels, tileset.name)
     if not train or not test:
         fold = "test" if train else "train"
         raise Refusal(folder, "fold", f"no labelled pixel in the {fold} fold", "at least one", "check fold and label")
-    return Ground(tileset, train, blind, test, protocol_of(tileset, test_pixels, test_area_px))
+    return Ground(tileset, train, blind, test, protocol)
 
 
-def protocol_of(tileset: Tileset, test_pixels: int, test_area_px: int) -> str:
-    """Digest of what is in the files that a tileset stands on, wherever they lie, and of the test pixels."""
-    digest = hashlib.blake2b(f"{REVISION} {test_pixels} {test_area_px}".encode(), digest_size=6)
+def protocol_of(tileset: Tileset, test_pixels: int, test_area_px: int, train_area_px: int = 0) -> str:
+    """Digest of what is in the files that a tileset stands on, wherever they lie, and of what is taken of them.
+
+    No image is read. A bound on the ground that labels come from counts only where there is more ground.
+    """
+    bound = f" {train_area_px}" if _wider_than(tileset, train_area_px) else ""
+    digest = hashlib.blake2b(f"{REVISION} {test_pixels} {test_area_px}{bound}".encode(), digest_size=6)
     for path in tileset.files:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "blake2b").digest())
     return digest.hexdigest()
 
 
-def _within(tiles: Sequence[Tile], area_px: int, name: str) -> list[Tile]:
-    """Tiles whose labels outside of some windows are gone from the test fold: networks then map those windows alone.
+def _wider_than(tileset: Tileset, area_px: int) -> bool:
+    """Whether the scenes whose labels may train cover more than an area [px]; 0 is no bound."""
+    scenes = [scene for scene in tileset.scenes if scene.entry.labelled and scene.entry.fold != "test"]
+    return area_px > 0 and sum(math.prod(scene.shape) for scene in scenes) > area_px
 
-    Windows are taken in an order that hangs on `name`, until their area is reached; only those with test pixels count.
+
+def _within(tiles: Sequence[Tile], area_px: int, name: str, fold: int) -> list[Tile]:
+    """Tiles whose labels outside of some windows are gone from a fold: networks then read those windows alone.
+
+    Windows are taken in an order that hangs on `name`, until their area is reached; only those with labels of the fold
+    count.
     """
     windows = []
     for t, tile in enumerate(tiles):
-        inside = tile.in_fold(TEST)
+        inside = tile.in_fold(fold)
         for y in range(0, tile.grid.shape[0], WINDOW_PX):
             for x in range(0, tile.grid.shape[1], WINDOW_PX):
                 part = inside[y : y + WINDOW_PX, x : x + WINDOW_PX]
@@ -139,8 +163,4 @@ def _within(tiles: Sequence[Tile], area_px: int, name: str) -> list[Tile]:
             break
         kept[t][y : y + WINDOW_PX, x : x + WINDOW_PX] = True
         total += size
-    return [_without(tile, keep) for tile, keep in zip(tiles, kept, strict=True)]
-
-
-def _without(tile: Tile, keep: torch.Tensor) -> Tile:
-    return tile.with_mass(tile.mass * (keep | ~tile.in_fold(TEST)))
+    return [tile.with_mass(tile.mass * (keep | ~tile.in_fold(fold))) for tile, keep in zip(tiles, kept, strict=True)]

@@ -101,7 +101,7 @@ class WideForestArm:
             raise Refusal("--labels-per-class", self.name, 0, "at least one label", "ask for labels, or for arm names")
         x, blocks = self.reader.at(tiles, labels).context, ground_blocks(tiles, labels)
         return fit_tuned(
-            make_forest, self.grid, x, labels, blocks, seed, lambda pixels: self.reader.of(tiles, pixels).context
+            make_forest, self.grid, x, labels, blocks, seed, lambda test: self.reader.of(tiles, test).context
         )
 
 
@@ -161,8 +161,8 @@ class FrozenArm:
             fitted = self.head(self.reader.at(tiles, few), few, ground_blocks(tiles, few), meanings, seed)
         head = fitted.head
 
-        def probabilities(pixels: Pixels) -> Tensor:
-            evidence = self.reader.of(tiles, pixels)
+        def probabilities(test: Sequence[Pixels]) -> Tensor:
+            evidence = self.reader.of(tiles, test)
             if isinstance(head, Head):
                 return torch.softmax(head.log_probabilities(evidence.features), 1).T
             return torch.softmax(head.log_probabilities(evidence), 1).T
@@ -250,8 +250,9 @@ class NetworkArm:
         )  # fmt: skip
         choice = f"{model.choice} T={model.temperature:.3g}"
 
-        def probabilities(pixels: Pixels) -> Tensor:
-            mine = replace(model, encoder=model.encoder.with_tiles([pixels.tile]))
-            return at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), pixels)
+        def probabilities(test: Sequence[Pixels]) -> Tensor:
+            mine = replace(model, encoder=model.encoder.with_tiles([own.tile for own in test]))
+            said = (at_pixels(lambda image, valid, scenes: mine(image, valid=valid, scenes=scenes), p) for p in test)
+            return torch.cat(list(said), 1)
 
         return Fitted(probabilities, choice=choice)

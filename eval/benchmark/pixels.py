@@ -130,6 +130,12 @@ def label_features(tiles: Sequence[Tile], labels: Labels, kind: Features) -> NDA
     return found
 
 
+def features_of(pixels: Sequence[Pixels], kind: Features) -> NDArray[np.float32]:
+    """(n, F) features of pixels, tile after tile."""
+    found: NDArray[np.float32] = np.concatenate([getattr(own, kind) for own in pixels])
+    return found
+
+
 def fold_pixels(tiles: Sequence[Tile], fold: int, most: int, name: str) -> list[Pixels]:
     """The labelled pixels of a fold; where there are more than `most`, a plain random sample of that size.
 

@@ -49,6 +49,7 @@ class Reader:
     folder: Path | None = None
     _read: tuple[Sequence[Tile], Read] | None = field(default=None, init=False, repr=False)
     _kept: tuple[str, _Kept] | None = field(default=None, init=False, repr=False)
+    _asked: tuple[Sequence[Tile], Sequence[Pixels], Evidence] | None = field(default=None, init=False, repr=False)
 
     def prepare(self, ground: Ground, labels: Labels) -> None:
         """Read the test pixels and those labels, unless that was done before."""
@@ -75,13 +76,14 @@ class Reader:
                 return self._kept[1].labelled.take(rows)
         return self._reading(tiles, [])(tiles, labels)
 
-    def of(self, tiles: Sequence[Tile], pixels: Pixels) -> Evidence:
-        """Evidence of test pixels, by what was learnt of the images of `tiles`."""
-        if self._kept is not None and self._kept[1].ground.blind is tiles:
-            for first, own in zip(self._kept[1].first, self._kept[1].ground.test, strict=True):
-                if own is pixels:
-                    return self._kept[1].tested.take(torch.arange(first, first + len(own)))
-        return self._reading(tiles, [pixels.tile])([pixels.tile], labels_of([pixels]))
+    def of(self, tiles: Sequence[Tile], pixels: Sequence[Pixels]) -> Evidence:
+        """Evidence of test pixels, tile after tile, by what was learnt of the images of `tiles`; the last is kept."""
+        if self._kept is not None and self._kept[1].ground.blind is tiles and self._kept[1].ground.test is pixels:
+            return self._kept[1].tested
+        if self._asked is None or self._asked[0] is not tiles or self._asked[1] is not pixels:
+            seen = [own.tile for own in pixels]
+            self._asked = tiles, pixels, self._reading(tiles, seen)(seen, labels_of(pixels))
+        return self._asked[2]
 
     def _reading(self, tiles: Sequence[Tile], others: Sequence[Tile]) -> Read:
         if self._read is None or self._read[0] is not tiles:
@@ -99,7 +101,6 @@ class _Kept:
 
     def __init__(self, ground: Ground, labels: Labels, tested: Evidence, labelled: Evidence) -> None:
         self.ground, self.tested, self.labelled = ground, tested, labelled
-        self.first = np.cumsum([0, *[len(pixels) for pixels in ground.test]])[:-1].tolist()
         self._places = _places(labels)
         self._order = np.argsort(self._places)
 

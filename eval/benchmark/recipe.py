@@ -65,6 +65,8 @@ class BenchmarkRecipe(Recipe):
     """test pixels a tileset at most, a plain random sample that all arms share; 0: every one"""
     test_area_px: int = Field(default=1_500_000, ge=0)
     """area of the windows that they are taken from, at most: a network maps whole windows; 0: all"""
+    train_area_px: int = Field(default=4_000_000, ge=0)
+    """area of the windows that labels are drawn from, at most: draws scattered over more cost its reading; 0: all"""
     adapt: str = "benchmark"
     """finetune recipe of the networks: all that train have the same steps on crops of the same size"""
     ladder: LadderRecipe | None = None

@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.eval.benchmark.arms import Arm
+from terraficta.eval.benchmark.arms import Arm, Fitted
 from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels
 from terraficta.eval.coverage import Coverage
 from terraficta.eval.metrics import Tally
 from terraficta.eval.table import Table
 from terraficta.finetune.calibrate import soften
-from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.pretrain.scaling import BandRange
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.tile import Tile
@@ -76,6 +75,20 @@ class _Sums:
     worst: list[float]
     size: list[float]
 
+    def add(self, model: Fitted, test: Sequence[Pixels], mass: Tensor) -> None:
+        """Count a fitted arm's say of pixels whose class mass (K, n) is known."""
+        said = soften(model.probabilities(test), model.temperature or 1.0)
+        tally, covered = Tally(len(mass)), Coverage(len(mass))
+        tally.add(said, mass)
+        if model.sets is not None:
+            covered.add(model.sets, said, mass)
+        scores = tally.scores()
+        for values, value in (
+            (self.accuracy, scores.accuracy), (self.ece, scores.ece), (self.coverage, covered.share),
+            (self.worst, covered.worst), (self.size, covered.size),
+        ):  # fmt: skip
+            values.append(value)
+
 
 def coverage_under_shift(
     grounds: Sequence[Ground],
@@ -99,30 +112,19 @@ def coverage_under_shift(
     """
     sums: dict[tuple[str, float, str], _Sums] = {}
     for ground in grounds:
-        foreseen = ground.every_label(labels_per_class, range(seeds))
-        views = {("in place", 0.0): ground.test}
-        for dial in DIALS:
-            for strength in strengths:
-                views[dial, strength] = [Pixels(shifted(p.tile, dial, strength), p.y, p.x, p.mass) for p in ground.test]
+        foreseen, mass = ground.every_label(labels_per_class, range(seeds)), ground.test_mass
+        fitted: list[tuple[str, Fitted]] = []
         for name, arm in arms.items():
             arm.prepare(ground, foreseen)
             for seed in range(seeds):
-                labels = draw_labels(ground.train, labels_per_class, seed)
-                fitted = arm.fit(ground.blind, labels, seed, ground.tileset.meanings)
-                for (dial, strength), test in views.items():
-                    tally, covered = Tally(len(labels.legend)), Coverage(len(labels.legend))
-                    for pixels in test:
-                        said = soften(fitted.probabilities(pixels), fitted.temperature or 1.0)
-                        tally.add(said, pixels.mass)
-                        if fitted.sets is not None:
-                            covered.add(fitted.sets, said, pixels.mass)
-                    own = sums.setdefault((dial, strength, name), _Sums([], [], [], [], []))
-                    scores = tally.scores()
-                    for values, value in (
-                        (own.accuracy, scores.accuracy), (own.ece, scores.ece), (own.coverage, covered.share),
-                        (own.worst, covered.worst), (own.size, covered.size),
-                    ):  # fmt: skip
-                        values.append(value)
+                labels = ground.labels(labels_per_class, seed)
+                fitted.append((name, arm.fit(ground.blind, labels, seed, ground.tileset.meanings)))
+        for dial, strength in [("in place", 0.0), *((dial, strength) for dial in DIALS for strength in strengths)]:
+            test = ground.test  # a view after the other: arms and draws share what is read of it
+            if strength:
+                test = [Pixels(shifted(p.tile, dial, strength), p.y, p.x, p.mass) for p in ground.test]
+            for name, model in fitted:
+                sums.setdefault((dial, strength, name), _Sums([], [], [], [], [])).add(model, test, mass)
     return _table(sums, len(grounds), labels_per_class, seeds)
 
 

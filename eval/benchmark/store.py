@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,17 @@ COLUMNS = [
 """then `iou_<class>` and `px_<class>` a class of any legend, empty where a tileset lacks it"""
 WORDS = dict.fromkeys(("tileset", "arm", "choice", "weights", "content"), str)
 """columns that stay text, also where a digest happens to look like a number"""
+
+
+def cell_path(folder: Path, content: str) -> Path:
+    """Where a cell of a benchmark lies, by what it hangs on."""
+    return folder / CELLS / f"{content}.json"
+
+
+def keep_cell(folder: Path, row: Mapping[str, Any], detail: Mapping[str, Any]) -> None:
+    """Write a cell of a benchmark whole or not at all: its row, and confusion by block and reliability."""
+    with whole_file(cell_path(folder, row["content"])) as partial:
+        partial.write_text(json.dumps({"row": row, "detail": detail}))
 
 
 class Ledger:
@@ -69,15 +80,7 @@ class Ledger:
         row = json.loads(path.read_text())["row"]
         if self._rows.get(_key(row), {}).get("content") != content:
             self._rows[_key(row)] = row
-            self._write()
         return True
-
-    def add(self, row: dict[str, Any], detail: dict[str, Any]) -> None:
-        """Add a cell, and write."""
-        with whole_file(self._path(row["content"])) as partial:
-            partial.write_text(json.dumps({"row": row, "detail": detail}))
-        self._rows[_key(row)] = row
-        self._write()
 
     def skip(self, tileset: str, arm: str, per_class: int, reason: str) -> None:
         """Note what an arm cannot do."""
@@ -92,8 +95,6 @@ class Ledger:
         stale = [key for key, row in self._rows.items() if weights.get(key[1], row["weights"]) != row["weights"]]
         for key in stale:
             del self._rows[key]
-        if stale:
-            self._write()
         return len(stale)
 
     def drop(self, key: tuple[str, str, int, int]) -> None:
@@ -109,9 +110,18 @@ class Ledger:
         return self._details[content]
 
     def _path(self, content: str) -> Path:
-        return self.folder / CELLS / f"{content}.json"
+        return cell_path(self.folder, content)
 
-    def _write(self) -> None:
+    def write(self, tilesets: Sequence[str] = (), arms: Sequence[str] = ()) -> None:
+        """Write the table in the order of tilesets, labels, draws and arms, whatever the order of work; others last."""
+        places = [{name: n for n, name in enumerate(names)} for names in (tilesets, arms)]
+
+        def place(key: tuple[str, str, int, int]) -> tuple[int, ...]:
+            tileset, arm = (known.get(name, len(known)) for known, name in zip(places, key[:2], strict=True))
+            return tileset, *key[2:], arm
+
+        order = sorted(self._rows, key=place)
+        self._rows = {key: self._rows[key] for key in order}
         with whole_file(self.folder / ROWS) as partial:
             self.rows.to_csv(partial, index=False, float_format="%.6g")
 

@@ -219,10 +219,10 @@ def ground_blocks(tiles: Sequence[Tile], labels: Labels, block_px: int = 32) -> 
     found = np.zeros(len(labels), dtype=np.int64)
     for t, tile in enumerate(tiles):
         mine = np.flatnonzero(labels.tile.numpy() == t)
-        addresses, position = split.blocks(tile.grid)
-        for p, block in zip(mine, position[labels.y[mine].numpy(), labels.x[mine].numpy()].tolist(), strict=True):
-            address: Hashable = addresses[block]
+        addresses = split.addresses_at(tile.grid, labels.y[mine].numpy(), labels.x[mine].numpy())
+        for p, place in zip(mine, addresses, strict=True):
+            address: Hashable = place
             if tile.grid.transform is None:
-                address = tile.region if by_region else (tile.id, address)
+                address = tile.region if by_region else (tile.id, place)
             found[p] = numbers.setdefault(address, len(numbers))
     return found

@@ -51,10 +51,16 @@ class BlockSplit:
 
     def blocks(self, grid: Grid) -> tuple[list[Address], np.ndarray]:
         """The addresses of a scene's blocks, and (H, W) the position of each pixel's block among them."""
-        row, column = _ground_blocks(grid, self.block_px)
+        y, x = (np.arange(side)[at] for side, at in zip(grid.shape, ((..., None), (None, ...)), strict=True))
+        row, column = _ground_blocks(grid, self.block_px, y, x)
         place, position = np.unique(np.stack([row.ravel(), column.ravel()]), axis=1, return_inverse=True)
         addresses = [(grid.crs or "", int(r), int(c)) for r, c in place.T]
         return addresses, position.reshape(grid.shape)
+
+    def addresses_at(self, grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Address]:
+        """The addresses of the blocks that some pixels (P,) lie in; the rest of the scene costs nothing."""
+        row, column = _ground_blocks(grid, self.block_px, y, x)
+        return [(grid.crs or "", r, c) for r, c in zip(row.tolist(), column.tolist(), strict=True)]
 
     def fold_of(self, address: Address) -> int:
         """TRAIN or TEST for a block."""
@@ -105,11 +111,9 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
     return min(splits, key=imbalance)
 
 
-def _ground_blocks(grid: Grid, block_px: int) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W) row and column of the block that each pixel lies in, counted on the ground, however it is turned."""
-    y, x = (
-        np.arange(side, dtype=np.float64)[at] for side, at in zip(grid.shape, ((..., None), (None, ...)), strict=True)
-    )
+def _ground_blocks(grid: Grid, block_px: int, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the block that pixels lie in, counted on the ground, however the grid is turned."""
+    y, x = y.astype(np.float64), x.astype(np.float64)
     if grid.transform is None:
         north, east = y + 0 * x, x + 0 * y
     elif grid.transform.b == grid.transform.d == 0:

@@ -198,7 +198,7 @@ def _make(journal: Journal, tasks: Sequence[range], workers: int, device: str, s
         return
     # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=start_worker) as pool:
         futures = [pool.submit(make_task, journal.folder, task, device) for task in tasks]
         try:
             for future in as_completed(futures):
@@ -210,7 +210,8 @@ def _make(journal: Journal, tasks: Sequence[range], workers: int, device: str, s
             raise
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Make a spawned process a worker of its parent: one thread, no interrupt of its own, and no life after it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import timm
 import torch
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
+from terraficta.eval.benchmark import benchmark
 from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
 from terraficta.eval.benchmark.benchmark import run_benchmark, run_cell
 from terraficta.eval.benchmark.filters import read_filters
@@ -35,6 +39,7 @@ from terraficta.eval.benchmark.recipe import BenchmarkRecipe, GoalRecipe, Ladder
 from terraficta.eval.benchmark.resample import cells_of, interval, miou, resampled
 from terraficta.eval.benchmark.store import CELLS, COLUMNS, ROWS, Ledger
 from terraficta.eval.benchmark.summary import Interval, summarise
+from terraficta.eval.benchmark.workers import Workers
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.context import band_pairs
@@ -77,7 +82,7 @@ class Spy:
     def fit(self, tiles: Sequence[Tile], labels: Labels | None, seed: int, meanings: Meanings) -> Fitted:
         assert labels is not None
         self.seen.append((tiles, labels))
-        return Fitted(lambda pixels: torch.tensor([1.0, 0.0, 0.0])[:, None].expand(3, len(pixels)))
+        return Fitted(lambda pixels: torch.tensor([1.0, 0.0, 0.0])[:, None].expand(3, sum(map(len, pixels))))
 
 
 def test_an_arm_sees_drawn_labels_of_the_train_fold_and_no_other(made: Path) -> None:
@@ -177,12 +182,12 @@ def test_a_class_without_labels_keeps_its_place_among_the_columns(made: Path) ->
     labels = draw_labels(ground.train, 5, 0)
     two = labels.take(torch.nonzero(labels.classes != 1)[:, 0])
     forest = replace(PIXEL_ARMS["forest"], grid=QUICK["forest"])
-    found = forest.fit(ground.blind, two, 0, ground.tileset.meanings).probabilities(ground.test[0])
+    found = forest.fit(ground.blind, two, 0, ground.tileset.meanings).probabilities(ground.test[:1])
     assert found.shape[0] == 3
     assert float(found[1].abs().max()) == 0
     assert torch.allclose(found.sum(0), torch.ones(found.shape[1], dtype=found.dtype))
     one = labels.take(torch.nonzero(labels.classes == 2)[:, 0])
-    found = PIXEL_ARMS["logistic"].fit(ground.blind, one, 0, ground.tileset.meanings).probabilities(ground.test[0])
+    found = PIXEL_ARMS["logistic"].fit(ground.blind, one, 0, ground.tileset.meanings).probabilities(ground.test[:1])
     assert float(found[2].min()) == 1
 
 
@@ -214,6 +219,55 @@ def test_rows_of_other_weights_or_test_pixels_are_made_anew_and_none_is_lost(mad
     run_benchmark([made], recipe.model_copy(update={"test_pixels": 50}), {"spy": first}, tmp_path)
     assert Ledger(tmp_path).rows["n_test"].tolist() == [50, 50]
     assert len(list((tmp_path / CELLS).iterdir())) == 6
+
+
+def test_a_tileset_that_lacks_no_cell_is_not_read(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = FAST.model_copy(update={"arms": ("spy",)})
+    run_benchmark([made], recipe, {"spy": Spy()}, tmp_path)
+    before = (tmp_path / ROWS).read_bytes()
+    monkeypatch.setattr(benchmark, "read_ground", None)  # any call would fail
+    run_benchmark([made], recipe, {"spy": Spy()}, tmp_path)
+    assert (tmp_path / ROWS).read_bytes() == before
+
+
+def test_a_smaller_draw_lies_within_the_one_that_is_kept(made: Path) -> None:
+    ground = read_ground(made, 100)
+    ground.every_label(20, range(2))
+    for per_class, seed in ((5, 0), (20, 1), (7, 1)):
+        kept, drawn = ground.labels(per_class, seed), draw_labels(ground.train, per_class, seed)
+        assert kept.pixels() == drawn.pixels()
+        assert torch.equal(kept.mass, drawn.mass)
+        assert kept.wanted == drawn.wanted
+
+
+def test_labels_come_from_a_bounded_area_and_smaller_land_is_as_before(made: Path) -> None:
+    whole, wide, narrow = (read_ground(made, 100, 0, area) for area in (0, 10_000_000, 1))
+    assert whole.protocol == wide.protocol != narrow.protocol
+    assert whole.labels(20, 0).pixels() == wide.labels(20, 0).pixels()
+    labels = narrow.labels(20, 0)
+    assert len(narrow.train) == 1 < len(whole.train)  # a scene is one window
+    assert labels.counts() == {"forest": 20, "water": 20, "soil": 20}
+    assert sum(map(len, narrow.test)) == 100
+
+
+@pytest.mark.slow
+def test_tilesets_shared_out_among_processes_give_the_same_table(made: Path, tmp_path: Path) -> None:
+    folders = [made, write_tileset(tmp_path / "other", scenes=3)]
+    manifest = read_manifest_of(folders[1])
+    write_manifest(folders[1], {**manifest, "name": "other"})
+    changes = ["arms=[logistic, location]", "labels_per_class=[2, 5]", "seeds=2", "test_pixels=100", "ladder=null"]
+    recipe = read_benchmark_recipe("quick", changes)
+    make = partial(make_arms, recipe, None, "cpu")
+    one = run_benchmark(folders, recipe, make().arms, tmp_path / "one").rows
+    told: list[tuple[str, int, int]] = []
+    work = Workers(recipe, make, tmp_path / "two", 2)
+    two = run_benchmark(folders, recipe, make().arms, tmp_path / "two", lambda *line: told.append(line), work).rows
+    timed = ["seconds", "fit_s", "predict_s", "shared_s"]
+    pd.testing.assert_frame_equal(one.drop(columns=timed), two.drop(columns=timed))
+    assert [done for _, done, _ in told] == list(range(1, 17))
+    broken = Workers(recipe, partial(make_arms, recipe, tmp_path / "none", "cpu"), tmp_path / "three", 2)
+    with pytest.raises(BrokenProcessPool):
+        run_benchmark(folders, recipe, make().arms, tmp_path / "three", work=broken)
 
 
 class Weary(Spy):
@@ -298,6 +352,26 @@ def test_random_filters_and_masked_reconstruction_learn_from_images_alone(made: 
     encoder = Encoder.fit(fresh_mapper(tuning, 0), ground.blind)
     losses = pretrain_masked(encoder, ground.blind, tuning.full.model_copy(update={"steps": 60}), 0)
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_an_encoder_starts_from_the_timm_weights_that_a_user_has(made: Path, tmp_path: Path) -> None:
+    published, file = timm.create_model("convnext_atto"), tmp_path / "atto.pth"
+    torch.save(published.state_dict(), file)
+    adapt = tmp_path / "short.yaml"
+    adapt.write_text("name: short\nabout: ''\nfull: {steps: 2, crop_px: 32, batch: 2, calibration_share: 0.0}\n")
+    recipe = FAST.model_copy(update={"arms": ("imagenet", "scratch"), "seeds": 1, "adapt": str(adapt)})
+    arms = make_arms(recipe, None, "cpu", imagenet=file).arms
+    own, start = arms["imagenet"], published.stages[2].blocks[0].conv_dw.weight
+    assert isinstance(own, NetworkArm)
+    encoder = fresh_mapper(own.recipe, 0).encoder
+    assert torch.equal(encoder.stages_2.blocks[0].conv_dw.weight, start)
+    rows = run_benchmark([made], recipe, arms, tmp_path / "out").rows.set_index("arm")
+    assert rows.loc["imagenet", "weights"] == weights_digest(file)
+    assert rows.loc["scratch", "weights"] == "none"
+    assert rows["miou"].between(0, 1).all()
+    assert rows.loc["imagenet", "nll"] != rows.loc["scratch", "nll"]
+    with pytest.raises(Refusal, match="no such file"):
+        make_arms(recipe, None, "cpu", imagenet=tmp_path / "none.pth")
 
 
 def test_change_is_mapped_like_anything_else(tmp_path: Path) -> None:

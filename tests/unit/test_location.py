@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from terraficta.eval.benchmark.location import (
+from terraficta.eval.location.places import (
     BASELINES,
     Points,
     chess_board,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from affine import Affine
 from rasterio.transform import from_origin
 
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
@@ -47,3 +50,13 @@ def test_scenes_without_georeference_are_split_too() -> None:
     fold = deal_blocks([grid], [torch.ones(60, 60, dtype=torch.uint8)], 1)(grid)
     assert (fold == TRAIN).any()
     assert (fold == TEST).any()
+
+
+def test_pixels_have_the_blocks_of_their_scene_turned_or_not() -> None:
+    split, rng = BlockSplit(block_px=16, seam_px=0), np.random.default_rng(0)
+    y, x = rng.integers(0, 96, 50), rng.integers(0, 120, 50)
+    turned = Affine(8.7, 5.0, 500000, 5.0, -8.7, 5800000)
+    for transform in (GRID.transform, turned, None):
+        grid = replace(GRID, transform=transform)
+        addresses, position = split.blocks(grid)
+        assert split.addresses_at(grid, y, x) == [addresses[n] for n in position[y, x]]
