@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table as Columns
 
-from terraficta.eval.map.predict import (
-    predict_image,
-    scene_images,
-    scene_of,
-    stored_of_run,
-    stored_of_tileset,
-)
+from terraficta.eval.map.predict import stored_of_run
+from terraficta.eval.map.sheet import image_sheets, map_sheets, tileset_sheets
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.studies import app as studies
 from terraficta.finetune.map_model import read_encoder
@@ -89,16 +84,28 @@ def _numbers(text: str) -> list[int]:
         raise Refusal("--labels-per-class", "numbers", text, "whole numbers with commas", "write 0,5,25,100") from error
 
 
+def _said(usual: Stored, scale: float | None, offset: float | None, nodata: float | None) -> Stored:
+    """How images are stored by what the user says; who says the scale says the rest too."""
+    return Stored(
+        usual.scale if scale is None else scale,
+        (usual.offset if scale is None else 0.0) if offset is None else offset,
+        (usual.nodata if scale is None else None) if nodata is None else nodata,
+        usual.dropped,
+    )
+
+
 @app.command()
 def predict(
     run: Annotated[Path, typer.Option(help="folder of terraficta finetune run")],
     out: Annotated[Path, typer.Option(help="GeoTIFF to write; .png, .qml, .aux.xml and .run.json come beside it")],
     image: Annotated[
         list[str] | None,
-        typer.Option(help="raster, or any name that GDAL opens; twice (before, after) where the run maps change"),
+        typer.Option(help="raster, or any name that GDAL opens; several: a map of each, before and after where change"),
     ] = None,
     tileset: Annotated[Path | None, typer.Option(help="map a scene of it, or take scale and nodata from it")] = None,
-    scene: Annotated[str | None, typer.Option(help="id of a scene of --tileset; the first one by default")] = None,
+    scene: Annotated[
+        str | None, typer.Option(help="id of a scene of --tileset, the first one by default; all: a map of each")
+    ] = None,
     scale: Annotated[
         float | None, typer.Option(help="image = stored * scale + offset, in place of the tileset's")
     ] = None,
@@ -108,51 +115,39 @@ def predict(
     overlap: Annotated[int, typer.Option(min=0, help="that neighbouring windows share [px]")] = 64,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file that stands at --out")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="processes, each with another image")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="address of a dask scheduler, whose workers see all files under the same paths")
+    ] = None,
 ) -> None:
-    """Map an image of any size: class, probability, entropy, set size, familiarity and each class, as a COG."""
+    """Map images of any size: class, probability, entropy, set size, familiarity and each class, as a COG."""
     if image is None and tileset is None:
         raise Refusal("predict", "--image", "none", "--image TIF, or --tileset DIR", "say what to map")
     if image is not None and scene is not None:
         raise Refusal("predict", "--scene", f"{scene} and --image", "one of the two", "drop one")
     if overlap * 2 > window:
         raise Refusal("predict", "--overlap", overlap, f"at most {window // 2}, half of --window", "overlap less")
-    where, quantity = pick_device(device), read_run(run).get("quantity")
-    stored: Stored | None = None
-    tile: str | None = None
+    where = pick_device(device)
     inputs: list[Path] = []
     if tileset is not None:
         land = open_tileset(tileset)
-        images: list[str] = image or scene_images(land, scene, read_encoder(run))
-        one = scene_of(land, images)
-        tile = None if one is None else f"{land.name}/{one}"
-        stored, inputs, image = stored_of_tileset(land, one), land.files, images
+        sheets, inputs = tileset_sheets(land, read_encoder(run), out, image, scene), land.files
+    else:
+        sheets = image_sheets(image or [], read_encoder(run).dates, out)
     if (scale, offset, nodata) != (None, None, None):
-        usual = stored or stored_of_run(run, read_run(run))
-        stored = Stored(
-            usual.scale if scale is None else scale,
-            (usual.offset if scale is None else 0.0) if offset is None else offset,
-            (usual.nodata if scale is None else None) if nodata is None else nodata,
-            usual.dropped,
-        )
+        usual = stored_of_run(run, read_run(run))
+        sheets = [replace(one, stored=_said(one.stored or usual, scale, offset, nodata)) for one in sheets]
     windows = Windows(window, overlap, batch=1 if where == "cpu" else 32)
     with Progress(*COLUMNS, console=Console(stderr=True)) as bar:
         task = bar.add_task("map", total=1.0)
-        if quantity is not None:
-            from terraficta.eval.map.quantity import predict_quantity
-
-            predict_quantity(
-                run, image or [], out, scene=tile, stored=stored, windows=windows, inputs=inputs, overwrite=overwrite,
-                tell=lambda share: bar.update(task, completed=share),
-            )  # fmt: skip
-            typer.echo(out)
-            return
-        made = predict_image(
-            run, image or [], out, scene=tile, stored=stored, windows=windows, device=where, inputs=inputs,
-            overwrite=overwrite,
-            tell=lambda share: bar.update(task, completed=share),
+        found = map_sheets(
+            run, sheets, windows=windows, device=where, inputs=inputs, overwrite=overwrite, workers=workers,
+            scheduler=scheduler, tell=lambda share: bar.update(task, completed=share),
         )  # fmt: skip
-    for path in (made.map, made.preview, made.record):
-        typer.echo(path)
+    for made in found:
+        for path in (made.map, made.preview, made.record):
+            if path is not None:
+                typer.echo(path)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from terraficta.eval.expect.advice import three_lines
 from terraficta.eval.expect.crossvalidation import cross_validate
 from terraficta.eval.expect.expectation import Expectation, expect
 from terraficta.eval.map.dates import join_maps, same_grid
-from terraficta.eval.map.predict import Made, predict_image, require_free
+from terraficta.eval.map.predict import Made, require_free
+from terraficta.eval.map.sheet import Sheet, map_sheets, sheet_name
+from terraficta.eval.map.unfinished import forget
 from terraficta.eval.report.place import write_place_report
 from terraficta.finetune.fitting import Fitting, fit_tileset
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.draft import Ask, Draft, Said, draft_tileset, write_draft
 from terraficta.finetune.tileset.manifest import MANIFEST
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
+from terraficta.synth.corpus.cluster import connect
+from terraficta.synth.corpus.workers import require_workers
 from terraficta.synth.types.device import pick_device
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run, require_no_input, whole_file
@@ -74,6 +78,8 @@ def map_image(
     seed: int = 0,
     overwrite: bool = False,
     device: str = "auto",
+    workers: int = 1,
+    scheduler: str | None = None,
     ask: Ask | None = None,
     tell: Tell = lambda what, share: None,
 ) -> PlaceMap:
@@ -102,6 +108,10 @@ def map_image(
         whether what stands at `out` may be replaced
     device : str
         "auto", "cpu" or "cuda"
+    workers : int
+        processes that map, of several images each another
+    scheduler : str | None
+        address of a dask scheduler whose workers map instead; they must see all files under the same paths
     ask : Ask | None
         asks a person where files do not tell; None: refused
     tell : Tell
@@ -120,6 +130,9 @@ def map_image(
     accuracy expected: 87 % (81 to 93 %) of the land
     """
     paths = [images] if isinstance(images, str | Path) else list(images)
+    require_workers(workers)
+    if scheduler is not None:
+        connect(scheduler).close()  # a wrong address is told at once, not when the model is fitted
     out, on = Path(out), pick_device(device)
     whole = is_tileset(paths)
     _require_room(out, [*paths, *([labels] if labels is not None else [])] if not whole else [], overwrite)
@@ -139,7 +152,10 @@ def map_image(
             land, folder / MODEL, recipe, number=number, weights=weights, seed=seed, device=on
         )  # fmt: skip
         tell("fit", 1.0)
-        made = _map_scenes(land, folder / MODEL, out, on, overwrite, written, tell)
+        made = _map_scenes(
+            land, folder / MODEL, out, written, device=on, overwrite=overwrite, workers=workers, scheduler=scheduler,
+            tell=lambda share: tell("map", share),
+        )  # fmt: skip
         mapped = _shares(made)
         tell("judge", 0.0)
         expectation = _expect(land, fitting, mapped, seed, random_split)
@@ -205,34 +221,28 @@ def _only_whole_maps(out: Path) -> Iterator[list[Path]]:
     written: list[Path] = []
     try:
         yield written
-    except BaseException:
+    except BaseException as error:
         for path in written:
+            if isinstance(error, Refusal):  # what a person interrupts goes on with the same command
+                forget(path)
             for part in (path, path.with_suffix(".png"), path.with_suffix(".qml"), path.with_suffix(".run.json")):
                 part.unlink(missing_ok=True)
             path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
         raise
 
 
-def _map_scenes(
-    land: Tileset, run: Path, out: Path, device: str, overwrite: bool, written: list[Path], tell: Tell
-) -> list[Made]:
-    """A map of every scene, and one that joins several dates of one place."""
+def _map_scenes(land: Tileset, run: Path, out: Path, written: list[Path], **how: Any) -> list[Made]:
+    """A map of every scene, and one that joins several dates of one place; `how`: as in `map_sheets`."""
     several = len(land.scenes) > 1
-    made: list[Made] = []
-    for scene in land.scenes:
-        path = out.with_name(f"{out.stem}_{scene.entry.id}{out.suffix}") if several else out
-        written.append(path)
-
-        def told(share: float) -> None:
-            tell("map", (len(made) + share) / len(land.scenes))
-
-        made.append(
-            predict_image(
-                run, [image.path for image in scene.images], path, scene=f"{land.name}/{scene.entry.id}",
-                stored=scene.stored(land.scale, land.offset, land.nodata), device=device, inputs=land.files,
-                overwrite=overwrite, tell=told,
-            )
-        )  # fmt: skip
+    sheets = [
+        Sheet(
+            tuple(image.path for image in scene.images), sheet_name(out, scene.entry.id, several),
+            f"{land.name}/{scene.entry.id}", scene.stored(land.scale, land.offset, land.nodata),
+        )
+        for scene in land.scenes
+    ]  # fmt: skip
+    written += [sheet.out for sheet in sheets]
+    made = map_sheets(run, sheets, inputs=land.files, **how)
     if several and same_grid([one.map for one in made]):
         written.insert(0, out)
         made.insert(0, join_maps(made, out))

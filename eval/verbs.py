@@ -45,6 +45,8 @@ Gsd = Annotated[float | None, typer.Option(help="side of a pixel [m], for images
 LabelsFrom = Annotated[
     int | None, typer.Option(min=0, max=1, help="stored value of the first class, where labels are a raster")
 ]
+Workers = Annotated[int, typer.Option(min=1, help="processes that map, of several images each another")]
+Scheduler = Annotated[str | None, typer.Option(help="of a dask cluster that maps instead: tcp://HOST:8786")]
 Means = Annotated[
     list[str] | None,
     typer.Option(help="what a class is in our legend: forest=evergreen_forest:0.5,deciduous_forest:0.5; bog=none"),
@@ -80,6 +82,8 @@ def map_command(
     seed: Annotated[int, typer.Option(help="of training and judging")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier map and its folder")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Map an image from a few labels, and say how good the map is and what to do next."""
     images, drawn = _sorted(files, labels)
@@ -96,7 +100,8 @@ def map_command(
 
         made = map_image(
             images, drawn, out, None if is_tileset(images) else said, weights=weights, random_split=random_split,
-            seed=seed, overwrite=overwrite, device=device, ask=None if is_tileset(images) else _asker(bar), tell=tell,
+            seed=seed, overwrite=overwrite, device=device, workers=workers, scheduler=scheduler,
+            ask=None if is_tileset(images) else _asker(bar), tell=tell,
         )  # fmt: skip
     for note in made.notes:
         console.print(f"  {note}", highlight=False, soft_wrap=True)

@@ -161,8 +161,8 @@ def write_map_model(folder: Path, model: MapModel) -> None:
         "labelled": None if model.labelled is None else model.labelled.content(),
         "legend": [model.legend.name, list(model.legend.classes), list(model.legend.colours)],
     }
-    with whole_file(folder / MODEL) as partial:
-        torch.save(content, partial)
+    with whole_file(folder / MODEL) as partial, partial.open("wb") as file:
+        torch.save(content, file)  # not by its name, which would stand inside: the same model is the same bytes
 
 
 def read_map_model(folder: str | Path, device: str = "cpu") -> MapModel:

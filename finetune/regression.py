@@ -280,8 +280,8 @@ def write_value_model(folder: Path, model: ValueModel) -> None:
         "numbers": [model.mean, model.spread, model.trained],
         "quantity": model.quantity,
     }
-    with whole_file(folder / MODEL) as partial:
-        torch.save(content, partial)
+    with whole_file(folder / MODEL) as partial, partial.open("wb") as file:
+        torch.save(content, file)  # not by its name, which would stand inside: the same model is the same bytes
 
 
 def read_value_model(folder: str | Path) -> ValueModel:

@@ -13,7 +13,7 @@ from terraficta.eval.benchmark.arms import Arm
 from terraficta.eval.benchmark.benchmark import Step, Task, work_on
 from terraficta.eval.benchmark.lineup import Arms
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
-from terraficta.synth.corpus.corpus import start_worker
+from terraficta.synth.corpus.workers import start_worker
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

@@ -48,10 +48,14 @@ class Made:
 
     Parameters
     ----------
-    map, preview, record : Path
-        the GeoTIFF, the PNG and the run record
+    map : Path
+        the GeoTIFF
+    preview : Path | None
+        the PNG; None of a quantity
+    record : Path
+        the run record
     shares : dict[str, float]
-        share of the mapped pixels a class
+        share of the mapped pixels a class; none of a quantity
     mapped_px : int
         pixels that are not nodata [px]
     familiarity : float | None
@@ -59,7 +63,7 @@ class Made:
     """
 
     map: Path
-    preview: Path
+    preview: Path | None
     record: Path
     shares: dict[str, float]
     mapped_px: int

@@ -16,7 +16,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
-from terraficta.eval.map.predict import require_free, sampled, stored_of_run
+from terraficta.eval.map.predict import Made, require_free, sampled, stored_of_run
 from terraficta.eval.map.product import place_of
 from terraficta.eval.map.source import open_source
 from terraficta.eval.map.windows import Windows
@@ -39,7 +39,7 @@ def predict_quantity(
     inputs: Sequence[str | Path] = (),
     overwrite: bool = False,
     tell: Callable[[float], None] = lambda share: None,
-) -> Path:
+) -> Made:
     """Map a quantity on an image of any size as a COG of float32, NaN where there is no image; see `predict_image`.
 
     Parameters
@@ -96,11 +96,12 @@ def predict_quantity(
                     total, count = total + float(np.nansum(values, dtype=np.float64)), count + int(valid.sum())
                     tell((y + values.shape[0]) * (x + values.shape[1]) / (height * width))
             copy_raster(flat, partial, driver="COG", compress="DEFLATE", predictor="YES", bigtiff="IF_SAFER")
-    with whole_file(out.with_suffix(".run.json")) as partial:
+    record = out.with_suffix(".run.json")
+    with whole_file(record) as partial:
         metrics = {"mapped_px": count, "mean": total / count if count else None}
         content = run.record(metrics, quantity=model.quantity, digest=weights_digest(out))
         partial.write_text(json.dumps(content | {"parent_record": parent}, indent=1, default=str) + "\n")
-    return out
+    return Made(out, None, record, {}, count, None)
 
 
 def _profile(source: Any) -> dict[str, Any]:

@@ -85,12 +85,7 @@ def unfinished(out: Path, key: str) -> Iterator[Unfinished]:
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     mine = out.with_name(f".{out.stem}.{key}{SUFFIX}")
-    same_map = re.compile(rf"\.{re.escape(out.stem)}\.[0-9a-z]+{re.escape(SUFFIX)}")
-    for other in out.parent.glob(f".*{SUFFIX}"):
-        if other != mine and same_map.fullmatch(other.name):
-            with _locked(other) as free:
-                if free:
-                    shutil.rmtree(other, ignore_errors=True)
+    forget(out, mine)
     mine.mkdir(exist_ok=True)
     with _locked(mine) as free:
         if not free:
@@ -111,6 +106,16 @@ def unfinished(out: Path, key: str) -> Iterator[Unfinished]:
                 log.warning("%s: what is mapped is kept; the same command goes on from there", out)
             raise
         shutil.rmtree(mine, ignore_errors=True)
+
+
+def forget(out: Path, but: Path | None = None) -> None:
+    """Throw away what is unfinished of a map and in nobody's hands, but one folder."""
+    same_map = re.compile(rf"\.{re.escape(out.stem)}\.[0-9a-z]+{re.escape(SUFFIX)}")
+    for other in out.parent.glob(f".*{SUFFIX}"):
+        if other != but and same_map.fullmatch(other.name):
+            with _locked(other) as free:
+                if free:
+                    shutil.rmtree(other, ignore_errors=True)
 
 
 @contextmanager

@@ -135,7 +135,7 @@ def draft_tileset(
     gsd_m = _gsd_m(first, said, sensor.gsd_m, notes)
     nodata = _nodata(first, said, notes)
     legend, column, labelled = _labels(rasters, labels, said, ask, notes)
-    ids = _ids(rasters)
+    ids = image_words([raster.path for raster in rasters])
     scenes = [
         {"id": scene, "image": _whole(raster.path)} | ({"label": _whole(str(labels)), "fold": "train"} if has else {})
         for scene, raster, has in zip(ids, rasters, labelled, strict=True)
@@ -364,9 +364,15 @@ def _lie_on(
     return labelled
 
 
-def _ids(rasters: Sequence[Raster]) -> list[str]:
-    """One word an image, all different."""
-    words = [_word(Path(raster.name).stem) for raster in rasters]
+def image_words(names: Sequence[str]) -> list[str]:
+    """One word an image, by its name, all different.
+
+    Examples
+    --------
+    >>> image_words(["a/june.tif", "b/june.tif", "july 1.tif"])
+    ['june_1', 'june_2', 'july_1']
+    """
+    words = [_word(Path(re.split(r"[/\\]", name)[-1]).stem) for name in names]
     return [f"{word}_{n}" if words.count(word) > 1 else word for n, word in enumerate(words, 1)]
 
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from terraficta.synth.corpus.card import write_card
 from terraficta.synth.corpus.catalogue import collection_id, item_file, write_catalogue
@@ -29,6 +23,7 @@ from terraficta.synth.corpus.geotiff import (
 from terraficta.synth.corpus.journal import TILES, Journal, open_journal, remove_litter, unfinished
 from terraficta.synth.corpus.manifest import write_boxes, write_manifests
 from terraficta.synth.corpus.order import Order, asked_recipe, given_as_data, placed
+from terraficta.synth.corpus.workers import require_workers, work_through
 from terraficta.synth.labels.recipe import LabelRecipe
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.types.device import pick_device
@@ -125,7 +120,8 @@ def write_corpus(
         left = unfinished(journal, tasks)
         if progress is not None and len(left) < len(tasks):
             progress(count - sum(map(len, left)))
-        for done in _make(journal, left, workers, device, scheduler):
+        work = partial(make_task, journal.folder, device=device)
+        for done in work_through(work, left, workers, device, scheduler):
             if progress is not None:
                 progress(done)
         remove_litter(journal)
@@ -179,50 +175,9 @@ def read_lines(folder: Path) -> Iterator[dict[str, Any]]:
 def _require_amounts(count: int, workers: int, realizations: int) -> None:
     if count < 1:
         raise Refusal("--count", "count", count, "1 or more tiles", "write --count 16")
-    if workers < 1:
-        raise Refusal("--workers", "workers", workers, "1 or more processes", "write --workers 2")
+    require_workers(workers)
     if realizations < 0 or realizations == 1:
         raise Refusal("--realizations", "realizations", realizations, "2 or more", "write --realizations 16")
-
-
-def _make(journal: Journal, tasks: Sequence[range], workers: int, device: str, scheduler: str | None) -> Iterator[int]:
-    """Do the tasks in any order; yields the number of scenes of each that is finished."""
-    if scheduler is not None:
-        from terraficta.synth.corpus.cluster import spread
-
-        yield from spread(scheduler, make_task, journal.folder, tasks, device)
-        return
-    if workers == 1 or device != "cpu" or len(tasks) <= 1:
-        for task in tasks:
-            yield make_task(journal.folder, task, device)
-        return
-    # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
-    context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=start_worker) as pool:
-        futures = [pool.submit(make_task, journal.folder, task, device) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:  # an interrupt too: do not wait for what is under way
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.terminate()
-            raise
-
-
-def start_worker() -> None:
-    """Make a spawned process a worker of its parent: one thread, no interrupt of its own, and no life after it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted, and ends its workers
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent was killed: it would wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def make_task(folder: Path, task: range, device: str) -> int:
