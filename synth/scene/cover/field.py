@@ -27,6 +27,14 @@ from terraficta.synth.types.legend import TERRAFICTA
 BLOCK_M = 420.0
 """least width of a block, however small its fields: farmsteads stand at its corners [m]"""
 
+BUND_M = 0.45
+"""half the width of the bank between paddies [m]"""
+FINEST = 0.2
+"""hedges and bunds narrower than this share of a cell are not drawn: a whole cell of one would be a speck five times
+its size"""
+CLUSTERED = 0.65
+"""share of the parcels whose lasting use is that of their block: orchards and pastures lie together"""
+
 
 @dataclass(frozen=True)
 class Fields:
@@ -138,10 +146,11 @@ def farm(
     wild = torch.where(moisture < 0.35, at("bare_soil"), at("grassland"))
     own_u01 = cells.of(u01)
     lay(parcels.idle, wild)
-    lay((cover == at("paddy")) & covered(parcels.edge_m, 0.45, cell, own_u01), "grassland")
+    bund = torch.where(FINEST * cell > 2 * BUND_M, 0.0, BUND_M)
+    lay((cover == at("paddy")) & covered(parcels.edge_m, bund, cell, own_u01), "grassland")
     hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, salt.Block.HEDGE))
     hedge = torch.where(uniform(parcels.strip, salt.Strip.HEDGED) < number([s.hedged for s in systems]), hedge, 0.0)
-    hedge = torch.where((cover == at("paddy")) | (moisture < 0.2), 0.0, hedge)
+    hedge = torch.where((cover == at("paddy")) | (moisture < 0.2) | (2 * hedge < FINEST * cell), 0.0, hedge)
     scrub = torch.where(cells.of(habitat.grain) > -0.3, cells.each(tree.flatten()), at("shrubland"))
     lay(covered(parcels.edge_m, hedge, cell, own_u01), scrub)
     used = uniform(cells.of(blocks.junction), salt.Corner.TRACK) < 0.7
@@ -165,7 +174,7 @@ def _uses(
     at = TERRAFICTA.index
     year = cells.each(torch.tensor(list(years), device=parcel.device))
     habit, own = uniform(block, salt.Block.HABIT), uniform(parcel, salt.Parcel.USE)
-    lasting = torch.where(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < 0.4, habit, own)
+    lasting = torch.where(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < CLUSTERED, habit, own)
     resting = uniform(hashed(parcel, year), salt.ParcelYear.FALLOW) < fallow / (1 - pasture - orchard)
     use = torch.where(paddy, at("paddy"), at("cropland"))
     use = torch.where(resting, at("fallow"), use)

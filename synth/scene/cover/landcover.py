@@ -57,6 +57,8 @@ TILLED = {"savanna": 0.35, "monsoon": 0.25}
 """of as many, in fields under crops: farmers keep them"""
 OPEN_GROUND = ("grassland", "shrubland", "pasture", "fallow", "bare_soil")
 """classes on which trees stand alone"""
+EVEN_GROUND, EVENLY = ("bare_soil", "sand"), 0.5
+"""what wind and water have spread, and how far its condition varies, over that of ground with plants"""
 UNTILLED = ("wetland", "mangrove", "snow")
 """wild ground that is not ploughed"""
 
@@ -217,8 +219,9 @@ def grow_landcover(
     within = torch.where(cover == drawn, within, 0)
     crop = sow([p.crops for p in plans], cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
-    vigour = (0.1 + 0.85 * habitat.moisture) * growth + 0.07 * habitat.patch + 0.05 * habitat.stand
-    vigour = (vigour + 0.05 * habitat.grain).clamp(0.0, 1.0)
+    uneven = torch.where(TERRAFICTA.among(cover, EVEN_GROUND), EVENLY, 1.0)
+    uneven = uneven * (0.07 * habitat.patch + 0.05 * habitat.stand + 0.05 * habitat.grain)
+    vigour = ((0.1 + 0.85 * habitat.moisture) * growth + uneven).clamp(0.0, 1.0)
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
     crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
@@ -289,6 +292,8 @@ def _compose(
     parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
     parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
     row = torch.where(fields.inside, fields.row, stands.row)
+    if not bool((seen(terrain.cell_m) > 0).any()):
+        return cover, parcel, row, within
     chance = torch.where(town.inside | swath | dug, 0.0, _parkland(plans, cover, habitat))
     below, alone = lone_trees(terrain.window, chance, seeds_of([p.seeds.cover for p in plans], device))
     under = below.onto(torch.ones_like(alone, dtype=torch.bool), False)
