@@ -53,6 +53,11 @@ class Legend:
         import torch  # not above, see `Crosswalk.matrix`
 
         chosen = torch.zeros_like(cover, dtype=torch.bool)
+        if cover.device.type == "cpu":  # numpy compares many at once
+            held = chosen.numpy()
+            for name in names:
+                held |= cover.numpy() == self.index(name)
+            return chosen
         for name in names:
             chosen |= cover == self.index(name)
         return chosen

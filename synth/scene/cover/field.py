@@ -20,7 +20,7 @@ from terraficta.synth.scene.world.cells import Cells, voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, turn, uniform
 from terraficta.synth.scene.world.lattice import warp
 from terraficta.synth.scene.world.places import Places, covered
-from terraficta.synth.scene.world.window import Points
+from terraficta.synth.scene.world.window import Points, Window
 from terraficta.synth.types.crop import LEY_YEARS, Crop
 from terraficta.synth.types.legend import TERRAFICTA
 
@@ -58,17 +58,17 @@ class Fields:
     row: Tensor
 
 
-def lay_blocks(plans: Sequence[CoverPlan], points: Points) -> Blocks:
+def lay_blocks(plans: Sequence[CoverPlan], at: Window | Points) -> Blocks:
     """Cut N scenes into blocks: bent cells, or the squares of a survey."""
-    device = points.y_m.device
+    device = at.y_m.device
     seed = seeds_of([p.seeds.field for p in plans], device)
     systems = [p.system for p in plans]
     block_m = per_scene([max(p.climate.field_m * p.system.block, BLOCK_M) for p in plans], device)
     reach_m = block_m * per_scene([0.1 * s.bend for s in systems], device)
-    bent = warp(points, block_m * 1.2, hashed(seed, salt.Field.BEND), reach_m)
+    bent = warp(at, block_m * 1.2, hashed(seed, salt.Field.BEND), reach_m)
     survey = turn(hashed(seed, salt.Field.SURVEY), salt.Survey.DIRECTION)
     sin, cos = (v.to(torch.float64)[:, None, None] for v in survey)
-    turned = Points(bent.y_m * cos - bent.x_m * sin, bent.x_m * cos + bent.y_m * sin, points.cell_m)
+    turned = Points(bent.y_m * cos - bent.x_m * sin, bent.x_m * cos + bent.y_m * sin, at.cell_m)
     jitter = per_scene([s.jitter for s in systems], device).to(torch.float32)[:, None]
     cells = voronoi(turned, block_m, hashed(seed, salt.Field.BLOCKS), jitter)
     y, x = bent.y_m.to(torch.float32), bent.x_m.to(torch.float32)

@@ -195,7 +195,7 @@ def grow_landcover(
     points = terrain.window.points()
     habitat = find_habitat(climates, terrain, seed)
     water = fill_water(plans, terrain, u01)
-    blocks = lay_blocks(plans, points)
+    blocks = lay_blocks(plans, terrain.window)
     town = settle(plans, terrain, points, blocks, ~(water.open_water | water.shore | water.tidal), u01)
     favour = favour_classes(recipe, plans, terrain, seed)
     fire = burn(terrain, [p.burnt for p in plans], seed, "burnt" in recipe.shares)

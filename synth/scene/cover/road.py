@@ -59,7 +59,7 @@ def lay_roads(
     """
     device = points.y_m.device
     spacing = per_scene(spacing_m, device)
-    bent = warp(points, spacing * 0.7, hashed(seed, salt.Settlement.ROAD_BEND), spacing * 0.06, octaves=3)
+    bent = warp(terrain.window, spacing * 0.7, hashed(seed, salt.Settlement.ROAD_BEND), spacing * 0.06, octaves=3)
     cells = voronoi(bent, spacing, hashed(seed, salt.Settlement.ROADS))
     cell = terrain.cell_m.to(torch.float32)[:, None, None]
     surface = covered(cells.edge_m, planes(half_m, device), cell, u01) & (terrain.slope < STEEPEST)

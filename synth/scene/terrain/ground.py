@@ -18,6 +18,7 @@ from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
 from terraficta.synth.scene.world.lattice import fbm, gradient_noise
+from terraficta.synth.scene.world.places import listed
 from terraficta.synth.scene.world.window import Points, Window
 
 FAR_M = 1e6
@@ -85,41 +86,43 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
 
     `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel.
     """
-    nodes = drainage.elevation_m.shape[1]
+    nodes, (scenes, places) = drainage.elevation_m.shape[1], height.shape
     metres = drainage.spacing_m.to(torch.float32)[:, None]
     top, receiver = drainage.elevation_m.flatten(1), drainage.receiver
-    own = torch.arange(nodes * nodes, device=top.device)
+    number = torch.arange(nodes * nodes, device=top.device)
     fall = top.gather(1, receiver) - top
     broad = torch.minimum(WIDTH_M * torch.sqrt(drainage.area_km2.flatten(1)), 0.8 * metres)
     widen = torch.minimum(broad.gather(1, receiver), 2 * broad) - broad
-    broad = torch.where(channel, broad, -1.0)
-    way_y = (receiver // nodes - own // nodes).to(torch.float32)
-    way_x = (receiver % nodes - own % nodes).to(torch.float32)
+    way_y = (receiver // nodes - number // nodes).to(torch.float32)
+    way_x = (receiver % nodes - number % nodes).to(torch.float32)
+    tables = [table.flatten() for table in (*(w.expand_as(top) for w in (way_y, way_x)), broad, widen, top, fall)]
+    own = (near.node + torch.arange(scenes, device=top.device)[:, None] * (nodes * nodes)).flatten()
+    ty, tx, flat, height = (plane.flatten() for plane in (near.ty, near.tx, uplift, height))
     nearest = torch.full_like(height, FAR_M)
-    width, level = torch.zeros_like(height), torch.zeros_like(height)
-    cut = height
+    width, level, cut = torch.zeros_like(height), torch.zeros_like(height), height.clone()
     for k in range(9):
         j, i = k // 3 - 1, k % 3 - 1
-        node = near.node + (j * nodes + i)
-        y, x = near.ty - j, near.tx - i
-        dy, dx = way_y.gather(1, node), way_x.gather(1, node)
+        step = j * nodes + i
+        at = listed(channel.flatten().roll(-step).index_select(0, own))  # most nodes have no channel
+        node = own.index_select(0, at) + step
+        dy, dx, here, wider, water, drop = (table.index_select(0, node) for table in tables)
+        y, x = ty.index_select(0, at) - j, tx.index_select(0, at) - i
+        m = metres[0] if scenes == 1 else metres[:, 0].index_select(0, at // places)
         t = ((y * dy + x * dx) / (dy * dy + dx * dx).clamp(min=1.0)).clamp(0.0, 1.0)
         y, x = y - t * dy, x - t * dx
-        distance = torch.sqrt(y * y + x * x) * metres
-        here = broad.gather(1, node)
-        is_channel = here > 0
-        here = torch.where(is_channel, here + t * widen.gather(1, node), 0.0)
-        water = top.gather(1, node) + t * fall.gather(1, node)
-        bank = torch.where(is_channel, (distance - 0.5 * here).clamp(min=0.0), FAR_M)
-        plain = torch.minimum(here * (2.0 + 6.0 * (1 - uplift)) + 0.35 * metres, 0.5 * metres)
+        here, water = here + t * wider, water + t * drop
+        bank = (torch.sqrt(y * y + x * x) * m - 0.5 * here).clamp(min=0.0)
+        plain = torch.minimum(here * (2.0 + 6.0 * (1 - flat.index_select(0, at))) + 0.35 * m, 0.5 * m)
         away = (bank / plain).clamp(max=1.0)
         away = away * away * (3 - 2 * away)
-        cut = torch.minimum(cut, water + 0.005 * bank.clamp(max=500.0) + (height - water) * away)
-        closer = bank < nearest
-        nearest = torch.where(closer, bank, nearest)
-        width, level = torch.where(closer, here, width), torch.where(closer, water, level)
-    inside = nearest <= 0
-    return torch.where(inside, level, cut), nearest, width, level
+        low = water + 0.005 * bank.clamp(max=500.0) + (height.index_select(0, at) - water) * away
+        cut.index_copy_(0, at, torch.minimum(cut.index_select(0, at), low))
+        before = nearest.index_select(0, at)
+        nearest.index_copy_(0, at, torch.minimum(bank, before))
+        for plane, value in ((width, here), (level, water)):
+            plane.index_copy_(0, at, torch.where(bank < before, value, plane.index_select(0, at)))
+    cut = torch.where(nearest <= 0, level, cut)
+    return tuple(plane.view(scenes, places) for plane in (cut, nearest, width, level))
 
 
 def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainage: Drainage) -> RaisedGround:

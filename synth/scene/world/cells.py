@@ -59,28 +59,34 @@ def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Ten
     S. Worley 1996, doi:10.1145/237170.237267.
     """
     at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, lattice_phase(seed), 1, seed)
-    site_y, site_x = (0.5 + jitter * (uniform(lattice, d) - 0.5) for d in (salt.Site.Y, salt.Site.X))
-    far = torch.full_like(at, 2**31 - 1, dtype=torch.int32)
+    site_y, site_x = ((0.5 + jitter * (uniform(lattice, d) - 0.5)).flatten() for d in (salt.Site.Y, salt.Site.X))
+    at = (at + torch.arange(len(at), device=at.device)[:, None] * lattice.shape[1]).flatten().to(torch.int32)
+    fy, fx = fy.flatten(), fx.flatten()
+    far = torch.full_like(at, 2**31 - 1)
     near = [far, far, far]
     for which in range(9):
         j, i = which // 3 - 1, which % 3 - 1
         node = at + (j * columns + i)
-        dy, dx = site_y.gather(1, node) + (j - fy), site_x.gather(1, node) + (i - fx)
-        squared = dy * dy + dx * dx
-        code = ((squared * (1 << 23)).to(torch.int32) << 4) | which  # distance, then which: integers sort exactly
+        dy, dx = site_y.index_select(0, node).add_(j - fy), site_x.index_select(0, node).add_(i - fx)
+        squared = dy.mul_(dy).add_(dx.mul_(dx))
+        code = squared.mul_(1 << 23).to(torch.int32).bitwise_left_shift_(4).bitwise_or_(which)
+        # distance, then which: integers sort exactly
         near[0], code = torch.minimum(near[0], code), torch.maximum(near[0], code)
         near[1], code = torch.minimum(near[1], code), torch.maximum(near[1], code)
         near[2] = torch.minimum(near[2], code)
     d2, sy, sx, identity = [], [], [], []
     for code in near:
-        k = (code & 15).to(torch.int64)
-        down, right = k // 3 - 1, k % 3 - 1
+        which = code & 15
+        down = (which * 11) >> 5  # a third of it
+        right = which - 3 * down - 1
+        down = down - 1
         node = at + down * columns + right
         d2.append((code >> 4).to(torch.float32) * (1.0 / (1 << 23)))
-        sy.append(site_y.gather(1, node) + down)
-        sx.append(site_x.gather(1, node) + right)
-        identity.append(lattice.gather(1, node))
-    scale = spacing_m.to(torch.float32)[:, None]
+        sy.append(site_y.index_select(0, node) + down)
+        sx.append(site_x.index_select(0, node) + right)
+        identity.append(lattice.flatten().index_select(0, node))
+    scale = spacing_m.to(torch.float32)
+    scale = scale if len(scale) == 1 else scale.repeat_interleave(len(at) // len(scale))
     edges = []
     for other in (1, 2):
         gap_y, gap_x = sy[other] - sy[0], sx[other] - sx[0]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,6 +33,13 @@ def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, u01: Ten
     return share > u01 * cell_m
 
 
+def listed(chosen: Tensor) -> Tensor:
+    """(M,) int64 flat positions at which a mask is True, in order."""
+    if chosen.device.type == "cpu":
+        return torch.from_numpy(np.flatnonzero(chosen.numpy()))
+    return chosen.flatten().nonzero()[:, 0]
+
+
 @dataclass(frozen=True)
 class Places:
     """Some cells of N windows, as a list: what few cells have need not be worked out for all.
@@ -51,7 +59,7 @@ class Places:
     def where(cls, chosen: Tensor) -> Places:
         """The cells that are True in (N, H, W)."""
         n, h, w = chosen.shape
-        return cls(chosen.flatten().nonzero()[:, 0], (n, h, w))
+        return cls(listed(chosen), (n, h, w))
 
     @cached_property
     def scene(self) -> Tensor:
