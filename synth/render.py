@@ -10,9 +10,10 @@ from terraficta.synth.instrument.detector import record
 from terraficta.synth.instrument.optics import observe
 from terraficta.synth.instrument.product import from_dn, to_dn
 from terraficta.synth.look import Look, draw_look, frame_of, gsd_of, portions, sensor_of, tiles_of, together
-from terraficta.synth.physics.atmosphere import LOWEST_HIGHEST_M, boa_correction, toa_reflectance
 from terraficta.synth.physics.brdf import directional_reflectance
+from terraficta.synth.physics.correction import boa_correction
 from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.physics.toa import LOWEST_HIGHEST_M, toa_reflectance
 from terraficta.synth.scene.ground import Ground, grow
 from terraficta.synth.scene.land import draw_land
 from terraficta.synth.scene.material.palette import boa_reflectance, palette_of

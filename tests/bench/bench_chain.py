@@ -7,9 +7,10 @@ import torch
 from terraficta.synth.instrument.detector import draw_detector, record
 from terraficta.synth.instrument.optics import draw_optics, margin_cells, observe
 from terraficta.synth.instrument.product import to_dn
-from terraficta.synth.physics.atmosphere import draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.atmosphere import draw_atmosphere
 from terraficta.synth.physics.sun import draw_sun
 from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.physics.toa import toa_reflectance
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import read_scene_recipe
 from terraficta.synth.types.sensor import read_sensor

@@ -13,9 +13,11 @@ from collections.abc import Callable
 
 import torch
 
-from terraficta.synth.physics.atmosphere import boa_correction, draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.atmosphere import draw_atmosphere
+from terraficta.synth.physics.correction import boa_correction
 from terraficta.synth.physics.sun import draw_sun
 from terraficta.synth.physics.terrain_light import terrain_light
+from terraficta.synth.physics.toa import toa_reflectance
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import AirRecipe, LightRecipe
 from terraficta.synth.types.sensor import read_sensor

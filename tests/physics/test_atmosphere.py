@@ -12,11 +12,13 @@ from tables import EXCERPTS, excerpt_and_whole
 from terraficta.synth.physics import aerosol, scattering, six_s
 from terraficta.synth.physics.adjacency import share_within, surroundings
 from terraficta.synth.physics.air_terms import RANGES, air_terms
-from terraficta.synth.physics.atmosphere import Atmosphere, boa_correction, draw_atmosphere, toa_reflectance
+from terraficta.synth.physics.atmosphere import Atmosphere, draw_atmosphere
 from terraficta.synth.physics.atmosphere_table import FILE, _solve, atmosphere_table, rayleigh_depth
+from terraficta.synth.physics.correction import boa_correction
 from terraficta.synth.physics.gases import gas_table, gas_transmittance
 from terraficta.synth.physics.sun import Sun, draw_sun
 from terraficta.synth.physics.terrain_light import TerrainLight
+from terraficta.synth.physics.toa import toa_reflectance
 from terraficta.synth.tools.toa_table import terms_of, toa_table
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
