@@ -40,19 +40,24 @@ def domains(
     climates: Annotated[str | None, typer.Option(help="of fiction, with commas; without it, all")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="draws of labelled pixels")] = 3,
     labels: Annotated[bool, typer.Option(help="part label error from domain shift (fiction alone)")] = True,
+    densenet_steps: Annotated[
+        int, typer.Option(min=0, help="train an FC-DenseNet in every domain too, for so many steps; 0: none")
+    ] = 0,
     seed: Seed = 20_480,
     weights: Weights = None,
 ) -> None:
     """Learn in one region or season, map another: matrix, gaps and their significance."""
     from terraficta.eval.domains.study import study_fiction, study_tileset
+    from terraficta.eval.domains.transfer import TransferAmounts
 
+    amounts = TransferAmounts(seeds=seeds, densenet_steps=densenet_steps)
     if tileset is not None:
         made = study_tileset(
-            tileset, out, _kind("domains", by), least=least, seeds=seeds, weights=weights, tell=typer.echo
+            tileset, out, _kind("domains", by), least=least, weights=weights, amounts=amounts, tell=typer.echo
         )
     else:
         made = study_fiction(
-            out, _kind("domains", by), scenes=scenes, seeds=seeds, seed=seed, labels=labels, weights=weights,
+            out, _kind("domains", by), scenes=scenes, seed=seed, labels=labels, weights=weights, amounts=amounts,
             tell=typer.echo,
             climates=None if climates is None else [name.strip() for name in climates.split(",")],
         )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,16 @@ import torch
 from torch import Tensor
 
 from terraficta.eval.benchmark.summary import Interval
-from terraficta.eval.domains.domain import Domain, Sample, sample_plots
+from terraficta.eval.domains.domain import Domain, Sample
 from terraficta.eval.domains.fiction import coarse_labels
-from terraficta.eval.domains.transfer import TransferAmounts, fit_learners, scored
+from terraficta.eval.domains.transfer import LEARNERS, Learnt, TransferAmounts, fit_learners, run_cells, scored
 from terraficta.eval.experiment import Experiment
 from terraficta.eval.table import Table
-from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.evidence import evidence_at
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.pretrain.model import Mapper
 
 KINDS = ("true", "coarse")
 """labels: perfect, or of 500 m with 19 % of the blocks wrong"""
-LEARNERS = ("forest", "ridge", "default")
 
 
 def coarsened(sample: Sample) -> Tensor:
@@ -39,15 +35,12 @@ def transfer_by_label(
     domain: Domain, others: Sequence[Domain], mapper: Mapper, meanings: Meanings, amounts: TransferAmounts, seed: int
 ) -> dict[str, Any]:
     """Learn in one domain from true and from coarse labels, map all, score on both: accuracies by plot."""
-    sample = sample_plots(domain.learn, amounts.learn_px, seed)
-    encoder = Encoder.fit(mapper, sample.tiles)
-    evidence = evidence_at(encoder, sample.tiles, sample.labels)
-    given = {"true": sample.labels.mass, "coarse": coarsened(sample)}
-    said = {kind: fit_learners(evidence, mass, mapper, meanings, amounts, seed) for kind, mass in given.items()}
+    learnt = Learnt.of(domain, mapper, amounts, seed)
+    given = {"true": learnt.sample.labels.mass, "coarse": coarsened(learnt.sample)}
+    said = {kind: fit_learners(learnt.evidence, mass, mapper, meanings, amounts, seed) for kind, mass in given.items()}
     found: dict[str, Any] = {}
     for other in others:
-        test = sample_plots(other.check, amounts.check_px, 1000 + seed)
-        seen = evidence_at(encoder.with_tiles(test.tiles), test.tiles, test.labels)
+        test, seen = learnt.seen(other, amounts, seed)
         rough = replace(test, labels=replace(test.labels, mass=coarsened(test)))
         found[other.name] = {
             learner: {
@@ -71,13 +64,12 @@ def run_label_error(
     tell: Callable[[str], None] = lambda line: None,
 ) -> Table:
     """What of a gap is shift, and what is the labels' doing; see `label_error_table`."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for domain in domains:
-        for seed in range(amounts.seeds):
-            key = dict(made_of) | {"part": "labels", "amounts": vars(amounts), "learn": domain.name, "seed": seed}
-            learn = partial(transfer_by_label, domain, domains, mapper, meanings, amounts, seed)
-            found.setdefault(domain.name, []).append(experiment.cell(key, learn))
-        tell(f"labels of 500 m: learnt in {domain.name}")
+
+    def cell(domain: Domain, seed: int) -> dict[str, Any]:
+        tell(f"labels of 500 m: learn in {domain.name}")
+        return transfer_by_label(domain, domains, mapper, meanings, amounts, seed)
+
+    found = run_cells(experiment, domains, dict(made_of) | {"part": "labels"}, amounts, cell)
     return label_error_table(found)
 
 

@@ -31,14 +31,13 @@ def study_tileset(
     by: By,
     *,
     least: int = 3,
-    seeds: int = 3,
     weights: Path | None = None,
     amounts: TransferAmounts | None = None,
     tell: Tell = print,
 ) -> list[Table]:
     """The matrix of a real tileset, by what its scenes say of region or date."""
     tileset = read_tileset(folder)
-    amounts = amounts or TransferAmounts(seeds=seeds)
+    amounts = amounts or TransferAmounts()
     domains = make_domains(list(tileset.tiles()), by, least)
     files = hashlib.blake2b(digest_size=6)
     for path in tileset.files:
@@ -60,7 +59,6 @@ def study_fiction(
     by: By = "region",
     *,
     scenes: int = 12,
-    seeds: int = 3,
     seed: int = 20_480,
     labels: bool = True,
     weights: Path | None = None,
@@ -70,7 +68,7 @@ def study_fiction(
     tell: Tell = print,
 ) -> list[Table]:
     """The matrix of fictional climates (by region), or of four seasons of the same land (by date)."""
-    amounts, fiction = amounts or TransferAmounts(seeds=seeds), fiction or FictionAmounts(scenes=scenes, seed=seed)
+    amounts, fiction = amounts or TransferAmounts(), fiction or FictionAmounts(scenes=scenes, seed=seed)
     kind = "climate" if by == "region" else "season"
     made_of: dict[str, Any] = {"fiction": vars(fiction), "kind": kind, "weights": weights_digest(weights or SHIPPED)}
     tell(f"draw {fiction.scenes} scenes of each {kind}")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from terraficta.eval.benchmark.summary import Interval
+from terraficta.eval.domains.densenet import train_densenet
 from terraficta.eval.domains.domain import Domain, Sample, sample_plots
 from terraficta.eval.domains.significance import holm, sign_flip_p
 from terraficta.eval.experiment import Experiment
@@ -29,6 +30,8 @@ from terraficta.pretrain.model import Mapper
 
 LEARNERS = ("forest", "ridge", "default")
 """on bands, surroundings and ratios; closed form on the network's features; both and the names"""
+DENSENET = "FC-DenseNet"
+"""trained on all labelled pixels of the plots, where it is asked for"""
 NAMES = "names alone"
 """what needs no domain to learn from"""
 LEVEL = 0.05
@@ -49,32 +52,64 @@ class TransferAmounts:
         draws of the pixels
     trees : int
         of the forest
+    densenet_steps : int
+        of the FC-DenseNet; 0: it is left out
     """
 
     learn_px: int = 150
     check_px: int = 300
     seeds: int = 3
     trees: int = 60
+    densenet_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a domain gives to learn from.
+
+    The scaling of the network is that of the domain learnt from, as it would be at use; of the land to be mapped only
+    each scene's own spread is known.
+
+    Parameters
+    ----------
+    sample : Sample
+        labelled pixels of its plots
+    encoder : Encoder
+        tied to their tiles
+    evidence : Evidence
+        of these pixels
+    """
+
+    sample: Sample
+    encoder: Encoder
+    evidence: Evidence
+
+    @classmethod
+    def of(cls, domain: Domain, mapper: Mapper, amounts: TransferAmounts, seed: int) -> Learnt:
+        """Of the plots to learn from of a domain."""
+        sample = sample_plots(domain.learn, amounts.learn_px, seed)
+        encoder = Encoder.fit(mapper, sample.tiles)
+        return cls(sample, encoder, evidence_at(encoder, sample.tiles, sample.labels))
+
+    def seen(self, other: Domain, amounts: TransferAmounts, seed: int) -> tuple[Sample, Evidence]:
+        """Pixels of the plots of a domain to be tested on, and their evidence."""
+        test = sample_plots(other.check, amounts.check_px, 1000 + seed)
+        return test, evidence_at(self.encoder.with_tiles(test.tiles), test.tiles, test.labels)
 
 
 def transfer(
     domain: Domain, others: Sequence[Domain], mapper: Mapper, meanings: Meanings, amounts: TransferAmounts, seed: int
 ) -> dict[str, Any]:
-    """Learn in one domain and map all: by test domain, learner and plot the share of pixels that are right.
-
-    The scaling of the network is that of the domain learnt from, as it would be at use; of the land to be mapped only
-    each scene's own spread is known.
-    """
-    sample = sample_plots(domain.learn, amounts.learn_px, seed)
-    encoder = Encoder.fit(mapper, sample.tiles)
-    said = fit_learners(
-        evidence_at(encoder, sample.tiles, sample.labels), sample.labels.mass, mapper, meanings, amounts, seed
-    )
+    """Learn in one domain and map all: by test domain, learner and plot the share of pixels that are right."""
+    learnt = Learnt.of(domain, mapper, amounts, seed)
+    said = fit_learners(learnt.evidence, learnt.sample.labels.mass, mapper, meanings, amounts, seed)
+    dense = train_densenet(domain.learn, amounts.densenet_steps, seed) if amounts.densenet_steps else None
     found: dict[str, Any] = {}
     for other in others:
-        test = sample_plots(other.check, amounts.check_px, 1000 + seed)
-        evidence = evidence_at(encoder.with_tiles(test.tiles), test.tiles, test.labels)
+        test, evidence = learnt.seen(other, amounts, seed)
         found[other.name] = {name: scored(predict(evidence), test) for name, predict in said.items()}
+        if dense is not None:
+            found[other.name][DENSENET] = scored(dense.log_probabilities(test), test)
     return found
 
 
@@ -115,6 +150,33 @@ def scored(log_probabilities: Tensor, test: Sample) -> dict[str, Any]:
     return {"accuracy": (sums[0] / sums[1].clamp(min=1e-6)).tolist(), "miou": tally.scores().miou}
 
 
+Cell = Callable[[Domain, int], dict[str, Any]]
+"""(domain learnt from, seed) -> scores by test domain"""
+Found = dict[str, list[dict[str, Any]]]
+"""by domain learnt from, the scores of every seed"""
+
+
+def run_cells(
+    experiment: Experiment, domains: Sequence[Domain], key: Mapping[str, Any], amounts: TransferAmounts, cell: Cell
+) -> Found:
+    """Compute a cell for every domain to learn from and seed; those that are there stay.
+
+    Parameters
+    ----------
+    key : Mapping[str, Any]
+        what all cells hang on beside the amounts: digests of the tiles and of the weights
+    """
+    plots = {d.name: [[p.name for p in side] for side in (d.learn, d.check)] for d in domains}
+    known = dict(key) | {"amounts": vars(amounts), "plots": plots}
+    return {
+        domain.name: [
+            experiment.cell(known | {"learn": domain.name, "seed": seed}, partial(cell, domain, seed))
+            for seed in range(amounts.seeds)
+        ]
+        for domain in domains
+    }
+
+
 def run_transfer(
     experiment: Experiment,
     domains: Sequence[Domain],
@@ -123,30 +185,26 @@ def run_transfer(
     amounts: TransferAmounts,
     made_of: Mapping[str, Any],
     tell: Callable[[str], None] = lambda line: None,
-) -> dict[str, list[dict[str, Any]]]:
-    """By domain learnt from, what `transfer` says for every seed; cells that are there stay.
+) -> Found:
+    """By domain learnt from, what `transfer` says for every seed."""
 
-    Parameters
-    ----------
-    made_of : Mapping[str, Any]
-        what a cell hangs on beside the amounts: digests of the tiles and of the weights
-    """
-    plots = {d.name: [[p.name for p in side] for side in (d.learn, d.check)] for d in domains}
-    found: dict[str, list[dict[str, Any]]] = {}
-    for domain in domains:
-        for seed in range(amounts.seeds):
-            key = dict(made_of) | {"amounts": vars(amounts), "plots": plots, "learn": domain.name, "seed": seed}
-            learn = partial(transfer, domain, domains, mapper, meanings, amounts, seed)
-            found.setdefault(domain.name, []).append(experiment.cell(key, learn))
-        own = np.mean([np.mean(s[domain.name]["default"]["accuracy"]) for s in found[domain.name]])
-        away = [
-            np.mean(s[o.name]["default"]["accuracy"]) for s in found[domain.name] for o in domains if o is not domain
-        ]
-        tell(f"learnt in {domain.name}: accuracy {own:.3f} at home, {np.mean(away):.3f} elsewhere")
-    return found
+    def cell(domain: Domain, seed: int) -> dict[str, Any]:
+        found = transfer(domain, domains, mapper, meanings, amounts, seed)
+        right = {other: np.mean(said["default"]["accuracy"]) for other, said in found.items()}
+        away = np.mean([value for other, value in right.items() if other != domain.name])
+        tell(f"learnt in {domain.name}: accuracy {right[domain.name]:.3f} at home, {away:.3f} elsewhere")
+        return found
+
+    return run_cells(experiment, domains, made_of, amounts, cell)
 
 
 # --- what it says ----------------------------------------------------------------------------------------------------
+
+
+def learners_of(found: Mapping[str, Sequence[Mapping[str, Any]]], names: Sequence[str]) -> list[str]:
+    """Those of some learners that were asked."""
+    domain = next(iter(found))
+    return [name for name in names if name in found[domain][0][domain]]
 
 
 def plot_scores(results: Sequence[Mapping[str, Any]], test: str, learner: str) -> np.ndarray:
@@ -229,8 +287,7 @@ def summary_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
     """At home, elsewhere and the gap between, by learner; the interval is over test domains."""
     rows: list[list[Any]] = []
     names = list(found)
-    known = [n for n in (*LEARNERS, NAMES) if n in found[names[0]][0][names[0]]]
-    for learner in known:
+    for learner in learners_of(found, (*LEARNERS, DENSENET, NAMES)):
         home = np.array([plot_scores(found[n], n, learner).mean() for n in names])
         away = np.array([np.mean([plot_scores(found[o], n, learner).mean() for o in names if o != n]) for n in names])
         apart = Interval.of(pd.Series(home - away))
@@ -245,6 +302,8 @@ def summary_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
         rows.append([*row, f"{apart.mean:.3f} [{apart.low:+.3f}, {apart.high:+.3f}]", sure,
                      float(np.trace(miou) / len(names)), float(off)])  # fmt: skip
     note = "Gap: mean over test domains, 95 % interval of Student's t over them. Names alone learn from no domain."
+    if DENSENET in learners_of(found, (DENSENET,)):
+        note += f" {DENSENET} learns from every labelled pixel of its plots, the others from some hundred of each."
     columns = ["learner", "accuracy at home", "elsewhere", "gap", "sure losses", "mIoU at home", "elsewhere"]
     return Table("At home and elsewhere", note, columns, rows)
 
@@ -252,6 +311,6 @@ def summary_table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Table:
 def transfer_tables(found: Mapping[str, Sequence[Mapping[str, Any]]], kind: str) -> list[Table]:
     """The summary, then a matrix and its gaps a learner."""
     made = [summary_table(found)]
-    for learner in LEARNERS:
+    for learner in learners_of(found, (*LEARNERS, DENSENET)):
         made += [matrix_table(found, learner, kind), gap_table(gaps_of(found, learner))]
     return made

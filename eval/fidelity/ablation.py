@@ -16,8 +16,9 @@ import pandas as pd
 
 from terraficta.eval.benchmark.summary import Interval
 from terraficta.eval.experiment import Experiment
+from terraficta.eval.fidelity.figure import draw_fidelity
 from terraficta.eval.fidelity.judge import Exam, JudgeAmounts, judge, set_exam
-from terraficta.eval.fidelity.variants import AS_SHIPPED, UNLEARNED, WHOLE, Tell, Variant, make_variants
+from terraficta.eval.fidelity.variants import AS_SHIPPED, SEQUENCE, UNLEARNED, WHOLE, Tell, Variant, make_variants
 from terraficta.eval.table import Table
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.recipe import FinetuneRecipe
@@ -34,6 +35,9 @@ KIND = "ablation"
 SCORES = ("names", "ridge", "default")
 """without a label; the ridge on features; the whole default head"""
 JOULES_PER_KWH = 3.6e6
+FIGURE = "fidelity.png"
+TIERS = {"tier0": "tier0", "tier1": "tier1", "tier2": "tier2", WHOLE: "tier3 (whole)", SEQUENCE: SEQUENCE}
+"""variants that differ in fidelity alone, and what they are called beside each other"""
 
 
 def ablate(
@@ -94,7 +98,8 @@ def ablate(
             means = "  ".join(f"{score} {_mean([_value(r, score) for r in mine]):.3f}" for score in SCORES)
             tell(f"{variant.name}, seed {seed}: {means}")
             tables = summarise(rows, amounts)
-            experiment.write(tables, variants=len(variants), cells=len(rows))
+            draw(rows, out / FIGURE)
+            experiment.write(tables, [FIGURE], variants=len(variants), cells=len(rows))
     return tables
 
 
@@ -193,9 +198,9 @@ def summarise(rows: Sequence[Mapping[str, Any]], amounts: JudgeAmounts) -> list[
     return [_effects(rows, names, amounts), _by_tileset(rows, names), _curve(rows, names)]
 
 
-def by_place(rows: Sequence[Mapping[str, Any]], name: str, score: str) -> Interval:
-    """Mean difference to the whole recipe, and its interval over tilesets (seeds are averaged first)."""
-    whole = {(r["tileset"], r["seed"]): _value(r, score) for r in rows if r["variant"] == WHOLE}
+def by_place(rows: Sequence[Mapping[str, Any]], name: str, score: str, other: str = WHOLE) -> Interval:
+    """Mean difference to another variant, and its interval over tilesets (seeds are averaged first)."""
+    whole = {(r["tileset"], r["seed"]): _value(r, score) for r in rows if r["variant"] == other}
     found: dict[str, list[float]] = {}
     for row in rows:
         key = (row["tileset"], row["seed"])
@@ -256,12 +261,23 @@ def _by_tileset(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Tabl
 def _curve(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
     """Gain over random weights against what fidelity costs, for the tiers."""
     table: list[list[Any]] = []
-    tiers = [n for n in (UNLEARNED, "tier0", "tier1", "tier2", WHOLE) if n in names]
-    for name in tiers:
+    for name in (n for n in (UNLEARNED, *TIERS) if n in names):
         mine = [r for r in rows if r["variant"] == name]
-        groups = max(1, mine[0]["price"]["groups"])
-        cost = [1000 * r["price"]["render_s"] / groups for r in mine]
-        label = "tier3 (whole)" if name == WHOLE else name
-        table.append([label, _mean(cost), *[_mean([_value(r, s) for r in mine]) for s in SCORES]])
+        scores = [_mean([_value(r, s) for r in mine]) for s in SCORES]
+        table.append([TIERS.get(name, name), _cost_ms(mine), *scores])
     note = "Cost: seeing four scenes of a group once, grounds at hand [ms of one core]."
     return Table("Gain against fidelity", note, ["tier", "cost [ms]", "names alone", "ridge", "default"], table)
+
+
+def _cost_ms(rows: Sequence[Mapping[str, Any]]) -> float:
+    """What seeing a group of scenes cost a variant [ms]."""
+    return _mean([1000 * row["price"]["render_s"] / max(1, row["price"]["groups"]) for row in rows])
+
+
+def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """The figure of the rows so far."""
+    names = list(dict.fromkeys(row["variant"] for row in rows))
+    cost = {label: _cost_ms([r for r in rows if r["variant"] == n]) for n, label in TIERS.items() if n in names}
+    tiers = {TIERS[n]: {s: by_place(rows, n, s, UNLEARNED) for s in SCORES} for n in TIERS if n in names}
+    parts = {n: {s: by_place(rows, n, s) for s in SCORES} for n in names if n != WHOLE}
+    draw_fidelity(tiers if UNLEARNED in names else {}, cost, parts, path)

@@ -11,7 +11,8 @@ import torch
 from rasterio.transform import from_origin
 from tileset_maker import write_tileset
 
-from terraficta.eval.domains.domain import make_domains, sample_plots, season_of
+from terraficta.eval.domains.densenet import FCDenseNet, train_densenet
+from terraficta.eval.domains.domain import Plot, make_domains, sample_plots, season_of
 from terraficta.eval.domains.fiction import coarse_labels, even_confusion
 from terraficta.eval.domains.sen12ms import BANDS, CODES, continent_of, find_patches, write_sen12ms_tileset
 from terraficta.eval.domains.significance import EXACT, holm, sign_flip_p
@@ -120,6 +121,36 @@ def test_seasons() -> None:
         "summer",
         "autumn",
     ]
+
+
+# --- the network of the study ----------------------------------------------------------------------------------------
+
+
+def test_the_network_is_as_large_as_the_study_configures_it() -> None:
+    network = FCDenseNet(10, 11)
+    widths = [block.layers[0][0].num_features for block in (*network.down, network.deepest, *network.up)]
+    assert widths == [48, 112, 176, 240, 304, 240, 176]  # 48 first, 4 layers of 16 a block, three blocks down
+    assert network.out.in_channels == 240
+    assert network(torch.zeros(1, 10, 20, 24)).shape == (1, 11, 20, 24)
+
+
+def test_the_network_learns_from_labels_of_its_plots_and_no_other() -> None:
+    made = []
+    for number in range(4):
+        tile = scene(f"n{number}", "north")
+        made.append(replace(tile, image=0.3 * tile.mass + 0.1 * tile.image))
+    wrong = [replace(tile, mass=tile.mass.clone()) for tile in made]
+    for tile in wrong:
+        tile.mass[:, 12:] = tile.mass[:, 12:].flip(0)  # where no plot is
+    upper = torch.zeros(24, 24, dtype=torch.bool)
+    upper[:12] = True
+    mapper = train_densenet([Plot(t.id, t, upper) for t in wrong], 12, seed=0)
+    test = sample_plots([Plot(t.id, t, ~upper) for t in made], 60, seed=0)
+    said = mapper.log_probabilities(test)
+    assert torch.allclose(said.exp().sum(1), torch.ones(len(said)), atol=1e-5)
+    assert float((said.argmax(1) == test.labels.classes).float().mean()) > 0.9
+    again = train_densenet([Plot(t.id, t, upper) for t in wrong], 12, seed=0)
+    assert torch.equal(again.log_probabilities(test), said)
 
 
 # --- what the tables say ----------------------------------------------------------------------------------------------

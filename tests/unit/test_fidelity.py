@@ -140,4 +140,8 @@ def test_an_ablation_goes_through_and_on(tmp_path: Path) -> None:
     cells = {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cells").glob("*.json")}
     assert [t.plain() for t in run()] == [t.plain() for t in first]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out" / "cells").glob("*.json")} == cells
-    assert read_run(tmp_path / "out")["kind"] == "ablation"
+    record = read_run(tmp_path / "out")
+    assert record["kind"] == "ablation"
+    assert (tmp_path / "out" / record["figures"][0]).read_bytes()[:4] == b"\x89PNG"
+    curve = {row[0]: row[1] for row in first[2].rows}
+    assert list(curve) == [UNLEARNED, "tier3 (whole)", SEQUENCE]
