@@ -3,8 +3,9 @@
 Run: python tests/bench/bench_seam.py [--side 900] [--overlaps 64 48 32] [--seeds 7 8]
 
 A fictional place is mapped by the default head, which looks at surroundings of up to 41 px. `elsewhere` compares with
-all lines that are no border of a window. `same ground` compares with the same lines in a second map, whose windows are moved
-by half a stride, so that land which changes there by itself counts on both sides.
+all lines that are no border of a window. `same ground` compares with the same lines in a second map, whose windows are
+moved by half a stride, so that land which changes there by itself counts on both sides; `overlap` compares the whole
+ground that two windows share in the same way, for there one map turns into the other.
 """
 
 from __future__ import annotations
@@ -67,40 +68,49 @@ def gradients(probabilities: Tensor) -> np.ndarray:
     return torch.cat(across).numpy()
 
 
-def borders(windows: Windows, length: int, skip: int = 0) -> np.ndarray:
-    """Which of the lines along a side are borders of windows: where one begins or ends within the raster."""
-    starts = np.array(windows.starts(length - skip)) + skip
-    at = np.concatenate([starts, starts + windows.size_px]) - 1
-    return np.isin(np.arange(length - 1), at[(at > skip) & (at < length - 1)])
+def borders(windows: Windows, length: int, skip: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the lines along a side are borders of windows within the raster, and which lie where two overlap."""
+    starts = [start + skip for start in windows.starts(length - skip)]
+    line = np.arange(length - 1)
+    ends = [start + windows.size_px for start in starts[:-1]]
+    border = np.isin(line, np.array([*starts[1:], *ends]) - 1)
+    shared = sum((line >= start) & (line < end - 1) for start, end in zip(starts[1:], ends, strict=True)) > 0
+    return border, np.asarray(shared)
 
 
-def figures(tile: Tile, model: MapModel, windows: Windows) -> tuple[float, float]:
-    """Gradient across borders: over that elsewhere, and over that of the same ground inside windows."""
+def figures(tile: Tile, model: MapModel, windows: Windows) -> tuple[float, float, float]:
+    """Gradient across borders: over that elsewhere, over that of the same ground inside windows; that of overlaps."""
     length, skip = tile.grid.shape[0], (windows.size_px - windows.overlap_px) // 2
     plain, moved = (gradients(mapped(tile, model, windows, by)) for by in (0, skip))
-    mine, theirs = (np.tile(borders(windows, length, by), 2) for by in (0, skip))
     known = np.isfinite(moved)
-    elsewhere = plain[mine].mean() / plain[~mine].mean()
-    ours, other = mine & known & ~theirs, theirs & known & ~mine
-    same = (plain[ours].sum() + moved[other].sum()) / (moved[ours].sum() + plain[other].sum())
-    return float(elsewhere), float(same)
+    elsewhere, ratios = float("nan"), []
+    for kind in (0, 1):
+        mine, theirs = (np.tile(borders(windows, length, by)[kind], 2) for by in (0, skip))
+        if kind == 0:
+            elsewhere = float(plain[mine].mean() / plain[~mine].mean())
+        ours, other = mine & known & ~theirs, theirs & known & ~mine
+        ratios.append(float((plain[ours].sum() + moved[other].sum()) / (moved[ours].sum() + plain[other].sum())))
+    return elsewhere, ratios[0], ratios[1]
 
 
 def main(side: int, overlaps: list[int], seeds: list[int]) -> None:
     """Print a line a place and overlap, and means."""
-    found: dict[int, list[tuple[float, float]]] = {}
+    found: dict[int, list[tuple[float, float, float]]] = {}
     for seed in seeds:
         tile = place(seed, side)
         mapper, _ = read_weights(None)
         labels = draw_labels([tile], LABELS_PER_CLASS, 0)
         model = adapt([tile], labels, mapper, read_finetune_recipe("standard"))
         for overlap in overlaps:
-            pair = figures(tile, model, Windows(overlap_px=overlap))
-            found.setdefault(overlap, []).append(pair)
-            print(f"seed {seed}, overlap {overlap} px: {pair[0]:.3f} elsewhere, {pair[1]:.3f} same ground", flush=True)
-    for overlap, pairs in found.items():
-        means = np.mean(pairs, 0)
-        print(f"overlap {overlap} px: {means[0]:.3f} / {means[1]:.3f}; {means.max() / MOST:.2f} of what is allowed")
+            three = figures(tile, model, Windows(overlap_px=overlap))
+            found.setdefault(overlap, []).append(three)
+            words = zip(three, ("elsewhere", "same ground", "overlap"), strict=True)
+            print(f"seed {seed}, overlap {overlap} px: {', '.join(f'{v:.3f} {w}' for v, w in words)}", flush=True)
+    for overlap, rows in found.items():
+        means = np.mean(rows, 0)
+        print(
+            f"overlap {overlap} px: {' / '.join(f'{v:.3f}' for v in means)}; {means[1] / MOST:.2f} of what is allowed"
+        )
 
 
 if __name__ == "__main__":
