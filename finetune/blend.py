@@ -136,7 +136,7 @@ class Blend:
         ridge = None if self.ridge is None else self.ridge.log_probabilities(evidence.features)
         forest = None
         if self.forest is not None:
-            forest = torch.from_numpy(self.forest.probabilities(evidence.inputs)).clamp(min=LEAST_SHARE).log()
+            forest = torch.from_numpy(self.forest.of_columns(evidence.columns)).clamp(min=LEAST_SHARE).log()
         return ridge, forest, None if self.names is None else self.names.log_probabilities(evidence)
 
     def content(self) -> dict[str, Any]:

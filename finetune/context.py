@@ -89,23 +89,35 @@ def context_features(image: Tensor, valid: Tensor | None, pairs: Pairs, wide: Se
     """
     seen = torch.ones_like(image[:, :1]) if valid is None else valid[:, None].to(image)
     middle = (image * seen).sum((0, 2, 3), keepdim=True) / seen.sum().clamp(min=1)
-    centred = (image - middle) * seen  # so that squares of large DN keep their digits
-    mean, spread = _around(centred, seen, CONTEXT_PX)
+    centred = ((image - middle) * seen).double()  # so that squares of large DN keep their digits
+    sums, squares, counts = (_running(x) for x in (centred, centred.square(), seen))
+    mean, spread = _around(sums, squares, counts, CONTEXT_PX)
     parts, few = [image, mean + middle, spread], list(wide)
+    if few:
+        sums, squares = sums[:, few], squares[:, few]
     for side in WIDE_PX if few else ():
-        mean, spread = _around(centred[:, few], seen, side)
+        mean, spread = _around(sums, squares, counts, side)
         parts += [mean + middle[:, few], spread]
     return torch.cat([*parts, normalised_differences(image, pairs)], 1)
 
 
-def _around(centred: Tensor, seen: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation in a square neighbourhood, of what is seen of it."""
-    share = _pooled(seen, side).clamp(min=1e-6)
-    mean = _pooled(centred, side) / share
-    return mean, (_pooled(centred.square(), side) / share - mean.square()).clamp(min=0).sqrt()
+def _around(sums: Tensor, squares: Tensor, counts: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation in a square neighbourhood, of what is seen of it, from running sums."""
+    share = _summed(counts, side).clamp(min=1e-6)
+    mean = _summed(sums, side) / share
+    return mean.float(), (_summed(squares, side) / share - mean.square()).clamp(min=0).sqrt().float()
 
 
-def _pooled(x: Tensor, side: int) -> Tensor:
-    """Mean over a square, by rows and then by columns."""
-    along = functional.avg_pool2d(x, (side, 1), 1, (side // 2, 0))
-    return functional.avg_pool2d(along, (1, side), 1, (0, side // 2))
+def _running(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, C, H + 1, W + 1) float64: the sum of all that lies above and to the left of each corner."""
+    total = torch.zeros(*x.shape[:2], x.shape[2] + 1, x.shape[3] + 1, dtype=torch.float64, device=x.device)
+    total[..., 1:, 1:] = x
+    return torch.cumsum(torch.cumsum(total, -1, out=total), -2, out=total)
+
+
+def _summed(running: Tensor, side: int) -> Tensor:
+    """Sum over a square around each pixel, of what of it lies in the image: four corners, whatever its side."""
+    reach = side // 2
+    wide = functional.pad(running, (reach, reach, reach, reach), mode="replicate")
+    rows = wide[..., side:, :] - wide[..., :-side, :]
+    return rows[..., side:] - rows[..., :-side]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from terraficta.finetune.tileset.labels import Labels
+from terraficta.finetune.tileset.labels import WINDOW_PX, Labels
 from terraficta.finetune.tileset.tileset import one_date
 from terraficta.pretrain.model import Mapper, Reading
 from terraficta.pretrain.precision import autocast
@@ -17,8 +17,6 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
 
-WINDOW_PX = 256
-"""labels are looked up in windows of this side [px]"""
 MARGIN_PX = 32
 """context around a window: one step of the coarsest scale of the encoder [px]"""
 SAME_BAND_NM = 20.0
@@ -68,7 +66,7 @@ class Encoder:
         tiles = list(tiles)
         if not tiles:
             raise Refusal("tiles", "images", "none", "at least one tile of the train fold", "check the folds")
-        dates = int(tiles[0].facts.get("dates", 1))
+        dates = tiles[0].dates
         scaling = by_date(Scaling.fit(tiles, fold=1), dates)
         return cls(mapper, scaling, one_date(tiles[0].sensor, dates), tiles[0].level, dates).with_tiles(tiles)
 

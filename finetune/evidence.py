@@ -43,7 +43,13 @@ class Evidence:
     @property
     def inputs(self) -> NDArray[np.float32]:
         """(P, F + D) what a forest is given: context, and features of the network."""
-        return np.concatenate([self.context, self.features.numpy()], axis=1)
+        return np.stack(self.columns, axis=1)
+
+    @property
+    def columns(self) -> list[NDArray[np.float32]]:
+        """The same, a column each, whole in memory: a tree looks at one after another."""
+        features = torch.empty(self.features.T.shape).copy_(self.features.T)  # twice as fast as contiguous()
+        return [*np.ascontiguousarray(self.context.T), *features.numpy()]
 
     def take(self, rows: Tensor) -> Evidence:
         """Some of the pixels, by position."""
@@ -103,5 +109,5 @@ def together(parts: Sequence[Evidence]) -> Evidence:
 
 
 def _rows(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N*H*W, C), on the CPU."""
-    return x.permute(0, 2, 3, 1).flatten(0, 2).cpu()
+    """(N, C, H, W) to (N*H*W, C), on the CPU; of a single image nothing is moved in memory."""
+    return x[0].flatten(1).T.cpu() if len(x) == 1 else x.permute(0, 2, 3, 1).flatten(0, 2).cpu()

@@ -208,7 +208,7 @@ def _prints(tile: Tile, y: torch.Tensor, x: torch.Tensor) -> NDArray[np.int64]:
 
 def _implausible(tiles: Sequence[Tile]) -> list[Finding]:
     """Share of the scenes whose numbers cannot be reflectance, where the manifest says that they are."""
-    if tiles[0].level not in ("BOA", "TOA") or int(str(tiles[0].facts.get("dates", 1))) > 1:
+    if tiles[0].level not in ("BOA", "TOA") or tiles[0].dates > 1:
         return []
     refused = 0
     for tile in tiles:

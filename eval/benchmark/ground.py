@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.eval.benchmark.pixels import Pixels, fold_pixels, labels_of
-from terraficta.finetune.tileset.labels import Labels, draw_labels, ground_blocks
+from terraficta.finetune.tileset.labels import WINDOW_PX, Labels, draw_labels, ground_blocks
 from terraficta.finetune.tileset.split import BLOCKS_A_SIDE, TEST, TRAIN
 from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.types.key import SceneKey
@@ -25,8 +25,6 @@ from terraficta.synth.types.tile import Tile
 
 REVISION = 3
 """of the protocol: raised where code changes what a row means, so that older rows are computed anew"""
-WINDOW_PX = 256
-"""side of the windows that bound the test area [px]"""
 LEAST_BLOCK_PX = 32
 """side of a block of ground at least [px]"""
 MANY_TILES = 6

@@ -153,7 +153,7 @@ class FrozenArm:
                 mend = "ask for labels, or for arm names"
                 raise Refusal("--labels-per-class", self.name, 0, "at least one label", mend)
             rest = self.reader.at(tiles, draw_pixels(tiles, UNLABELLED, seed))
-            fitted = self.alone(rest, meanings, int(str(tiles[0].facts.get("dates", 1))))
+            fitted = self.alone(rest, meanings, tiles[0].dates)
         else:
             few = labels.at_most(self.recipe.most_labels)
             if len(torch.unique(few.classes)) < 2:

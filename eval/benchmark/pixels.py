@@ -76,7 +76,7 @@ class Pixels:
     @cached_property
     def ratios(self) -> NDArray[np.float32]:
         """(n, 3 B + pairs): the context, and normalised differences of band pairs."""
-        dates = int(str(self.tile.facts.get("dates", 1)))
+        dates = self.tile.dates
         pairs = band_pairs(one_date(self.tile.sensor, dates), dates)
         found = normalised_differences(torch.from_numpy(self.spectra), pairs)
         return np.concatenate([self.context, found.numpy()], axis=1)
@@ -101,7 +101,7 @@ class Pixels:
         Refusal
             a tile of one date
         """
-        if int(str(self.tile.facts.get("dates", 1))) != 2:
+        if self.tile.dates != 2:
             mend = "benchmark it on a tileset with task: change"
             raise Refusal(self.tile.id, "dates", 1, "two, before and after", mend)
         every = self.tile.image[:, self.tile.valid]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from terraficta.finetune.tileset.labels import WINDOW_PX
+
 Predict = Callable[[Sequence[tuple[int, int]]], Tensor]
 """top-left corners (y, x) of n windows -> (n, K, h, w) probabilities"""
 
@@ -30,7 +32,7 @@ class Windows:
         columns worked on at once [px]; bounds the memory of very wide rasters, and changes no number
     """
 
-    size_px: int = 256
+    size_px: int = WINDOW_PX
     overlap_px: int = 64
     batch: int = 1
     panel_px: int = 2048

@@ -17,10 +17,10 @@ from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-SEEN_WINDOW_PX = 256
-"""side of the windows that unlabelled pixels are drawn from [px]"""
-MOST_SEEN_PX = 8 * SEEN_WINDOW_PX**2
-"""ground that these windows cover in all [px]; of larger places some is left out"""
+WINDOW_PX = 256
+"""side of the windows in which land is looked at: for its labels, for unlabelled pixels, and to be mapped [px]"""
+MOST_SEEN_PX = 8 * WINDOW_PX**2
+"""ground that windows of unlabelled pixels cover in all [px]; of larger places some is left out"""
 
 
 @dataclass(frozen=True)
@@ -164,18 +164,18 @@ def draw_pixels(tiles: Sequence[Tile], count: int, seed: int) -> Labels:
     windows = [
         (t, y, x)
         for t, tile in enumerate(tiles)
-        for y in range(0, tile.grid.shape[0], SEEN_WINDOW_PX)
-        for x in range(0, tile.grid.shape[1], SEEN_WINDOW_PX)
+        for y in range(0, tile.grid.shape[0], WINDOW_PX)
+        for x in range(0, tile.grid.shape[1], WINDOW_PX)
     ]
     rng = SceneKey(seed, 0).at("pixels").rng()
     found: list[Tensor] = []  # rows of (tile, y, x)
     seen = 0
     for number in rng.permutation(len(windows)):
         t, y, x = windows[number]
-        part = tiles[t].valid[y : y + SEEN_WINDOW_PX, x : x + SEEN_WINDOW_PX]
+        part = tiles[t].valid[y : y + WINDOW_PX, x : x + WINDOW_PX]
         fold = tiles[t].fold
         if fold is not None:
-            part = part & (fold[y : y + SEEN_WINDOW_PX, x : x + SEEN_WINDOW_PX] != TEST)
+            part = part & (fold[y : y + WINDOW_PX, x : x + WINDOW_PX] != TEST)
         place = torch.nonzero(part)
         if len(place) == 0:
             continue

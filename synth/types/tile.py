@@ -103,6 +103,11 @@ class Tile:
     def __hash__(self) -> int:
         return hash((self.id, self.facts.get("recipe_digest"), self.image.shape))
 
+    @property
+    def dates(self) -> int:
+        """Dates that the image stacks: 2 where the task is change."""
+        return int(self.facts.get("dates", 1))
+
     def label(self) -> Tensor:
         """(H, W) uint8: the heaviest class + 1, 0 where unlabelled."""
         if len(self.legend) == 0:

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
+from terraficta.eval.benchmark.arms import make_forest
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.blend import LEAST_SHARE, NamesHead
@@ -116,7 +116,7 @@ def forests(case: Case, cache: Path) -> dict[tuple[str, int, int], Tensor]:
             for count in COUNTS:
                 evidence, mass, _ = case.at_most(draw, count)
                 classes, weight = mass.argmax(1).numpy(), mass.sum(1).double().numpy()
-                model = RandomForestClassifier(TREES, class_weight="balanced", random_state=draw, n_jobs=1)
+                model = make_forest(draw, {"class_weight": "balanced"})
                 model.fit(case.near(evidence), classes, sample_weight=weight)
                 share = np.zeros(tuple(case.truth.shape))
                 share[:, model.classes_] = model.predict_proba(case.near(case.test))
