@@ -431,7 +431,7 @@ def confusions_command(
     for folder in tileset:
         land = read_tileset(folder)
         table = Columns("class", "share", "IoU", "fiction calls it", "names map it as", title=land.name, box=None)
-        rows = confusions(land, mapper, pixels)
+        rows = confusions(land, mapper, pixels=pixels)
         for row in rows:
             called, mapped = (", ".join(f"{n} {v:.2f}" for n, v in part) for part in (row.called, row.mapped))
             iou = "not named" if math.isnan(row.iou) else f"{row.iou:.3f}"

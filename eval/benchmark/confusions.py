@@ -10,13 +10,15 @@ from torch import Tensor
 
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
-from terraficta.finetune.blend import NamesHead
-from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.adapt import adapt
 from terraficta.finetune.evidence import Evidence, evidence_at
+from terraficta.finetune.map_model import MapModel
+from terraficta.finetune.recipe import FinetuneRecipe, read_finetune_recipe
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.tileset import Tileset
 from terraficta.pretrain.model import Mapper
 from terraficta.synth.types.refusal import Refusal
+from terraficta.synth.types.tile import Tile
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ class Confusion:
     mapped: tuple[tuple[str, float], ...]
 
 
-def confusions(tileset: Tileset, mapper: Mapper, pixels: int = 10_000, most: int = 4) -> list[Confusion]:
-    """The confusion of every class of a tileset, from names alone on test pixels; no label is used but to compare.
+def confusions(
+    tileset: Tileset, mapper: Mapper, recipe: FinetuneRecipe | None = None, pixels: int = 10_000, most: int = 4
+) -> list[Confusion]:
+    """The confusion of every class of a tileset, on test pixels, by the model that maps from names alone.
+
+    No label is used but to compare.
 
     Parameters
     ----------
@@ -53,6 +59,8 @@ def confusions(tileset: Tileset, mapper: Mapper, pixels: int = 10_000, most: int
         of one date
     mapper : Mapper
         pretrained
+    recipe : FinetuneRecipe | None
+        how names make a map; None: the standard one
     pixels : int
         test pixels that are asked at most
     most : int
@@ -61,16 +69,18 @@ def confusions(tileset: Tileset, mapper: Mapper, pixels: int = 10_000, most: int
     Raises
     ------
     Refusal
-        change, and tilesets without labels
+        change, tilesets without labels, and names that tell no classes apart
     """
     if tileset.dates > 1 or not len(tileset.legend):
         found = "pairs of dates" if tileset.dates > 1 else "no legend"
         raise Refusal(tileset.folder, "legend", found, "classes of one date", "name another tileset")
-    evidence, mass = _test_evidence(tileset, mapper, pixels)
+    tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
+    train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())] or tiles
+    model = adapt(train, None, mapper, recipe or read_finetune_recipe("standard"), meanings=tileset.meanings)
+    evidence, mass = _test_evidence(tileset, tiles, model, pixels)
     classes, truth = tileset.legend.classes, mass.argmax(1)
     assert evidence.fiction is not None
-    probability, names = evidence.fiction.exp(), NamesHead.of(tileset.meanings)
-    said = names.log_probabilities(evidence)
+    probability, said = evidence.fiction.exp(), model.fitted.head.log_probabilities(evidence)
     tally = Tally(len(classes))
     tally.add(said.exp().T, mass.T)
     guess, iou = said.argmax(1), tally.scores().iou
@@ -99,13 +109,10 @@ def _first(names: Sequence[str], shares: Tensor, most: int) -> tuple[tuple[str, 
     return tuple((names[i], round(float(shares[i]), 3)) for i in order if shares[i] > 0.005)
 
 
-def _test_evidence(tileset: Tileset, mapper: Mapper, most: int) -> tuple[Evidence, Tensor]:
+def _test_evidence(tileset: Tileset, tiles: list[Tile], model: MapModel, most: int) -> tuple[Evidence, Tensor]:
     """Evidence and mass (P, K) of test pixels, evenly drawn."""
-    tiles = [tile for tile in tileset.tiles() if bool((tile.mass.sum(0) > 0).any())]
-    train = [tile for tile in tiles if bool(tile.in_fold(TRAIN).any())] or tiles
-    encoder = Encoder.fit(mapper, train).with_tiles(tiles)
     found = fold_pixels(tiles, TEST, most, tileset.name)
     if not found:
         raise Refusal(tileset.folder, "fold", "no labelled test pixel", "at least one", "check labels and folds")
     where = labels_of(found)
-    return evidence_at(encoder, [p.tile for p in found], where), where.mass
+    return evidence_at(model.encoder.with_tiles(tiles), [p.tile for p in found], where), where.mass
