@@ -12,7 +12,7 @@ from terraficta.finetune.tileset.labels import WINDOW_PX, Labels
 from terraficta.finetune.tileset.tileset import one_date
 from terraficta.pretrain.model import Mapper, Reading
 from terraficta.pretrain.precision import autocast
-from terraficta.pretrain.scaling import SAMPLE_PX, BandRange, Scaling
+from terraficta.pretrain.scaling import SAMPLE_PX, BandRange, Scaling, spread_pixels
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Sensor
 from terraficta.synth.types.tile import Level, Tile
@@ -66,14 +66,23 @@ class Encoder:
         tiles = list(tiles)
         if not tiles:
             raise Refusal("tiles", "images", "none", "at least one tile of the train fold", "check the folds")
-        dates = tiles[0].dates
-        scaling = by_date(Scaling.fit(tiles, fold=1), dates)
-        return cls(mapper, scaling, one_date(tiles[0].sensor, dates), tiles[0].level, dates).with_tiles(tiles)
+        dates, first = tiles[0].dates, tiles[0]
+        samples = [spread_pixels(tile, (1, None)) for tile in tiles]
+        scaling = by_date(Scaling.of_pixels(torch.cat([known for known, _ in samples], 1), first.level), dates)
+        found = cls(mapper, scaling, one_date(first.sensor, dates), first.level, dates)
+        return found._with({tile.id: every for tile, (_, every) in zip(tiles, samples, strict=True)})
 
     def with_tiles(self, tiles: Iterable[Tile]) -> Encoder:
         """The same, with the ranges of more scenes; those that are known already stay."""
-        new = {t.id: BandRange.of_image(t.image, t.valid) for t in tiles if t.id not in self.by_scene}
-        ranges = {scene: own.unflatten(self.dates).to(self.device) for scene, own in new.items()}
+        return self._with({t.id: spread_pixels(t, (None,))[0] for t in tiles if t.id not in self.by_scene})
+
+    def _with(self, pixels: Mapping[str, Tensor]) -> Encoder:
+        """The same, with the ranges of scenes, from pixels (T*B, P) of each; of a scene without any all is 0."""
+        own = {
+            scene: BandRange.of_pixels(some if some.shape[1] else some.new_zeros(len(some), 1))
+            for scene, some in pixels.items()
+        }
+        ranges = {scene: one.unflatten(self.dates).to(self.device) for scene, one in own.items()}
         return replace(self, by_scene={**self.by_scene, **ranges})
 
     def with_scene(self, scene: str, pixels: Tensor) -> Encoder:
@@ -221,9 +230,9 @@ def labelled_parts(tiles: Sequence[Tile], labels: Labels) -> Iterator[LabelledPa
         tile, mine = tiles[t], torch.nonzero(labels.tile == t)[:, 0]
         y, x = labels.y[mine], labels.x[mine]
         for rows, columns, inside in _windows_of(tile.grid.shape, y, x):
-            image, valid = tile.image[None, :, rows, columns], tile.valid[None, rows, columns]
-            place = (y[inside] - rows.start) * image.shape[3] + x[inside] - columns.start
-            yield LabelledPart(image, valid, tile.id, mine[inside], place)
+            part = tile.crop(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
+            place = (y[inside] - rows.start) * part.grid.width_px + x[inside] - columns.start
+            yield LabelledPart(part.image[None], part.valid[None], tile.id, mine[inside], place)
 
 
 def _windows_of(shape: tuple[int, int], y: Tensor, x: Tensor) -> list[tuple[slice, slice, Tensor]]:

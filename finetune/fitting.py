@@ -113,6 +113,8 @@ def fit_tileset(
 def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) -> list[Tile]:
     """The tiles of the train fold; all tiles where names alone must do and none is labelled.
 
+    Large ones hold no pixels: what is fitted looks at windows with labels, and at some that are drawn.
+
     Raises
     ------
     Refusal

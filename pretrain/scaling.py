@@ -119,11 +119,7 @@ class Scaling:
         """
         samples, level = [], None
         for tile in tiles:
-            usable = tile.valid
-            if fold is not None and tile.fold is not None:
-                usable = usable & (tile.fold != 3 - fold)
-            pixels = tile.image[:, usable]
-            samples.append(pixels[:, :: max(1, pixels.shape[1] // SAMPLE_PX)])
+            samples += spread_pixels(tile, (fold,))
             level = tile.level
         return cls.of_pixels(torch.cat(samples, 1), level or "DN")
 
@@ -158,6 +154,28 @@ class Scaling:
     def to(self, device: torch.device | str) -> Scaling:
         """The same scaling on a device."""
         return Scaling(self.common.to(device), self.own.to(device), self.absolute)
+
+
+def spread_pixels(tile: Tile, folds: Sequence[int | None]) -> list[Tensor]:
+    """Valid pixels of a tile of any size, evenly spaced, (B, P) with P of some `SAMPLE_PX`; a selection for each fold.
+
+    `folds`: 1 or 2 takes pixels of that fold and of none, None takes every pixel.
+    """
+
+    def usable(part: Tile, fold: int | None) -> Tensor:
+        return part.valid if fold is None or part.fold is None else part.valid & (part.fold != 3 - fold)
+
+    counts = [0] * len(folds)
+    for _, _, part in tile.parts():
+        counts = [count + int(usable(part, fold).sum()) for count, fold in zip(counts, folds, strict=True)]
+    steps, seen = [max(1, count // SAMPLE_PX) for count in counts], [0] * len(folds)
+    found: list[list[Tensor]] = [[torch.zeros(len(tile.sensor), 0)] for _ in folds]
+    for _, _, part in tile.parts():
+        for n, (fold, step) in enumerate(zip(folds, steps, strict=True)):
+            pixels = part.image[:, usable(part, fold)]
+            found[n].append(pixels[:, -seen[n] % step :: step])
+            seen[n] += pixels.shape[1]
+    return [torch.cat(parts, 1) for parts in found]
 
 
 def task_views(image: Tensor, known: int, level: Level) -> Tensor:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
-from scipy.ndimage import label as connected
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -214,15 +214,43 @@ def patch_blocks(tiles: Sequence[Tile], labels: Labels, few: Labels, block_px: i
         if len(mine) == 0:
             continue
         every = labels.of(t)
-        drawn = np.zeros(tile.grid.shape, dtype=bool)
-        drawn[every.y.numpy(), every.x.numpy()] = True
-        patches, _ = connected(drawn, np.ones((3, 3)))
-        small = np.array([max(s.stop - s.start for s in box) <= block_px for box in find_objects(patches)])
-        own = patches[few.y[mine].numpy(), few.x[mine].numpy()]
-        for patch in np.unique(own[small[own - 1]]):
+        y, x, wide = every.y.numpy(), every.x.numpy(), tile.grid.width_px
+        pixels, patches = patches_of(y, x, wide)
+        small = _extents(patches, pixels // wide, pixels % wide) <= block_px
+        own = patches[np.searchsorted(pixels, few.y[mine].numpy() * wide + few.x[mine].numpy())]
+        for patch in np.unique(own[small[own]]):
             rows = mine[own == patch]
             blocks[rows] = blocks[rows[0]]
     return blocks
+
+
+def patches_of(y: Whole, x: Whole, wide: int) -> tuple[Whole, Whole]:
+    """(Q,) the different ones among pixels of a raster so many px wide, y * wide + x ascending, and (Q,) their patch.
+
+    Pixels that touch, also at a corner, are of one patch; what lies between labels is never looked at.
+    """
+    pixels = np.unique(y * wide + x)
+    column, ends = pixels % wide, []
+    for down, across in ((0, 1), (1, -1), (1, 0), (1, 1)):
+        inside = np.flatnonzero((column + across >= 0) & (column + across < wide))
+        there = np.searchsorted(pixels, pixels[inside] + down * wide + across).clip(max=len(pixels) - 1)
+        touch = pixels[there] == pixels[inside] + down * wide + across
+        ends.append(np.stack([inside[touch], there[touch]]))
+    a, b = np.concatenate(ends, 1)
+    graph = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(len(pixels), len(pixels)))
+    return pixels, connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def _extents(patches: Whole, y: Whole, x: Whole) -> Whole:
+    """(N,) longer side of each patch [px]."""
+    count = int(patches.max()) + 1
+    sides = []
+    for place in (y, x):
+        least, most = np.full(count, np.iinfo(np.int64).max), np.full(count, -1)
+        np.minimum.at(least, patches, place)
+        np.maximum.at(most, patches, place)
+        sides.append(most - least + 1)
+    return np.maximum(*sides)
 
 
 def _of_dates(probabilities: NDArray[np.float64], labels: Labels, tiles: Sequence[Tile]) -> NDArray[np.float64]:

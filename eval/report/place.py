@@ -128,8 +128,7 @@ def _labels_picture(fitting: Fitting) -> str | None:
     t = int(torch.bincount(fitting.labels.tile).argmax())
     tile = fitting.tiles[t]
     step = thin(max(tile.grid.shape), PICTURE_PX)
-    few = tile.image[:, ::step, ::step], tile.valid[::step, ::step]
-    picture = natural_colour(*few, tile.sensor.reading_order())
+    picture = natural_colour(*tile.thinned(step), tile.sensor.reading_order())
     mine, grown = fitting.labels.of(t), max(1, PICTURE_PX // max(picture.shape[:2]))
     y, x = (place // step * grown + grown // 2 for place in (mine.y, mine.x))
     return data_uri(_dotted(picture.repeat(grown, 0).repeat(grown, 1), y, x, mine.classes, tile.legend))

@@ -126,9 +126,8 @@ def draw_labels(tiles: Iterable[Tile], per_class: int | Literal["all"], seed: in
     chances: list[np.ndarray] = []
     for t, tile in enumerate(tiles):
         legend = tile.legend
-        y, x = tile.in_fold(TRAIN).nonzero().numpy().T
-        mass = tile.mass[:, y, x].T
-        chance = SceneKey(seed, 0).at("labels", tile.id).rng().random(tile.grid.shape)[y, x]
+        y, x, mass = _labelled(tile)
+        chance = _chance(SceneKey(seed, 0).at("labels", tile.id).rng(), tile.grid.shape, y, x)
         rows, kept = _ranked(t, y, x, mass.argmax(1).numpy(), chance, per_class)
         found.append(rows)
         masses.append(mass[torch.from_numpy(kept)])
@@ -172,10 +171,10 @@ def draw_pixels(tiles: Sequence[Tile], count: int, seed: int) -> Labels:
     seen = 0
     for number in rng.permutation(len(windows)):
         t, y, x = windows[number]
-        part = tiles[t].valid[y : y + WINDOW_PX, x : x + WINDOW_PX]
-        fold = tiles[t].fold
-        if fold is not None:
-            part = part & (fold[y : y + WINDOW_PX, x : x + WINDOW_PX] != TEST)
+        seen_here = tiles[t].crop(y, x, WINDOW_PX, WINDOW_PX)
+        part = seen_here.valid
+        if seen_here.fold is not None:
+            part = part & (seen_here.fold != TEST)
         place = torch.nonzero(part)
         if len(place) == 0:
             continue
@@ -192,6 +191,29 @@ def draw_pixels(tiles: Sequence[Tile], count: int, seed: int) -> Labels:
     rows = torch.cat([some[:share] for some in found])
     legend = tiles[0].legend
     return Labels(rows[:, 0], rows[:, 1], rows[:, 2], torch.zeros(len(rows), len(legend)), legend, "all")
+
+
+def _labelled(tile: Tile) -> tuple[np.ndarray, np.ndarray, Tensor]:
+    """(P,) rows and columns of the labelled pixels of the train fold, row by row, and (P, K) their class mass."""
+    rows, columns, masses = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [torch.zeros(0, len(tile.legend))]
+    for top, left, part in tile.parts(labelled=True):
+        y, x = part.in_fold(TRAIN).nonzero().numpy().T
+        rows.append(y + top)
+        columns.append(x + left)
+        masses.append(part.mass[:, y, x].T)
+    y, x, mass = np.concatenate(rows), np.concatenate(columns), torch.cat(masses)
+    order = np.lexsort((x, y))
+    return y[order], x[order], mass[torch.from_numpy(order)]
+
+
+def _chance(rng: np.random.Generator, shape: tuple[int, int], y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """(P,) what pixels (rows ascending) have in a field of uniform numbers (H, W), drawn some rows at once."""
+    found = np.empty(len(y))
+    for top in range(0, int(y.max(initial=-1)) + 1, WINDOW_PX):
+        field = rng.random((min(WINDOW_PX, shape[0] - top), shape[1]))
+        first, last = np.searchsorted(y, [top, top + WINDOW_PX])
+        found[first:last] = field[y[first:last] - top, x[first:last]]
+    return found
 
 
 def _ranked(

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.finetune.tileset.drawn import parts_of, whole
 from terraficta.finetune.tileset.manifest import MANIFEST, Manifest, SceneEntry, band_names, dropped_bands
 from terraficta.finetune.tileset.split import TEST, TRAIN
 from terraficta.finetune.tileset.vector import VectorLabel, is_vector, open_vector
@@ -75,51 +77,63 @@ class Scene:
         scale, offset = scale if own.scale is None else own.scale, offset if own.offset is None else own.offset
         return Stored(scale, offset, nodata, self.dropped)
 
-    def image(self, stored: Stored, names: Sequence[str] = ()) -> tuple[Tensor, Tensor]:
+    def image(
+        self, stored: Stored, names: Sequence[str] = (), window: Window | None = None, step: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """(B, H, W) float32 = stored * scale + offset, all dates stacked and 0 where not valid; (H, W) bool valid.
 
-        `names` of the bands, for messages.
+        Parameters
+        ----------
+        names : Sequence[str]
+            of the bands, for messages
+        window : Window | None
+            part of the scene, as in all that follows; None: all of it
+        step : int
+            every so many pixels are read
         """
-        parts = [_scaled(raster, stored, names) for raster in self.images]
+        parts = [_scaled(raster, stored, names, window, step) for raster in self.images]
         valid = torch.stack([part for _, part in parts]).all(0)
         if self.cloud is not None:
-            valid &= torch.from_numpy(_values(self.cloud)[0] == 0)
+            valid &= torch.from_numpy(_values(self.cloud, window, step)[0] == 0)
         return torch.cat([part for part, _ in parts]) * valid, valid
 
-    def label_values(self) -> NDArray[np.int64]:
+    def label_values(self, window: Window | None = None) -> NDArray[np.int64]:
         """(H, W) as stored, the pixels that the file itself calls missing as -1."""
         if isinstance(self.label, VectorLabel):
-            return self.label.values
+            return self.label.values_in(window or whole(self.shape))
         assert self.label is not None
-        values, seen = _values(self.label)
+        values, seen = _values(self.label, window)
         return np.where(seen, values.astype(np.int64), -1)
 
-    def class_mass(self, legend: Legend) -> Tensor:
+    def class_mass(self, legend: Legend, window: Window | None = None) -> Tensor:
         """(K, H, W) float32; zeros where the scene has no labels."""
-        if isinstance(self.label, VectorLabel) and (mass := self.label.mass) is not None:
+        part = window or whole(self.shape)
+        if isinstance(self.label, VectorLabel) and (mass := self.label.mass_in(part)) is not None:
             return torch.from_numpy(mass)
         if self.label is not None:
-            return self._one_hot(legend)
+            return self._one_hot(legend, window)
         if self.mass is not None:
-            return _soft(self.mass)
+            return _soft(self.mass, window)
         if self.value is not None:  # one class: a value is known
-            return torch.from_numpy(np.isfinite(self.values()).astype(np.float32))[None]
-        return torch.zeros(len(legend), *self.shape)
+            return torch.from_numpy(np.isfinite(self.values(window)).astype(np.float32))[None]
+        return torch.zeros(len(legend), part.height, part.width)
 
-    def values(self) -> NDArray[np.float32]:
+    def values(self, window: Window | None = None) -> NDArray[np.float32]:
         """(H, W) of the quantity, in its unit; NaN where it is not known."""
         if self.value is None:
-            return np.full(self.shape, np.nan, np.float32)
-        stored, seen = _values(self.value)
+            part = window or whole(self.shape)
+            return np.full((part.height, part.width), np.nan, np.float32)
+        stored, seen = _values(self.value, window)
         return np.where(seen, stored, np.nan).astype(np.float32)
 
-    def stated_fold(self) -> Tensor | None:
+    def stated_fold(self, window: Window | None = None) -> Tensor | None:
         """(H, W) uint8: 1 train, 2 test, 0 neither; None where the scene states none."""
+        part = window or whole(self.shape)
         if self.entry.fold in FOLDS:
-            return torch.full(self.shape, FOLDS[self.entry.fold], dtype=torch.uint8)
+            return torch.full((part.height, part.width), FOLDS[self.entry.fold], dtype=torch.uint8)
         if self.fold is None:
             return None
-        values, seen = _values(self.fold)
+        values, seen = _values(self.fold, window)
         fold = np.where(seen, values, 0)
         strange = np.unique(fold[(fold < 0) | (fold > TEST)])
         if len(strange):
@@ -127,10 +141,10 @@ class Scene:
             raise Refusal(self.fold.path, "fold", f"values {strange[:8].tolist()}", "0, 1 or 2", mend)
         return torch.from_numpy(fold.astype(np.uint8))
 
-    def _one_hot(self, legend: Legend) -> Tensor:
+    def _one_hot(self, legend: Legend, window: Window | None) -> Tensor:
         """(K, H, W) from stored label values; refuses those outside the legend."""
         assert self.label is not None
-        values, first = self.label_values(), 1 if isinstance(self.label, VectorLabel) else self.labels_from
+        values, first = self.label_values(window), 1 if isinstance(self.label, VectorLabel) else self.labels_from
         missing = values == -1
         label = np.where(missing, 0, values + 1 - first)
         strange = np.unique(values[(label < 0) | (label > len(legend))])
@@ -145,7 +159,7 @@ class Scene:
                     "or set these pixels to 0; where it is a class, add it to the legend"
                 )
             raise Refusal(self.label.path, "label", found, expected, mend)
-        hot = torch.zeros(len(legend) + 1, *self.shape)
+        hot = torch.zeros(len(legend) + 1, *label.shape)
         return hot.scatter_(0, torch.from_numpy(label)[None], 1.0)[1:]
 
 
@@ -201,9 +215,10 @@ def require_labels_from_one(scenes: tuple[Scene, ...], legend: Legend, where: Pa
     for scene in scenes:
         if scene.label is None or isinstance(scene.label, VectorLabel):
             continue
-        values = scene.label_values()
-        seen |= set(np.unique(values).tolist()) - {-1}
-        unlabelled, total = unlabelled + int((values == 0).sum()), total + values.size
+        for part in parts_of(scene.shape):
+            values = scene.label_values(part)
+            seen |= set(np.unique(values).tolist()) - {-1}
+            unlabelled, total = unlabelled + int((values == 0).sum()), total + values.size
     if len(legend) > 1 and seen == set(range(len(legend))):
         found = (
             f"values 0 to {len(legend) - 1}: {legend.classes[-1]} ({len(legend)}) never occurs, "
@@ -237,19 +252,29 @@ def _image(raster: Raster, manifest: Manifest, stored: Stored, sensor: Sensor) -
     return raster
 
 
-def _values(raster: Raster) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+def _values(
+    raster: Raster, window: Window | None = None, step: int = 1
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """(H, W) as stored, and where the file lets it count."""
     with raster.opened() as file:
-        values, seen = raster.numbers(file)
+        values, seen = raster.numbers(file, window, _thinned(raster, window, step))
     declared = raster.nodata[raster.order[0] - 1]
     missing = raster.missing(values)[0] if declared is not None else np.zeros(seen.shape, bool)
     return values[0], seen & ~missing
 
 
-def _scaled(raster: Raster, stored: Stored, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+def _thinned(raster: Raster, window: Window | None, step: int) -> tuple[int, int] | None:
+    """(h, w) of every so many pixels of a part; None: all of them."""
+    part = window or whole(raster.shape)
+    return None if step == 1 else (-(-part.height // step), -(-part.width // step))
+
+
+def _scaled(
+    raster: Raster, stored: Stored, names: Sequence[str], window: Window | None, step: int
+) -> tuple[Tensor, Tensor]:
     """(B, H, W) float32 with 0 where not valid, and (H, W) bool valid."""
     with raster.opened() as file:
-        numbers, seen = raster.numbers(file)
+        numbers, seen = raster.numbers(file, window, _thinned(raster, window, step))
     strange = ~np.isfinite(numbers) & seen
     declared = any(value is not None and np.isnan(value) for value in raster.nodata)
     if strange.any() and stored.nodata is None and not declared:
@@ -258,7 +283,7 @@ def _scaled(raster: Raster, stored: Stored, names: Sequence[str]) -> tuple[Tenso
         raise Refusal(raster.path, "image", found, "numbers, as nodata is null", mend)
     missing = raster.missing(numbers, stored.nodata)
     valid = seen & ~missing.any(0)
-    if not valid.any():
+    if window is None and not valid.any():
         _require_no_empty_bands(raster, missing, stored, names)
     scale, offset = raster.scaling(stored)
     image = np.where(valid, np.where(valid, numbers, 0).astype(np.float32) * scale + offset, 0)
@@ -278,10 +303,10 @@ def _require_no_empty_bands(raster: Raster, missing: NDArray[np.bool_], stored: 
     raise Refusal(raster.path, "bands", found, "some data in every band", mend)
 
 
-def _soft(raster: Raster) -> Tensor:
+def _soft(raster: Raster, window: Window | None) -> Tensor:
     """(K, H, W) as stored; refuses what is no class mass."""
     with raster.opened() as file:
-        numbers, seen = raster.numbers(file)
+        numbers, seen = raster.numbers(file, window)
     mass = torch.from_numpy(np.where(seen, numbers, 0).astype(np.float32))
     total = mass.sum(0)
     if not (mass.isfinite().all() and mass.min() >= 0 and total.max() <= 1 + MASS_TOLERANCE):

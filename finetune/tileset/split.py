@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.finetune.tileset.drawn import parts_of, whole
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.key import SceneKey
 
@@ -25,6 +27,8 @@ DEALS = 64
 TRAIN, TEST = 1, 2
 
 Address = tuple[str, int, int]
+LabelOf = Callable[[Window], Tensor]
+"""part of a scene -> (h, w) uint8 label, 0 unlabelled"""
 
 
 @dataclass(frozen=True)
@@ -49,18 +53,35 @@ class BlockSplit:
     deal: int = 0
     _folds: dict[Address, int] = field(default_factory=dict, compare=False, repr=False)
 
-    def blocks(self, grid: Grid) -> tuple[list[Address], np.ndarray]:
-        """The addresses of a scene's blocks, and (H, W) the position of each pixel's block among them."""
-        y, x = (np.arange(side)[at] for side, at in zip(grid.shape, ((..., None), (None, ...)), strict=True))
-        row, column = _ground_blocks(grid, self.block_px, y, x)
+    def blocks(self, grid: Grid, part: Window | None = None) -> tuple[list[Address], np.ndarray]:
+        """The addresses of a scene's blocks, and (H, W) the position of each pixel's block among them.
+
+        `part`: of the scene, as in all that follows; None: all of it.
+        """
+        part = part or whole(grid.shape)
+        y, x = (np.arange(first, first + n) for first, n in ((part.row_off, part.height), (part.col_off, part.width)))
+        row, column = (np.broadcast_to(n, (len(y), len(x))) for n in self._at(grid, y[:, None], x[None]))
         place, position = np.unique(np.stack([row.ravel(), column.ravel()]), axis=1, return_inverse=True)
         addresses = [(grid.crs or "", int(r), int(c)) for r, c in place.T]
-        return addresses, position.reshape(grid.shape)
+        return addresses, position.reshape(row.shape)
 
     def addresses_at(self, grid: Grid, y: np.ndarray, x: np.ndarray) -> list[Address]:
         """The addresses of the blocks that some pixels (P,) lie in; the rest of the scene costs nothing."""
-        row, column = _ground_blocks(grid, self.block_px, y, x)
-        return [(grid.crs or "", r, c) for r, c in zip(row.tolist(), column.tolist(), strict=True)]
+        rows, columns = self._at(grid, y, x)
+        return [(grid.crs or "", r, c) for r, c in zip(rows.tolist(), columns.tolist(), strict=True)]
+
+    def _at(self, grid: Grid, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the block that pixels lie in, counted on the ground, however it is turned."""
+        if grid.transform is None:
+            north, east = y + 0.0 * x, x + 0.0 * y
+        elif grid.transform.b == grid.transform.d == 0:
+            # north-up grids of one place share their blocks, also where pixels are not square
+            north = (grid.transform.f + (y + 0.5) * grid.transform.e) / abs(grid.transform.e) + 0 * x
+            east = (grid.transform.c + (x + 0.5) * grid.transform.a) / abs(grid.transform.a) + 0 * y
+        else:
+            side = np.sqrt(abs(grid.transform.determinant))
+            east, north = (part / side for part in grid.transform * (x + 0.5, y + 0.5))
+        return np.floor(north / self.block_px).astype(np.int64), np.floor(east / self.block_px).astype(np.int64)
 
     def fold_of(self, address: Address) -> int:
         """TRAIN or TEST for a block."""
@@ -69,24 +90,32 @@ class BlockSplit:
             self._folds[address] = TEST if chance < TEST_SHARE else TRAIN
         return self._folds[address]
 
-    def __call__(self, grid: Grid) -> Tensor:
+    def __call__(self, grid: Grid, part: Window | None = None) -> Tensor:
         """(H, W) uint8 fold of a scene: 1 train, 2 test, 0 in the seam."""
-        addresses, position = self.blocks(grid)
+        part = part or whole(grid.shape)
+        y, x = max(0, part.row_off - self.seam_px), max(0, part.col_off - self.seam_px)
+        below, right = (
+            min(side, first + n + self.seam_px)
+            for side, first, n in zip(grid.shape, (part.row_off, part.col_off), (part.height, part.width), strict=True)
+        )
+        addresses, position = self.blocks(grid, Window(x, y, right - x, below - y))
         fold = torch.from_numpy(np.array([self.fold_of(a) for a in addresses], dtype=np.float32)[position])
         both = torch.stack([fold == TRAIN, fold == TEST]).float()
         near = F.max_pool2d(both, 2 * self.seam_px + 1, stride=1, padding=self.seam_px)
-        return torch.where(near.sum(0) > 1, 0, fold).to(torch.uint8)
+        found = torch.where(near.sum(0) > 1, 0, fold).to(torch.uint8)
+        down, across = part.row_off - y, part.col_off - x
+        return found[down : down + part.height, across : across + part.width]
 
 
-def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -> BlockSplit:
+def deal_blocks(grids: Sequence[Grid], labels: Sequence[LabelOf], classes: int) -> BlockSplit:
     """The split of some labelled scenes in which every class is nearest to two thirds train, one third test.
 
     Parameters
     ----------
     grids : Sequence[Grid]
         of the scenes
-    labels : Sequence[Tensor]
-        (H, W) uint8, 0 unlabelled
+    labels : Sequence[LabelOf]
+        what each has for labels in a part of it
     classes : int
         K
     """
@@ -94,12 +123,13 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
     block_px = max(2, side_px // BLOCKS_A_SIDE)
     splits = [BlockSplit(block_px, max(1, block_px // SEAMS_A_BLOCK), deal) for deal in range(DEALS)]
     counts: dict[Address, np.ndarray] = {}
-    for grid, label in zip(grids, labels, strict=True):
-        addresses, position = splits[0].blocks(grid)
-        cells = position.ravel() * (classes + 1) + label.numpy().ravel()
-        table = np.bincount(cells, minlength=len(addresses) * (classes + 1)).reshape(-1, classes + 1)[:, 1:]
-        for address, row in zip(addresses, table, strict=True):
-            counts[address] = counts.get(address, 0) + row
+    for grid, label_of in zip(grids, labels, strict=True):
+        for part in parts_of(grid.shape):
+            addresses, position = splits[0].blocks(grid, part)
+            cells = position.ravel() * (classes + 1) + label_of(part).numpy().ravel()
+            table = np.bincount(cells, minlength=len(addresses) * (classes + 1)).reshape(-1, classes + 1)[:, 1:]
+            for address, row in zip(addresses, table, strict=True):
+                counts[address] = counts.get(address, 0) + row
     table = np.stack(list(counts.values()))
     present = table.sum(0) > 0
 
@@ -109,18 +139,3 @@ def deal_blocks(grids: Sequence[Grid], labels: Sequence[Tensor], classes: int) -
         return float(np.abs(share - TEST_SHARE).sum())
 
     return min(splits, key=imbalance)
-
-
-def _ground_blocks(grid: Grid, block_px: int, y: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the block that pixels lie in, counted on the ground, however the grid is turned."""
-    y, x = y.astype(np.float64), x.astype(np.float64)
-    if grid.transform is None:
-        north, east = y + 0 * x, x + 0 * y
-    elif grid.transform.b == grid.transform.d == 0:
-        # north-up grids of one place share their blocks, also where pixels are not square
-        north = (grid.transform.f + (y + 0.5) * grid.transform.e) / abs(grid.transform.e) + 0 * x
-        east = (grid.transform.c + (x + 0.5) * grid.transform.a) / abs(grid.transform.a) + 0 * y
-    else:
-        side = np.sqrt(abs(grid.transform.determinant))
-        east, north = (part / side for part in grid.transform * (x + 0.5, y + 0.5))
-    return np.floor(north / block_px).astype(np.int64), np.floor(east / block_px).astype(np.int64)

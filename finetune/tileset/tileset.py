@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from rasterio.windows import Window
 from torch import Tensor
 
 from terraficta.finetune.tileset.manifest import MANIFEST, read_manifest, sensor_of
@@ -18,6 +19,7 @@ from terraficta.finetune.tileset.meanings import Meanings, propose_meanings
 from terraficta.finetune.tileset.plausibility import require_reflectance
 from terraficta.finetune.tileset.scene import FOLDS, Scene, open_scene, require_labels_from_one
 from terraficta.finetune.tileset.split import TEST, TRAIN, BlockSplit, deal_blocks
+from terraficta.finetune.tileset.unread import MOST_NUMBERS, UnreadTile
 from terraficta.synth.types.colours import distinct_colours
 from terraficta.synth.types.file_name import files_of
 from terraficta.synth.types.key import SceneKey
@@ -96,20 +98,34 @@ class Tileset:
         """Read one scene."""
         return self._read(self.scenes[index])
 
-    def tiles(self, fold: Literal["train", "test"] | None = None) -> Iterator[Tile]:
+    def tiles(self, fold: Literal["train", "test"] | None = None, unread: bool = False) -> Iterator[Tile]:
         """Every scene in turn, one in memory at a time; with `fold`, those that hold labels of that fold.
 
         The tiles of a fold keep their whole `fold` array: take the pixels of `tile.in_fold(1)` or `(2)`.
+
+        Parameters
+        ----------
+        fold : Literal['train', 'test'] | None
+            which
+        unread : bool
+            whether tiles that together are too large for memory may hold no pixels, see `UnreadTile`
         """
+        read = self._unread if unread and self.large else self._read
         if fold is not None and fold not in FOLDS:
             raise Refusal(self.folder, "fold", fold, "train or test", "ask for one of them")
         for scene in self.scenes:
             elsewhere = scene.entry.fold in FOLDS and scene.entry.fold != fold
             if fold is not None and (elsewhere or not scene.entry.labelled):
                 continue
-            tile = self._read(scene)
-            if fold is None or tile.in_fold(FOLDS[fold]).any():
+            tile = read(scene)
+            if fold is None or any(bool(part.in_fold(FOLDS[fold]).any()) for _, _, part in tile.parts(labelled=True)):
                 yield tile
+
+    @property
+    def large(self) -> bool:
+        """Whether all scenes together are too large for memory."""
+        pixels = sum(scene.shape[0] * scene.shape[1] for scene in self.scenes)
+        return pixels * len(self.sensor) * self.dates > MOST_NUMBERS
 
     def unlabelled(self) -> Iterator[Tile]:
         """The scenes without labels."""
@@ -131,11 +147,14 @@ class Tileset:
         """The spatial blocks of labelled scenes that state no fold of their own."""
         mine = [scene for scene in self.scenes if scene.entry.labelled and scene.entry.fold is None]
         grids = [scene.images[0].grid(self.gsd_m) for scene in mine]
-        labels = [_hard(scene.class_mass(self.legend)) for scene in mine]
-        return deal_blocks(grids, labels, len(self.legend))
+
+        def label_of(scene: Scene, part: Window) -> Tensor:
+            return _hard(scene.class_mass(self.legend, part))
+
+        return deal_blocks(grids, [partial(label_of, scene) for scene in mine], len(self.legend))
 
     def verify(self) -> None:
-        """Read every pixel once and refuse what cannot be true; one scene in memory at a time.
+        """Read every pixel once and refuse what cannot be true; one scene in memory at a time, or a part of one.
 
         Raises
         ------
@@ -145,11 +164,12 @@ class Tileset:
         sampled: list[Tensor] = []
         sampled_label: list[Tensor] = []
         in_fold = torch.zeros(2, dtype=torch.int64)
-        for tile in self.tiles():
-            values, label = _sample(tile)
-            sampled += values.chunk(self.dates, dim=1)
-            sampled_label += [label] * self.dates
-            in_fold += torch.tensor([int(tile.in_fold(TRAIN).sum()), int(tile.in_fold(TEST).sum())])
+        for tile in self.tiles(unread=True):
+            for y, x, part in tile.parts():
+                values, label = _sample(part, (y, x), part.grid.height_px / tile.grid.height_px)
+                sampled += values.chunk(self.dates, dim=1)
+                sampled_label += [label] * self.dates
+                in_fold += torch.tensor([int(part.in_fold(TRAIN).sum()), int(part.in_fold(TEST).sum())])
         where = self.folder / MANIFEST
         self.require_counted_labels()
         _tell_flat_bands(where, torch.cat(sampled), self.sensor)
@@ -169,21 +189,40 @@ class Tileset:
         if self.labels_from is None:
             require_labels_from_one(self.scenes, self.legend, self.folder / MANIFEST)
 
-    def _read(self, scene: Scene) -> Tile:
+    def _read(self, scene: Scene, part: Window | None = None, step: int = 1) -> Tile:
+        """A scene or a part of it in memory; of every so many pixels only the image counts."""
         names = [band.name for band in self.sensor.bands]
-        image, valid = scene.image(scene.stored(self.scale, self.offset, self.nodata), names)
-        entry, grid = scene.entry, scene.images[0].grid(self.gsd_m)
-        fold = scene.stated_fold()
-        if fold is None and entry.labelled:
-            fold = self.blocks(grid)
+        image, valid = scene.image(scene.stored(self.scale, self.offset, self.nodata), names, part, step)
+        known = self._known(scene)
+        if step > 1:
+            nothing = torch.zeros(len(self.legend), *valid.shape)
+            grid = replace(known["grid"], height_px=valid.shape[0], width_px=valid.shape[1], crs=None, transform=None)
+            return Tile(**known | {"grid": grid}, image=image, valid=valid, mass=nothing)
+        fold = scene.stated_fold(part)
+        if fold is None and scene.entry.labelled:
+            fold = self.blocks(known["grid"], part)
+        layers = {} if self.quantity is None else {VALUE: torch.from_numpy(scene.values(part))}
+        mass = scene.class_mass(self.legend, part) * valid
+        if part is not None:
+            known["grid"] = known["grid"].window(part.row_off, part.col_off, part.height, part.width)
+        return Tile(**known, image=image, valid=valid, mass=mass, fold=fold, layers=layers)
+
+    def _unread(self, scene: Scene) -> Tile:
+        def has_labels(part: Window) -> bool:
+            return scene.entry.labelled and bool((scene.class_mass(self.legend, part) > 0).any())
+
+        return UnreadTile(partial(self._read, scene), has_labels, **self._known(scene))
+
+    def _known(self, scene: Scene) -> dict[str, Any]:
+        """Of a tile, what needs no pixel to be read."""
+        entry = scene.entry
         facts: dict[str, object] = {"tileset": self.name, "dates": self.dates}
         facts |= {key: getattr(entry, key) for key in ("date_before", "date_after") if getattr(entry, key)}
-        layers = {} if self.quantity is None else {VALUE: torch.from_numpy(scene.values())}
-        return Tile(
-            id=f"{self.name}/{entry.id}", image=image, valid=valid, mass=scene.class_mass(self.legend) * valid,
-            sensor=stack_sensor(self.sensor) if self.dates == 2 else self.sensor, legend=self.legend, grid=grid,
-            level=self.level, fold=fold, region=entry.region, date=entry.date, facts=facts, layers=layers,
-        )  # fmt: skip
+        return {
+            "id": f"{self.name}/{entry.id}", "legend": self.legend, "grid": scene.images[0].grid(self.gsd_m),
+            "sensor": stack_sensor(self.sensor) if self.dates == 2 else self.sensor, "level": self.level,
+            "region": entry.region, "date": entry.date, "facts": facts,
+        }  # fmt: skip
 
 
 def read_tileset(folder: str | Path, verify: bool = True) -> Tileset:
@@ -256,10 +295,11 @@ def _hard(mass: Tensor) -> Tensor:
     return torch.where(weight > 0, best + 1, 0).to(torch.uint8)
 
 
-def _sample(tile: Tile) -> tuple[Tensor, Tensor]:
-    """Some valid pixels of a tile: (P, B) values and (P,) label."""
-    pixels = tile.valid.flatten().nonzero()[:, 0]
-    if len(pixels) > PIXELS_A_SCENE:
-        chosen = SceneKey(0, 0).at("sample", tile.id).rng().choice(len(pixels), PIXELS_A_SCENE, replace=False)
+def _sample(tile: Tile, corner: tuple[int, int], share: float) -> tuple[Tensor, Tensor]:
+    """Some valid pixels of a tile, or of a part of one that starts at a corner: (P, B) values and (P,) label."""
+    pixels, most = tile.valid.flatten().nonzero()[:, 0], max(1, round(PIXELS_A_SCENE * share))
+    if len(pixels) > most:
+        address = ("sample", tile.id, *(corner if share < 1 else ()))
+        chosen = SceneKey(0, 0).at(*address).rng().choice(len(pixels), most, replace=False)
         pixels = pixels[torch.from_numpy(np.sort(chosen))]
     return tile.image.flatten(1)[:, pixels].T, tile.label().flatten()[pixels]

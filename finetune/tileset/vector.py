@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
-from rasterio.features import rasterize
 from rasterio.transform import Affine
 from rasterio.warp import transform_geom
+from rasterio.windows import Window
 
-from terraficta.finetune.tileset.features import Features, Shape, points_of, read_features
+from terraficta.finetune.tileset.drawn import Drawn, boxes_of, draw_shapes, meets, whole
+from terraficta.finetune.tileset.features import Features, Shape, read_features
 from terraficta.finetune.tileset.shares import CONFIDENCE_WORDS, Shares, read_shares, read_votes
 from terraficta.synth.types.file_name import is_plain
 from terraficta.synth.types.raster import Raster
@@ -73,93 +72,61 @@ class VectorLabel:
         Refusal
             a file that cannot be read, no place for it, no column of classes, or nothing that falls on the image
         """
-        return self._drawn[0]
+        return self.values_in(whole(self.image.shape))
 
     @property
     def mass(self) -> NDArray[np.float32] | None:
         """(K, H, W) class mass from confidences and votes, the mean where shapes meet; None where there are neither."""
-        return self._drawn[1]
+        return self.mass_in(whole(self.image.shape))
+
+    def values_in(self, window: Window) -> NDArray[np.int64]:
+        """The same of a part of the image."""
+        rows, columns, which = self._drawn.within(window)
+        found = np.zeros((window.height, window.width), np.int64)
+        found[rows, columns] = self._drawn.classes[which]
+        return found
+
+    def mass_in(self, window: Window) -> NDArray[np.float32] | None:
+        """The same of a part of the image."""
+        if self._drawn.mass is None:
+            return None
+        rows, columns, which = self._drawn.within(window)
+        found = np.zeros((self._drawn.mass.shape[1], window.height, window.width), np.float32)
+        found[:, rows, columns] = self._drawn.mass[which].T
+        return found
 
     @cached_property
-    def _drawn(self) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
+    def _drawn(self) -> Drawn:
         features = read_features(self.path, self.crs)
         classes, shares = self._said(features)
         shapes = self._on_pixels(features)
-        drawn = np.zeros(self.image.shape, np.int64)
-        doubt = np.zeros(self.image.shape, bool)
-        inside: Counter[int] = Counter()
-        for k in sorted(set(classes) - {0}):
-            mine = [shape for shape, own in zip(shapes, classes, strict=True) if own == k]
-            burnt = self._burn(mine)
-            doubt |= burnt & (drawn > 0)
-            drawn[burnt] = k
-            inside[k] = int(burnt.sum())
-        conflicts, drawn[doubt] = int(doubt.sum()), 0
-        if not (drawn > 0).any():
+        found, conflicts = draw_shapes(
+            shapes, np.array(classes), None if shares is None else shares.of_classes, self.image.shape
+        )
+        if len(found.rows) == 0:
             mend = (
                 "check that the file lies on the image, and its coordinate system "
                 "(label_crs: EPSG:n in tileset.yaml, where the file does not say)"
             )
             raise Refusal(self.path, "label", f"{len(shapes)} features, none on the image", "labelled pixels", mend)
-        outside = sum(not self._near(shape) for shape in shapes)
+        outside = sum(not there for there in self._near(shapes))
         empty = sum(k == 0 for k in classes)
-        told = [f"{len(shapes)} features label {int((drawn > 0).sum())} pixels"]
+        told = [f"{len(shapes)} features label {len(found.rows)} pixels"]
         told += [f"{outside} lie outside {self.image.name}"] if outside else []
         told += [f"{empty} have no class"] if empty else []
         told += [f"{features.placeless} have no place"] if features.placeless else []
         told += [f"{conflicts} pixels of two classes are left unlabelled"] if conflicts else []
-        mass = None
-        if shares is not None:
-            told += [f"they count by {shares.because}"]
-            mass = self._mass(shapes, shares.of_classes, drawn > 0)
+        told += [f"they count by {shares.because}"] if shares is not None else []
         log.warning("%s: %s", Path(self.path).name, "; ".join(told))
-        return drawn, mass
-
-    def _mass(
-        self, shapes: Sequence[Shape], shares: NDArray[np.float32], labelled: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        """(K, H, W): the mean of what the shapes (F, K) on a pixel say."""
-        total = np.zeros((shares.shape[1], *labelled.shape), np.float32)
-        count = np.zeros(labelled.shape, np.float32)
-        for shape, share in zip(shapes, shares, strict=True):
-            if not (share.any() and self._near(shape)):
-                continue
-            rows, columns, burnt = self._burn_near(shape)
-            total[:, rows, columns] += share[:, None, None] * burnt
-            count[rows, columns] += burnt
-        return (total / np.maximum(count, 1) * labelled).astype(np.float32)
-
-    def _burn_near(self, shape: Shape) -> tuple[slice, slice, NDArray[np.bool_]]:
-        """The box of the image around a shape, and where in it the shape lies."""
-        spans = zip(*points_of(shape["coordinates"]), strict=True)
-        columns, rows = (
-            slice(max(0, math.floor(min(span))), min(side, math.floor(max(span)) + 1))
-            for span, side in zip(spans, self.image.shape[::-1], strict=True)
-        )
-        box = (rows.stop - rows.start, columns.stop - columns.start)
-        touched = "Polygon" not in shape["type"]
-        corner = Affine.translation(columns.start, rows.start)
-        return rows, columns, rasterize([shape], box, transform=corner, all_touched=touched) > 0
+        return found
 
     def on_image(self, features: Features) -> list[bool]:
         """Whether each feature meets the image."""
-        return [self._near(shape) for shape in self._on_pixels(features)]
+        return self._near(self._on_pixels(features))
 
-    def _near(self, shape: Shape) -> bool:
-        """Whether the box around a shape in pixels meets the image."""
-        spans = zip(*points_of(shape["coordinates"]), strict=True)
-        return all(
-            min(span) < side and max(span) >= 0 for span, side in zip(spans, self.image.shape[::-1], strict=True)
-        )
-
-    def _burn(self, shapes: Sequence[Shape]) -> NDArray[np.bool_]:
-        thin = [s for s in shapes if "Polygon" not in s["type"]]
-        areas = [s for s in shapes if "Polygon" in s["type"]]
-        found = np.zeros(self.image.shape, bool)
-        for some, touched in ((thin, True), (areas, False)):
-            if some:
-                found |= rasterize(some, self.image.shape, transform=Affine.identity(), all_touched=touched) > 0
-        return found
+    def _near(self, shapes: Sequence[Shape]) -> list[bool]:
+        """Whether the box around each shape in pixels meets the image."""
+        return meets(boxes_of(shapes), whole(self.image.shape)).tolist()
 
     def _on_pixels(self, features: Features) -> list[Shape]:
         """The geometries in pixels (column, row) of the image, whatever its grid is turned by."""

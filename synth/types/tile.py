@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -121,7 +121,8 @@ class Tile:
         return labelled if self.fold is None else labelled & (self.fold == value)
 
     def crop(self, y_px: int, x_px: int, height_px: int, width_px: int) -> Tile:
-        """The part of the tile that starts at row `y_px`, column `x_px`."""
+        """The part of the tile that starts at row `y_px`, column `x_px`; it ends where the tile does."""
+        height_px, width_px = min(height_px, self.grid.height_px - y_px), min(width_px, self.grid.width_px - x_px)
         rows, cols = slice(y_px, y_px + height_px), slice(x_px, x_px + width_px)
         return replace(
             self,
@@ -132,6 +133,17 @@ class Tile:
             grid=self.grid.window(y_px, x_px, height_px, width_px),
             layers={name: layer[rows, cols] for name, layer in self.layers.items()},
         )
+
+    def parts(self, labelled: bool = False) -> Iterator[tuple[int, int, Tile]]:
+        """Row, column and tile of parts that cover it, as much at a time as memory holds: of a tile in memory, itself.
+
+        `labelled`: parts without labels may be left out.
+        """
+        yield 0, 0, self
+
+    def thinned(self, step: int) -> tuple[Tensor, Tensor]:
+        """Image (B, h, w) and valid (h, w) of every so many pixels."""
+        return self.image[:, ::step, ::step], self.valid[::step, ::step]
 
     def with_mass(self, mass: Tensor, legend: Legend | None = None) -> Tile:
         """The same tile with other labels."""

@@ -36,8 +36,8 @@ def test_a_seam_lies_between_train_and_test() -> None:
 def test_every_class_lies_in_both_folds_where_it_can() -> None:
     rng = np.random.default_rng(3)
     label = torch.from_numpy(rng.integers(0, 5, (12, 15)).repeat(8, 0).repeat(8, 1).astype(np.uint8))
-    split = deal_blocks([GRID], [label], 4)
-    again = deal_blocks([GRID], [label], 4)
+    split = deal_blocks([GRID], [lambda part: label], 4)
+    again = deal_blocks([GRID], [lambda part: label], 4)
     assert split == again
     fold = split(GRID)
     for value in range(1, 5):
@@ -47,7 +47,7 @@ def test_every_class_lies_in_both_folds_where_it_can() -> None:
 
 def test_scenes_without_georeference_are_split_too() -> None:
     grid = Grid(60, 60, 1.0)
-    fold = deal_blocks([grid], [torch.ones(60, 60, dtype=torch.uint8)], 1)(grid)
+    fold = deal_blocks([grid], [lambda part: torch.ones(60, 60, dtype=torch.uint8)], 1)(grid)
     assert (fold == TRAIN).any()
     assert (fold == TEST).any()
 
