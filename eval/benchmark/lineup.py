@@ -20,7 +20,7 @@ from terraficta.eval.benchmark.networks import (
     names_head,
     ridges,
 )
-from terraficta.eval.benchmark.readings import Learn, Read, Reader
+from terraficta.eval.benchmark.readings import Learn, PlacedReader, Read, Reader
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
 from terraficta.finetune.adapt import fresh_mapper
 from terraficta.finetune.encoder import Encoder
@@ -33,8 +33,8 @@ from terraficta.pretrain.weights import SHIPPED, read_weights, weights_digest
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
 
-ON_FICTION = ("names", "default", "ridge", "full")
-"""arms that stand on the weights of a pretraining on fiction"""
+ON_FICTION = ("names", "default", "default-place", "ridge", "full")
+"""arms that stand on the weights of a pretraining on fiction; one is told the place of every pixel too"""
 WITHOUT_FICTION = ("random", "masked", "scratch", "imagenet", "filters", "forest-wide")
 """the same network from other starts, random filters, and a forest on what the default head sees beside its network"""
 SIMPLE_ARMS = PIXEL_ARMS | CHANGE_ARMS
@@ -129,7 +129,8 @@ def _on_fiction(
     if name == "full":
         return NetworkArm(name, "full", tuning, mapper, digest, device)
     head = closed_head({"ridge": ridge_head(mapper)}, tuning) if name == "ridge" else blend_head(mapper, tuning)
-    return FrozenArm(name, reader, head, tuning, digest, names_head(mapper, tuning) if name == "names" else None)
+    told = PlacedReader(reader) if name == "default-place" else reader
+    return FrozenArm(name, told, head, tuning, digest, names_head(mapper, tuning) if name == "names" else None)
 
 
 def _without_fiction(

@@ -14,7 +14,7 @@ from torch import Tensor
 from terraficta.eval.benchmark.arms import FOREST_GRID, Fitted, fit_tuned, make_forest
 from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels
-from terraficta.eval.benchmark.readings import Reader
+from terraficta.eval.benchmark.readings import PlacedReader, Reader
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
@@ -123,7 +123,7 @@ class FrozenArm:
     ----------
     name : str
         of the arm
-    reader : Reader
+    reader : Reader | PlacedReader
         what it reads of pixels, shared with other arms
     head : FitEvidence
         fits the head
@@ -136,7 +136,7 @@ class FrozenArm:
     """
 
     name: str
-    reader: Reader
+    reader: Reader | PlacedReader
     head: FitEvidence
     recipe: FinetuneRecipe
     weights: str = "none"

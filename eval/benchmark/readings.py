@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from terraficta.eval.benchmark.ground import Ground
 from terraficta.eval.benchmark.pixels import Pixels, labels_of
+from terraficta.eval.location.context import PlaceEncoder
 from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.tileset.labels import Labels
 from terraficta.synth.types.run import whole_file
@@ -94,6 +95,43 @@ class Reader:
         place = torch.stack([labels.tile, labels.y, labels.x]).numpy().tobytes()
         text = f"{REVISION} {self.name} {self.digest} {ground.protocol} ".encode()
         return hashlib.blake2b(text + place, digest_size=8).hexdigest()
+
+
+@dataclass
+class PlacedReader:
+    """A reader that tells a head the place of every pixel beside what it reads there.
+
+    Parameters
+    ----------
+    reader : Reader
+        what it reads
+    """
+
+    reader: Reader
+    _fitted: tuple[Sequence[Tile], PlaceEncoder] | None = field(default=None, init=False, repr=False)
+
+    def prepare(self, ground: Ground, labels: Labels) -> None:
+        """Read the test pixels and those labels, unless that was done before."""
+        self._encoder(ground.blind)
+        self.reader.prepare(ground, labels)
+
+    def at(self, tiles: Sequence[Tile], labels: Labels) -> Evidence:
+        """Evidence of labels of tiles, with their places."""
+        return _with_context(self.reader.at(tiles, labels), self._encoder(tiles).at(tiles, labels))
+
+    def of(self, tiles: Sequence[Tile], pixels: Sequence[Pixels]) -> Evidence:
+        """Evidence of test pixels, with their places."""
+        place = self._encoder(tiles).at([own.tile for own in pixels], labels_of(pixels))
+        return _with_context(self.reader.of(tiles, pixels), place)
+
+    def _encoder(self, tiles: Sequence[Tile]) -> PlaceEncoder:
+        if self._fitted is None or self._fitted[0] is not tiles:
+            self._fitted = tiles, PlaceEncoder.of(tiles)
+        return self._fitted[1]
+
+
+def _with_context(evidence: Evidence, more: NDArray[np.float32]) -> Evidence:
+    return replace(evidence, context=np.concatenate([evidence.context, more], axis=1))
 
 
 class _Kept:

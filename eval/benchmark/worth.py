@@ -24,6 +24,11 @@ PAIRS = (
         "forest-wide",
         "the whole head, or a tuned forest on all that it sees beside fiction's network and names",
     ),
+    (
+        "default-place",
+        "default",
+        "the head told where on Earth a pixel lies, or not; where folds adjoin a gain is a leak",
+    ),
     ("default", BEST_SIMPLE, "the whole head, or whichever simple arm is best there, chosen after the fact"),
     ("names", BEST_SIMPLE, "names without a label, or the best simple arm with labels"),
 )

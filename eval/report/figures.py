@@ -25,7 +25,7 @@ PAGE = {INK: "var(--ink)", LINE: "var(--line)", SOFT: "var(--soft)"}
 ARMS = {
     "default": "#1b9e77", "names": "#d0558f", "ridge": "#2f9fb8", "full": "#d96a22", "scratch": "#9b6fc3",
     "forest": "#8a94a0", "forest-context": "#4f7cac", "forest-ratios": "#5a78c8",
-    "forest-wide": "#2f6f8f", "extra-trees": "#a8755a",
+    "forest-wide": "#2f6f8f", "default-place": "#6f9b3c", "extra-trees": "#a8755a",
     "logistic": "#b08a2e", "boosting": "#7f8f2c", "filters": "#b3627e", "random": "#7d7fa8", "masked": "#5f9aa0",
     "imagenet": "#b04a4a", "location": "#8f8f8f",
 }  # fmt: skip

@@ -1,12 +1,21 @@
 """Location: harmonics are orthonormal and whole, and beat angles on a checkerboard over the globe."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tileset_maker import write_tileset
 
+from terraficta.eval.benchmark.benchmark import run_cell
+from terraficta.eval.benchmark.ground import Ground, read_ground
+from terraficta.eval.benchmark.lineup import encoder_reading
+from terraficta.eval.benchmark.networks import FrozenArm, blend_head
+from terraficta.eval.benchmark.pixels import fold_pixels
+from terraficta.eval.benchmark.readings import PlacedReader, Reader
+from terraficta.eval.location.context import PlaceEncoder
 from terraficta.eval.location.harmonics import angles, harmonics
 from terraficta.eval.location.siren import SineLayer, make_siren
 from terraficta.eval.location.study import (
@@ -20,6 +29,11 @@ from terraficta.eval.location.study import (
     on_sphere,
     study_location,
 )  # fmt: skip
+from terraficta.finetune.adapt import fresh_mapper
+from terraficta.finetune.recipe import read_finetune_recipe
+from terraficta.finetune.tileset.labels import draw_labels
+from terraficta.finetune.tileset.tileset import read_tileset
+from terraficta.synth.types.refusal import Refusal
 
 DEGREES = 20
 
@@ -108,3 +122,47 @@ def test_the_study_goes_on_where_it_stopped(tmp_path: Path) -> None:
     again = study_location(tmp_path, seeds=1, learn=200, steps=5, tell=lambda line: None)
     assert sorted(p.stat().st_mtime_ns for p in (tmp_path / "cells").glob("*.json")) == cells
     assert [t.plain() for t in again] == [t.plain() for t in tables]
+
+
+# --- one scene -------------------------------------------------------------------------------------------------------
+
+
+def test_places_of_a_scene_are_told_apart_to_a_pixel(tmp_path: Path) -> None:
+    tiles = list(read_tileset(write_tileset(tmp_path / "here", scenes=2)).tiles())
+    labels = draw_labels(tiles, 60, 0)
+    found = PlaceEncoder.of(tiles).at(tiles, labels)
+    east, north = (
+        np.array([(tiles[t].grid.transform * (x, y))[axis] for t, y, x in labels.pixels()]) for axis in (0, 1)
+    )
+    with_one = np.column_stack([np.ones(len(found)), found])
+    for metres in (east, north):
+        said = with_one @ np.linalg.lstsq(with_one, metres, rcond=None)[0]
+        assert np.abs(said - metres).max() < 5  # a pixel is 10 m
+    assert np.abs(found).max() < 10
+    unplaced = [replace(tile, grid=replace(tile.grid, crs=None)) for tile in tiles]
+    with pytest.raises(Refusal, match="no coordinates"):
+        PlaceEncoder.of(unplaced)
+
+
+def test_a_head_that_is_told_the_place_maps_what_only_the_place_tells(tmp_path: Path) -> None:
+    """Images of noise, and classes that are west and east."""
+    ground = read_ground(write_tileset(tmp_path / "split", scenes=1), 200)
+    tile, rng = ground.train[0], np.random.default_rng(0)
+    west = torch.arange(48) < 24
+    mass = torch.zeros(3, 48, 48)
+    mass[0], mass[1] = west.expand(48, 48).float(), (~west).expand(48, 48).float()
+    fold = torch.ones(48, 48, dtype=torch.uint8)
+    fold[24:] = 2
+    image = torch.from_numpy(rng.normal(0.2, 0.05, (5, 48, 48)).astype(np.float32))
+    noise = replace(tile, image=image, mass=mass, fold=fold)
+    planted = Ground(
+        ground.tileset, [noise], [noise.with_mass(torch.zeros(3, 48, 48))], fold_pixels([noise], 2, 200, "x"), ""
+    )
+    quick = read_finetune_recipe("quick")
+    mapper = fresh_mapper(quick, 0)
+    reader = Reader("fiction", "abc", encoder_reading(mapper))
+    right = {}
+    for name, own in (("default", reader), ("default-place", PlacedReader(reader))):
+        row, _ = run_cell(planted, FrozenArm(name, own, blend_head(mapper, quick), quick, "abc"), 30, 0)
+        right[name] = row["accuracy"]
+    assert right["default-place"] > right["default"] + 0.05, right
