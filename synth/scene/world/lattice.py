@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -55,56 +54,62 @@ def blend(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx
     Tensor
         (N, H, W), as Perlin's 2-D noise on the same lattice
     """
-    return _summed([_layer(gy, gx, node_y, node_x, fy, fx, torch.ones(len(gy), device=gy.device))])
+    ones = torch.ones(len(gy), 1, device=gy.device)
+    table = _along(torch.cat([gx, gy], 1), node_x, fx, _fade(fx))
+    return _summed([table], *_rows(node_y[:, None], fy[:, None], ones, [gy.shape[1]]))
 
 
-@dataclass(frozen=True)
-class _Layer:
-    """One octave, worked out along x: its value at a cell is a weighted sum of four rows of a table.
+def _along(slopes: Tensor, node: Tensor, way: Tensor, faded: Tensor) -> Tensor:
+    """(N, 2R, W) for each lattice row what its nodes give at their height, then what they gain with the way up.
 
     Parameters
     ----------
-    table : Tensor
-        (N, 2R, W) for each lattice row what its nodes give at their height, then what they gain with the way up
-    row : Tensor
-        (N, H, 4) int64, which rows
-    weight : Tensor
-        (N, H, 4)
+    slopes : Tensor
+        (N, 2R, C) gradients along x, and below them along y
+    node, way, faded : Tensor
+        (N, W) lattice column before each cell, way from there, and as `_fade` has it
     """
-
-    table: Tensor
-    row: Tensor
-    weight: Tensor
-
-
-def _layer(gy: Tensor, gx: Tensor, node_y: Tensor, node_x: Tensor, fy: Tensor, fx: Tensor, amplitude: Tensor) -> _Layer:
-    left, rows = node_x[:, None, :].expand(-1, gx.shape[1], -1), gx.shape[1]
-    sx, fx = _fade(fx)[:, None], fx[:, None]
-    a0, a1 = gx.gather(2, left) * fx, gx.gather(2, left + 1) * (fx - 1)
-    b0, b1 = gy.gather(2, left), gy.gather(2, left + 1)
-    table = torch.cat([a0 + sx * (a1 - a0), b0 + sx * (b1 - b0)], 1)
-    sy = _fade(fy)
-    weight = torch.stack([1 - sy, (1 - sy) * fy, sy, sy * (fy - 1)], 2) * amplitude[:, None, None]
-    row = torch.stack([node_y, node_y + rows, node_y + 1, node_y + 1 + rows], 2)
-    return _Layer(table, row, weight)
+    left, rows = node[:, None, :].expand(-1, slopes.shape[1], -1), slopes.shape[1] // 2
+    before, after = slopes.gather(2, left), slopes.gather(2, left + 1)
+    before[:, :rows] *= way[:, None]
+    after[:, :rows] *= way[:, None] - 1
+    return after.sub_(before).mul_(faded[:, None]).add_(before)
 
 
-def _summed(layers: Sequence[_Layer]) -> Tensor:
+def _rows(node: Tensor, way: Tensor, amplitude: Tensor, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """(N, H, 4K) which rows of the K tables of `_along`, one below the other, make up a cell, and their weights.
+
+    Parameters
+    ----------
+    node, way : Tensor
+        (N, K, H) lattice row before each cell, and way from there
+    amplitude : Tensor
+        (N, K)
+    rows : Sequence[int]
+        of each lattice
+    """
+    tall = torch.tensor(rows, device=node.device)[:, None]
+    first = node + 2 * (torch.cumsum(tall, 0) - tall)
+    faded = _fade(way)
+    below = 1 - faded
+    weight = torch.stack([below, below * way, faded, faded * (way - 1)], 3) * amplitude[:, :, None, None]
+    row = torch.stack([first, first + tall, first + 1, first + 1 + tall], 3)
+    return tuple(v.transpose(1, 2).flatten(2) for v in (row, weight))
+
+
+def _summed(tables: Sequence[Tensor], row: Tensor, weight: Tensor) -> Tensor:
     """(N, H, W) sum of octaves, in one pass over the cells: no octave is ever written out as a plane."""
-    n, h, _ = layers[0].row.shape
-    table = torch.cat([layer.table for layer in layers], 1)
-    first = [sum(layer.table.shape[1] for layer in layers[:k]) for k in range(len(layers))]
-    row = torch.cat([layer.row + start for layer, start in zip(layers, first, strict=True)], 2)
+    n, h, _ = row.shape
+    table = torch.cat(list(tables), 1)
     row = row + torch.arange(n, device=row.device)[:, None, None] * table.shape[1]
-    weight = torch.cat([layer.weight for layer in layers], 2)
     total = functional.embedding_bag(
         row.flatten(0, 1), table.flatten(0, 1), mode="sum", per_sample_weights=weight.flatten(0, 1)
     )
     return total.view(n, h, -1)
 
 
-def _layers_of_window(window: Window, spacing_m: Tensor, seed: Tensor, amplitude: Tensor) -> list[_Layer]:
-    """One a column of spacings, seeds and amplitudes (N, K)."""
+def _noise_of_window(window: Window, spacing_m: Tensor, seed: Tensor, amplitude: Tensor) -> Tensor:
+    """(N, H, W) sum of octaves, one a column of spacings, seeds and amplitudes (N, K)."""
     axes, device = [], seed.device
     for m, phase in zip((window.y_m, window.x_m), lattice_phase(seed), strict=True):
         along = m[:, None, :] / spacing_m[:, :, None] + phase[:, :, None]
@@ -115,12 +120,11 @@ def _layers_of_window(window: Window, spacing_m: Tensor, seed: Tensor, amplitude
         counts = (node[:, :, -1].amax(0) + 2).tolist()
         axes.append((node, way, first + torch.arange(max(counts), device=device), counts))
     (node_y, fy, y, rows), (node_x, fx, x, columns) = axes
-    row_seed = hashed(seed[:, :, None], y)
-    layers = []
+    row_seed, faded, tables = hashed(seed[:, :, None], y), _fade(fx), []
     for k, (tall, wide) in enumerate(zip(rows, columns, strict=True)):
-        lattice = hashed(row_seed[:, k, :tall, None], x[:, k, None, :wide])
-        layers.append(_layer(*turned_by(lattice), node_y[:, k], node_x[:, k], fy[:, k], fx[:, k], amplitude[:, k]))
-    return layers
+        sine, cosine = turned_by(hashed(row_seed[:, k, :tall, None], x[:, k, None, :wide]))
+        tables.append(_along(torch.cat([cosine, sine], 1), node_x[:, k], fx[:, k], faded[:, k]))
+    return _summed(tables, *_rows(node_y, fy, amplitude, rows))
 
 
 def lattice_nodes(points: Points, spacing_m: Tensor, phase: tuple[Tensor, Tensor], around: int, seed: Tensor) -> tuple[
@@ -177,7 +181,7 @@ def gradient_noise(at: Window | Points, spacing_m: Tensor, seed: Tensor) -> Tens
     """
     if isinstance(at, Window):
         unit = torch.full((len(seed), 1), 1.0 / GRADIENT_STD, device=seed.device)
-        return _summed(_layers_of_window(at, spacing_m[:, None], seed[:, None], unit))
+        return _noise_of_window(at, spacing_m[:, None], seed[:, None], unit)
     return _noise_of_points(at, spacing_m, seed, lattice_phase(seed)) * (1.0 / GRADIENT_STD)
 
 
@@ -212,7 +216,7 @@ def fbm(at: Window | Points, spacing_m: Tensor, seed: Tensor, octaves: int, hurs
     spacing = torch.maximum(spacing, 2.0 * at.cell_m[:, None])[:, :count]
     own = hashed(seed[:, None], torch.arange(count, device=device))
     if isinstance(at, Window):
-        return _summed(_layers_of_window(at, spacing, own, amplitude / GRADIENT_STD))
+        return _noise_of_window(at, spacing, own, amplitude / GRADIENT_STD)
     total = torch.zeros(at.shape, device=device)
     for k in range(count):
         total += gradient_noise(at, spacing[:, k], own[:, k]) * amplitude[:, k, None, None]
