@@ -11,6 +11,7 @@ from torch import Tensor
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.adapt import adapt
+from terraficta.finetune.blend import Blend
 from terraficta.finetune.evidence import Evidence, evidence_at
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, read_finetune_recipe
@@ -79,8 +80,9 @@ def confusions(
     model = adapt(train, None, mapper, recipe or read_finetune_recipe("standard"), meanings=tileset.meanings)
     evidence, mass = _test_evidence(tileset, tiles, model, pixels)
     classes, truth = tileset.legend.classes, mass.argmax(1)
-    assert evidence.fiction is not None
-    probability, said = evidence.fiction.exp(), model.fitted.head.log_probabilities(evidence)
+    head = model.fitted.head
+    assert isinstance(head, Blend) and evidence.fiction is not None  # names alone are a blend of experts
+    probability, said = evidence.fiction.exp(), head.log_probabilities(evidence)
     tally = Tally(len(classes))
     tally.add(said.exp().T, mass.T)
     guess, iou = said.argmax(1), tally.scores().iou

@@ -76,10 +76,9 @@ def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Ten
         near[2] = torch.minimum(near[2], code)
     d2, sy, sx, identity = [], [], [], []
     for code in near:
-        which = code & 15
-        down = (which * 11) >> 5  # a third of it
-        right = which - 3 * down - 1
-        down = down - 1
+        site = code & 15
+        third = (site * 11) >> 5
+        down, right = third - 1, site - 3 * third - 1
         node = at + down * columns + right
         d2.append((code >> 4).to(torch.float32) * (1.0 / (1 << 23)))
         sy.append(site_y.index_select(0, node) + down)

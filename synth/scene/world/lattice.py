@@ -94,7 +94,7 @@ def _rows(node: Tensor, way: Tensor, amplitude: Tensor, rows: Sequence[int]) -> 
     below = 1 - faded
     weight = torch.stack([below, below * way, faded, faded * (way - 1)], 3) * amplitude[:, :, None, None]
     row = torch.stack([first, first + tall, first + 1, first + 1 + tall], 3)
-    return tuple(v.transpose(1, 2).flatten(2) for v in (row, weight))
+    return row.transpose(1, 2).flatten(2), weight.transpose(1, 2).flatten(2)
 
 
 def _summed(tables: Sequence[Tensor], row: Tensor, weight: Tensor) -> Tensor:
