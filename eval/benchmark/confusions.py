@@ -81,7 +81,8 @@ def confusions(
     evidence, mass = _test_evidence(tileset, tiles, model, pixels)
     classes, truth = tileset.legend.classes, mass.argmax(1)
     head = model.fitted.head
-    assert isinstance(head, Blend) and evidence.fiction is not None  # names alone are a blend of experts
+    assert isinstance(head, Blend)  # of names and a ridge
+    assert evidence.fiction is not None
     probability, said = evidence.fiction.exp(), head.log_probabilities(evidence)
     tally = Tally(len(classes))
     tally.add(said.exp().T, mass.T)
