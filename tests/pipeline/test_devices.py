@@ -72,7 +72,7 @@ def test_two_processes_learn_as_one_that_takes_the_mean(tmp_path: Path) -> None:
         enable_model_summary=False, default_root_dir=tmp_path,
     )  # fmt: skip
     trainer.fit(task, DataLoader(Pairs(recipe), batch_size=None))
-    alone = {name: value for name, value in task.mean.named_parameters()}
+    alone = dict(task.mean.named_parameters())
     torch.manual_seed(SEED)
     start = dict(PretrainTask(recipe, Timer()).mean.named_parameters())
     assert any(not torch.allclose(value, start[name]) for name, value in alone.items())
