@@ -7,6 +7,7 @@ from typing import Annotated, get_args
 
 import lightning
 import typer
+from lightning.pytorch.utilities import rank_zero_only
 
 from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream, render_groups
@@ -50,6 +51,7 @@ def run(
     workers: Annotated[int, typer.Option(help="Processes that render ahead.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the weights of a finished run.")] = False,
     device: Annotated[str, typer.Option(help="auto | cpu | cuda")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="GPUs, or processes on a CPU, that train one network.")] = 1,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Change a field of the recipe: a.b=value")] = None,
 ) -> None:
     """Pretrain a mapper on fictional land: dense classes and few-label episodes."""
@@ -71,10 +73,12 @@ def run(
         groups=groups,
         workers=workers,
         device=pick_device(device),
-        progress=[ProgressLine("pretrain", look)],
+        devices=devices,
+        progress=[ProgressLine("pretrain", look)] if rank_zero_only.rank == 0 else [],
         overwrite=overwrite,
     )
-    typer.echo(weights)
+    if rank_zero_only.rank == 0:  # the others were started by the first, and say nothing
+        typer.echo(weights)
 
 
 @app.command("render")

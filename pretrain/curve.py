@@ -38,6 +38,8 @@ class CurveKeeper(Callback):
             self.rows.append({"step": float(trainer.global_step), **running})
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         with whole_file(self.folder / CURVE) as partial, partial.open("w", newline="") as file:
             table = csv.DictWriter(file, names or ["step"])

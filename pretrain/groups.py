@@ -83,10 +83,12 @@ class GroupStream(IterableDataset[Batch]):
         of `render_groups`
     seed, start : int
         of the order, and the first group
+    stride : int
+        from group to group
     """
 
-    def __init__(self, folder: Path, seed: int, start: int) -> None:
-        self.seed, self.start = seed, start
+    def __init__(self, folder: Path, seed: int, start: int, stride: int = 1) -> None:
+        self.seed, self.start, self.stride = seed, start, stride
         self.paths = sorted(folder.glob("[0-9]*.pt"))
         if not self.paths:
             raise Refusal(folder, "groups", 0, "at least one group", "make some first: terraficta pretrain render")
@@ -101,4 +103,4 @@ class GroupStream(IterableDataset[Batch]):
         number = self.start
         while True:
             yield self.group(number)
-            number += 1
+            number += self.stride

@@ -107,10 +107,14 @@ class FictionStream(IterableDataset[Batch]):
         where to render
     folder : Path | None
         where grounds are kept for later runs; None: only as long as they are needed
+    stride : int
+        from group to group: of several processes that train together, each renders its own
     """
 
-    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, device: str, folder: Path | None = None) -> None:
-        self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
+    def __init__(
+        self, recipe: PretrainRecipe, seed: int, start: int, device: str, folder: Path | None = None, stride: int = 1
+    ) -> None:
+        self.recipe, self.seed, self.start, self.device, self.stride = recipe, seed, start, device, stride
         size = {"size_px": recipe.size_px}
         self.lands: list[SceneRecipe] = [read_scene_recipe(n).model_copy(update=size) for n in recipe.lands]
         shares = np.array(list(recipe.lands.values()))
@@ -152,13 +156,13 @@ class FictionStream(IterableDataset[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
-        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        first, workers = (0, 1) if worker is None else (worker.id, worker.num_workers)
         if worker is not None:
             torch.set_num_threads(1)
-        number = self.start + first
+        number = self.start + first * self.stride
         while True:
             yield self.group(number)
-            number += stride
+            number += workers * self.stride
 
 
 def _variety(ground: Ground) -> float:
@@ -178,10 +182,12 @@ class CorpusStream(IterableDataset[Batch]):
         scenes a group and their size; larger tiles are cropped
     seed, start : int
         of the order, and the first group
+    stride : int
+        from group to group
     """
 
-    def __init__(self, folder: Path, recipe: PretrainRecipe, seed: int, start: int) -> None:
-        self.recipe, self.seed, self.start = recipe, seed, start
+    def __init__(self, folder: Path, recipe: PretrainRecipe, seed: int, start: int, stride: int = 1) -> None:
+        self.recipe, self.seed, self.start, self.stride = recipe, seed, start, stride
         self.kinds: dict[Sensor, list[Tile]] = {}
         for tile in read_corpus(folder):
             if min(tile.grid.shape) < recipe.size_px:
@@ -207,7 +213,7 @@ class CorpusStream(IterableDataset[Batch]):
         number = self.start
         while True:
             yield self.group(number)
-            number += 1
+            number += self.stride
 
 
 def group_loader(stream: IterableDataset[Batch], workers: int) -> DataLoader[Batch]:

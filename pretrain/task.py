@@ -57,13 +57,14 @@ class Source:
     groups: Path | None = None
     workers: int = 0
 
-    def loader(self, recipe: PretrainRecipe, seed: int, start: int, device: str) -> DataLoader[Batch]:
-        """Groups of scenes from number `start` on."""
+    def loader(self, recipe: PretrainRecipe, seed: int, start: int, device: str, stride: int = 1) -> DataLoader[Batch]:
+        """Groups of scenes from number `start` on, every one or one in so many."""
         if self.groups is not None:
-            return group_loader(GroupStream(self.groups, seed, start), 0)
+            return group_loader(GroupStream(self.groups, seed, start, stride), 0)
         if self.corpus is not None:
-            return group_loader(CorpusStream(self.corpus, recipe, seed, start), 0)
-        return group_loader(FictionStream(recipe, seed, start, "cpu" if self.workers else device), self.workers)
+            return group_loader(CorpusStream(self.corpus, recipe, seed, start, stride), 0)
+        where = "cpu" if self.workers else device
+        return group_loader(FictionStream(recipe, seed, start, where, stride=stride), self.workers)
 
     def parents(self) -> dict[str, str | None]:
         """Digests of the runs that made the folders, by role."""
@@ -77,6 +78,9 @@ class EpisodeStream(IterableDataset[Episode]):
     Step t deals an episode from one of the `memory` newest groups, chosen by the address of t, so that a run that
     resumes at step t meets the episodes that it would have met.
 
+    Where several processes train together, process r of w deals episode w t + r at step t, from groups r, w + r, ... of
+    its own memory: no scene is rendered twice, and all of them together see w times as many.
+
     Parameters
     ----------
     recipe : PretrainRecipe
@@ -87,16 +91,22 @@ class EpisodeStream(IterableDataset[Episode]):
         of the scenes
     device : str
         where episodes are dealt
+    place : tuple[int, int] | None
+        number of this process among so many; None: as it is when the first episode is asked for
     """
 
-    def __init__(self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str):
+    def __init__(
+        self, recipe: PretrainRecipe, seed: int, start: int, source: Source, device: str,
+        place: tuple[int, int] | None = None,
+    ):  # fmt: skip
         self.recipe, self.seed, self.start, self.device = recipe, seed, start, device
+        self.source, self.place = source, place
         self.oldest = max(0, start // recipe.reuse - recipe.memory + 1)
         self.memory: deque[Batch] = deque(maxlen=recipe.memory)
-        self.groups = source.loader(recipe, seed, self.oldest, device)
 
     def __iter__(self) -> Iterator[Episode]:
-        groups = iter(self.groups)
+        rank, ranks = self.place or place_of_process()
+        groups = iter(self.source.loader(self.recipe, self.seed, self.oldest * ranks + rank, self.device, ranks))
         memory = self.memory
         memory.clear()
         newest = self.oldest - 1
@@ -105,10 +115,17 @@ class EpisodeStream(IterableDataset[Episode]):
             while newest < step // self.recipe.reuse:
                 memory.append(next(groups).to(self.device))
                 newest += 1
-            key = SceneKey(self.seed, step).at("episode")
+            key = SceneKey(self.seed, step * ranks + rank).at("episode")
             pick = int(key.at("group").rng().integers(len(memory)))
             yield deal_episode(self.recipe.episode, memory[pick], key)
             step += 1
+
+
+def place_of_process() -> tuple[int, int]:
+    """Number of this process among those that train together, and how many these are."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return 0, 1
 
 
 class PretrainTask(lightning.LightningModule):
@@ -144,6 +161,13 @@ class PretrainTask(lightning.LightningModule):
             return self.global_step / self.recipe.steps
         return self.elapsed_s() / (self.elapsed_s() + max(remaining, 0.0))
 
+    def _agreed(self, progress: float) -> float:
+        """The same number for all processes, whose clocks differ: else their networks would drift apart."""
+        if place_of_process()[1] == 1:
+            return progress
+        mean = self.trainer.strategy.reduce(torch.tensor(progress, device=self.device), reduce_op="mean")
+        return float(mean)
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
             self.mapper.parameters(), lr=self.recipe.learning_rate, weight_decay=self.recipe.weight_decay, fused=True
@@ -151,7 +175,7 @@ class PretrainTask(lightning.LightningModule):
 
     def training_step(self, episode: Episode, batch_idx: int) -> torch.Tensor:
         warm = min(1.0, (self.global_step + 1) / self.recipe.warmup_steps)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress())))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self._agreed(self.progress()))))
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.recipe.learning_rate * warm * max(fall, 0.01)
         losses = episode_loss(self.mapper, episode, self.recipe.rehearsal, self.recipe.dense)
@@ -215,6 +239,7 @@ def pretrain(
     weights: Path | None = None,
     workers: int = 0,
     device: str = "cpu",
+    devices: int = 1,
     progress: list[Callback] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -234,6 +259,9 @@ def pretrain(
         processes that render ahead; 0 renders in this one
     device : str
         "cpu" or "cuda"
+    devices : int
+        processes that train together, one a GPU or sharing the cores of a CPU; every step takes an episode of each.
+        From the second on they are started with the same words as this one, so call it from a command
     overwrite : bool
         whether finished weights in `folder` may be replaced
 
@@ -249,14 +277,14 @@ def pretrain(
     warnings.filterwarnings("ignore", module="lightning")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     torch.manual_seed(seed)
-    if workers:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) - workers))
+    if workers or devices > 1:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices - workers))
     source = Source(corpus, groups, workers)
     parents = source.parents() | ({} if weights is None else {"weights": weights_digest(weights)})
     run = Run("pretrain", recipe.model_dump(mode="json"), seed, parents)
     timer = Timer(None if minutes is None else timedelta(minutes=minutes))
     task = PretrainTask(recipe, timer)
-    task.made_of = made_of(recipe, seed, source)
+    task.made_of = made_of(recipe, seed, source) | ({"devices": str(devices)} if devices > 1 else {})
     if weights is not None:
         task.made_of["weights"] = weights_digest(weights)
         for module in (task.mapper, task.mean):
@@ -274,7 +302,8 @@ def pretrain(
     trainer = lightning.Trainer(
         max_steps=recipe.steps if minutes is None else -1,
         accelerator="gpu" if device == "cuda" else "cpu",
-        devices=1,
+        devices=devices,
+        strategy="auto" if devices == 1 else "ddp_find_unused_parameters_true",
         precision=fast_precision(device),
         gradient_clip_val=1.0,
         callbacks=[timer, *(progress or []), CurveKeeper(folder), keeper],
@@ -285,7 +314,9 @@ def pretrain(
     )
     loader = DataLoader(episodes, batch_size=None)
     trainer.fit(task, loader, ckpt_path=resume if start else None)
-    metrics = {"steps": trainer.global_step, "train_s": round(task.elapsed_s(), 1), **task.running}
+    if not trainer.is_global_zero:
+        return folder / WEIGHTS
+    metrics = {"steps": trainer.global_step, "devices": devices, "train_s": round(task.elapsed_s(), 1), **task.running}
     record = run.record(metrics, device=device, digest=f"{recipe.digest()}-{seed}-{trainer.global_step}")
     task.mean.fit_familiarity(list(episodes.memory)[-GROUPS:])
     write_weights(folder / WEIGHTS, task.mean, record)

@@ -173,7 +173,7 @@ def _store(
         resampling = "nearest" if path.name == LABEL else "average"
         profile |= {"driver": "COG", "blocksize": block, "level": 6, "predictor": "YES", "resampling": resampling}
     else:
-        level, predictor = ZIP[path.name] if path.name in ZIP else (1, 3 if floats else 2)
+        level, predictor = ZIP.get(path.name, (1, 3 if floats else 2))
         profile |= {"driver": "GTiff", "tiled": True, "blockxsize": block, "blockysize": block}
         profile |= {"zlevel": level, "predictor": predictor}
     with MemoryFile() as memory:
