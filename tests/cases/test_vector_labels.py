@@ -54,6 +54,47 @@ def at_points(tile: Tile) -> np.ndarray:
     return tile.label().numpy()[ROWS, COLUMNS]
 
 
+@pytest.mark.parametrize("kind", ["points", "polygons", "degrees", "csv"])
+def test_vector_labels_are_drawn_on_the_pixels(kind: str, tmp_path: Path) -> None:
+    folder = write_tileset(tmp_path / "made", scenes=1)
+    _, label = draw_ground(0, 48)
+    rows, columns = np.mgrid[0:48:3, 0:48:3].reshape(2, -1)
+    x, y = 500_005 + 10 * columns.astype(float), 5_799_995 - 10 * rows.astype(float)
+    crs: dict[str, Any] = {"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}}
+    if kind in ("degrees", "csv"):
+        x, y = (np.array(v) for v in moved("EPSG:32633", "EPSG:4326", x, y))
+        crs = {}
+    names = [LEGEND[k - 1] for k in label[rows, columns]]
+    shapes = [{"type": "Point", "coordinates": [float(a), float(b)]} for a, b in zip(x, y, strict=True)]
+    if kind == "polygons":
+        corners = np.array([(-15, -15), (15, -15), (15, 15), (-15, 15), (-15, -15)])
+        shapes = [{"type": "Polygon", "coordinates": [(corners + (a, b)).tolist()]} for a, b in zip(x, y, strict=True)]
+    items = [
+        {"type": "Feature", "properties": {"fid": n, "class": name}, "geometry": shape}
+        for n, (name, shape) in enumerate(zip(names, shapes, strict=True))
+    ]
+    name = "labels.csv" if kind == "csv" else "labels.geojson"
+    (folder / name).write_text(json.dumps({"type": "FeatureCollection", "features": items} | crs))
+    if kind == "csv":
+        lines = [f"{a},{b},{c}" for a, b, c in zip(x, y, names, strict=True)]
+        (folder / name).write_text("\n".join(["lon,lat,label", *lines]) + "\n")
+    content = read_manifest_of(folder)
+    content["scenes"][0]["label"] = name
+    read = read_tileset(write_manifest(folder, content))[0].label().numpy()
+    assert np.array_equal(read[rows, columns], label[rows, columns])
+    if kind != "polygons":
+        assert (read > 0).sum() == len(rows)
+
+
+def test_vector_classes_that_the_legend_lacks_are_named(tmp_path: Path) -> None:
+    folder = write_tileset(tmp_path / "made", scenes=1)
+    (folder / "l.csv").write_text("x,y,class\n500005,5799995,forest\n500015,5799995,swamp\n")
+    content = read_manifest_of(folder)
+    content["scenes"][0]["label"] = "l.csv"
+    with pytest.raises(Refusal, match=r"label: found swamp, .*label_column"):
+        read_tileset(write_manifest(folder, content))
+
+
 # formats and systems
 
 
