@@ -64,6 +64,7 @@ def run(
             raise Refusal("pretrain run", name, value, "a positive number", "give a budget above 0")
     require_own_record(out, "pretrain")
     changes = list(set_ or []) + ([f"steps={steps}"] if steps is not None else [])
+    first = getattr(rank_zero_only, "rank", 0) == 0  # the others were started by the first, and say nothing
     weights = pretrain(
         read_pretrain_recipe(recipe, changes),
         out,
@@ -74,10 +75,10 @@ def run(
         workers=workers,
         device=pick_device(device),
         devices=devices,
-        progress=[ProgressLine("pretrain", look)] if rank_zero_only.rank == 0 else [],
+        progress=[ProgressLine("pretrain", look)] if first else [],
         overwrite=overwrite,
     )
-    if rank_zero_only.rank == 0:  # the others were started by the first, and say nothing
+    if first:
         typer.echo(weights)
 
 
