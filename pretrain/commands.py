@@ -47,6 +47,9 @@ def run(
     steps: Annotated[int | None, typer.Option(help="Budget of steps, in place of the recipe's.")] = None,
     corpus: Annotated[Path | None, typer.Option(help="Folder of tiles; without it, the generator.")] = None,
     groups: Annotated[Path | None, typer.Option(help="Folder of `pretrain render`; its groups are used again.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Weights of the same network to start from, in place of random ones.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the fictional world and of the network.")] = 0,
     workers: Annotated[int, typer.Option(help="Processes that render ahead.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the weights of a finished run.")] = False,
@@ -65,13 +68,14 @@ def run(
     require_own_record(out, "pretrain")
     changes = list(set_ or []) + ([f"steps={steps}"] if steps is not None else [])
     first = getattr(rank_zero_only, "rank", 0) == 0  # the others were started by the first, and say nothing
-    weights = pretrain(
+    written = pretrain(
         read_pretrain_recipe(recipe, changes),
         out,
         seed=seed,
         minutes=minutes,
         corpus=corpus,
         groups=groups,
+        weights=weights,
         workers=workers,
         device=pick_device(device),
         devices=devices,
@@ -79,7 +83,7 @@ def run(
         overwrite=overwrite,
     )
     if first:
-        typer.echo(weights)
+        typer.echo(written)
 
 
 @app.command("render")

@@ -287,8 +287,12 @@ def pretrain(
     task.made_of = made_of(recipe, seed, source) | ({"devices": str(devices)} if devices > 1 else {})
     if weights is not None:
         task.made_of["weights"] = weights_digest(weights)
+        before, _ = read_weights(weights)
+        if before.recipe != recipe.model:
+            mend = "name a recipe with that network, or leave --weights out"
+            raise Refusal(weights, "network", before.recipe.digest(), f"{recipe.model.digest()}, the recipe's", mend)
         for module in (task.mapper, task.mean):
-            module.load_state_dict(read_weights(weights)[0].state_dict())
+            module.load_state_dict(before.state_dict())
     resume = folder / RESUME
     start = 0
     if resume.is_file():

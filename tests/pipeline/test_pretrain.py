@@ -49,6 +49,19 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
     return read_weights(path)[0].state_dict()
 
 
+def test_weights_are_gone_on_from_and_those_of_another_network_refused(tmp_path: Path) -> None:
+    first = pretrain(TINY, tmp_path / "first", seed=3)
+    still = TINY.model_copy(update={"steps": 1, "learning_rate": 0.0})
+    second = pretrain(still, tmp_path / "second", seed=4, weights=first)
+    for name, value in weights_of(first).items():
+        torch.testing.assert_close(weights_of(second)[name], value)
+    assert read_run(second.parent)["parents"]["weights"] is not None
+    wide = TINY.model_copy(update={"model": TINY.model.model_copy(update={"spectral": 16})})
+    with pytest.raises(Refusal, match="network"):
+        pretrain(wide, tmp_path / "third", weights=first)
+    assert not (tmp_path / "third" / WEIGHTS).exists()
+
+
 def test_run_and_its_record(tmp_path: Path) -> None:
     path = pretrain(TINY, tmp_path / "run", seed=3)
     record = read_run(tmp_path / "run")
