@@ -101,8 +101,8 @@ def _image() -> dict[str, Any]:
     """What is read: any bands, by their wavelengths, so no list of them."""
     return {
         "name": "image",
-        "description": "reflectance (BOA, TOA) or relative numbers (DN, RADIANCE), three bands or more, with centre and "
-        "full width at half maximum of each [nm]",
+        "description": "reflectance (BOA, TOA) or relative numbers (DN, RADIANCE), three bands or more, with centre "
+        "and full width at half maximum of each [nm]",
         "bands": [],
         "input": {"shape": [ANY] * 4, "dim_order": list(IMAGE_AXES), "data_type": "float32"},
         "pre_processing_function": {"format": "python", "expression": "terraficta.pretrain.catalogue:own_scaling"},
