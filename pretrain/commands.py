@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream, render_groups
+from terraficta.pretrain.model_item import write_model_item
 from terraficta.pretrain.onnx_export import export_onnx
 from terraficta.pretrain.progress import ProgressLine
 from terraficta.pretrain.recipe import PretrainRecipe, read_pretrain_recipe
@@ -124,6 +125,15 @@ def familiarity(
         mapper.to(where).fit_familiarity(batches)
     write_weights(weights, mapper, record)
     typer.echo(weights)
+
+
+@app.command("item")
+def item(
+    out: Annotated[Path, typer.Option(help="The STAC item, a JSON file beside the weights.")],
+    weights: Annotated[Path | None, typer.Option(help="In place of those that ship.")] = None,
+) -> None:
+    """Write what STAC's extension for models says of weights: inputs, classes, recipe, file."""
+    typer.echo(write_model_item(out, weights))
 
 
 @app.command("export")
