@@ -122,11 +122,11 @@ results: $(READY) ## RESULTS.md from the run records in out, and from those that
 NINE := names,default,ridge,random,location,forest-context,forest-ratios,forest-wide,logistic
 TILES := ../shared/tilesets
 
-records: $(READY) ## all records of RESULTS.md anew in out/, by the weights that ship, and kept: WORKERS=2, 45 minutes
+records: $(READY) ## all records of RESULTS.md anew in out/, by the weights that ship, and kept: WORKERS=2, an hour
 	$(TF) eval benchmark $(foreach land,$(TILESETS),--tileset $(land)) --recipe frozen --arms $(NINE) --workers $(or $(WORKERS),1) --out $(OUT)/benchmark
 	-$(TF) eval audit --tileset $(TILES)/slovenia --tileset $(TILES)/chiapas --tileset $(TILES)/amazon-landsat --plant all --out $(OUT)/audit
 	$(TF) eval shift --tileset $(TILES)/slovenia --tileset $(TILES)/aberystwyth --seeds 2 --test-pixels 2000 --out $(OUT)/shift
-	$(TF) eval domains --scenes 15 --seeds 1 --out $(OUT)/climates
+	$(TF) eval domains --climates temperate,mediterranean,desert,boreal --scenes 15 --seeds 1 --densenet-steps 120 --out $(OUT)/climates
 	$(TF) eval domains --tileset $(TILES)/worldcover-a --seeds 1 --out $(OUT)/worldcover
 	$(TF) eval domains --tileset $(TILES)/slovenia --by date --seeds 2 --out $(OUT)/slovenia-dates
 	$(TF) eval landscapes --tileset $(TILES)/worldcover-a --out $(OUT)/landscapes
