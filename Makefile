@@ -10,7 +10,7 @@ SEED   ?= 7
 TILESET ?= $(patsubst %/tileset.yaml,%,$(firstword $(wildcard $(addsuffix /tileset.yaml,$(addprefix ../shared/tilesets/,slovenia aberystwyth brandenburg)))))
 
 # Labelled tilesets of classes, for benchmark, audit and shift
-TILESETS ?= $(or $(MINE),$(patsubst %/tileset.yaml,%,$(shell grep -l '^ *label:' ../shared/tilesets/*/tileset.yaml 2>/dev/null)))
+TILESETS ?= $(or $(MINE),$(patsubst %/tileset.yaml,%,$(shell grep -lE '(^|[{,]) *label:' ../shared/tilesets/*/tileset.yaml 2>/dev/null)))
 
 # Run records by name: those of this machine, else those that are kept
 KEPT    := tests/bench/records
@@ -24,7 +24,7 @@ MINE  := $(if $(filter-out file,$(origin TILESET)),$(TILESET))
 LAND  ?= $(or $(TILESET),$(DEMO)/standin)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval benchmark audit shift results ablate report studies realism bench clean
+.PHONY: help setup demo demo-place demo-standin demo-tiles demo-told test proof check docs corpus pretrain finetune eval benchmark audit shift results records ablate report studies realism bench clean
 
 help:           ## this page
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -118,6 +118,25 @@ shift: $(READY) ## calibration in place and under dialled shift, in out/shift
 
 results: $(READY) ## RESULTS.md from the run records in out, and from those that are kept where out has none
 	$(TF) eval results $(foreach run,$(RECORDS),--run $(run)) --out RESULTS.md --overwrite
+
+NINE := names,default,ridge,random,location,forest-context,forest-ratios,forest-wide,logistic
+TILES := ../shared/tilesets
+
+records: $(READY) ## all records of RESULTS.md anew in out/, by the weights that ship, and kept: WORKERS=2, an hour
+	$(TF) eval benchmark $(foreach land,$(TILESETS),--tileset $(land)) --recipe frozen --arms $(NINE) --workers $(or $(WORKERS),1) --out $(OUT)/benchmark
+	-$(TF) eval audit --tileset $(TILES)/slovenia --tileset $(TILES)/chiapas --tileset $(TILES)/amazon-landsat --plant all --out $(OUT)/audit
+	$(TF) eval shift --tileset $(TILES)/slovenia --tileset $(TILES)/aberystwyth --seeds 2 --test-pixels 2000 --out $(OUT)/shift
+	$(TF) eval domains --climates temperate,mediterranean,desert,boreal --scenes 15 --seeds 1 --densenet-steps 120 --out $(OUT)/climates
+	$(TF) eval domains --tileset $(TILES)/worldcover-a --seeds 1 --out $(OUT)/worldcover
+	$(TF) eval domains --tileset $(TILES)/slovenia --by date --seeds 2 --out $(OUT)/slovenia-dates
+	$(TF) eval landscapes --tileset $(TILES)/worldcover-a --out $(OUT)/landscapes
+	$(TF) eval explain --scenes 8 --randoms 1 --out $(OUT)/explanation
+	$(TF) eval encoders --seeds 2 --steps 250 --out $(OUT)/location
+	$(TF) eval realism --tileset $(TILES)/worldcover-a --tileset $(TILES)/slovenia --scenes 16 --out $(OUT)/realism
+	$(TF) eval slice --count 6 --out $(OUT)/slice
+	$(VENV)/bin/python tests/bench/keep_records.py $(OUT)
+	$(VENV)/bin/python tests/bench/studies_page.py
+	$(MAKE) --no-print-directory results
 
 report: $(READY) ## out/report/report.html from the same records
 	$(TF) eval report $(foreach run,$(RECORDS),--run $(run)) --out $(OUT)/report --overwrite
