@@ -38,7 +38,7 @@ def findings(ledger: Ledger, recipe: BenchmarkRecipe) -> list[Table]:
 
 
 def levels(rows: pd.DataFrame) -> Table:
-    """Mean mIoU of every arm, by tileset and labels; the mean of tilesets where every arm has them all."""
+    """Mean mIoU of every arm, by tileset and labels; the mean of the tilesets that all widely tried arms have."""
     arms = list(dict.fromkeys(rows["arm"]))
     means = rows.pivot_table(index=["tileset", "labels_per_class"], columns="arm", values="miou", sort=False)
     lines = []
@@ -47,7 +47,9 @@ def levels(rows: pd.DataFrame) -> Table:
         mine = means.loc[[key]].iloc[0]
         lines.append((name, labels, *[None if np.isnan(mine.get(arm, np.nan)) else float(mine[arm]) for arm in arms]))
     for labels in sorted(rows["labels_per_class"].unique()):
-        part = means[means.index.get_level_values(1) == labels].dropna(axis=1, how="all").dropna()
+        part = means[means.index.get_level_values(1) == labels]
+        tried = part.notna().sum()
+        part = part[tried.index[tried == tried.max()]].dropna()  # arms tried on few tilesets do not shorten the mean
         if len(part) > 1:
             values = [float(part[arm].mean()) if arm in part else None for arm in arms]
             lines.append((f"mean of {len(part)} that have all", int(labels), *values))

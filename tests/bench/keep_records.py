@@ -1,4 +1,4 @@
-"""The records that RESULTS.md and docs/studies.md stand on, kept in the repository: python tests/bench/keep_records.py out
+"""The records that RESULTS.md and docs/studies.md stand on, kept here: python tests/bench/keep_records.py out
 
 Every folder of tests/bench/records that has a namesake under the given one takes its run.json, and the table of a
 benchmark. Paths of tilesets beside the checkout become relative.

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from terraficta.eval.benchmark.findings import findings
+from terraficta.eval.benchmark.findings import findings, levels
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe, GoalRecipe, LadderRecipe
 from terraficta.eval.benchmark.resample import cells_of, interval, miou, resampled
 from terraficta.eval.benchmark.store import COLUMNS
@@ -129,3 +129,17 @@ def test_findings_tell_promises_losses_rare_classes_and_what_forests_need() -> N
     leaks = {line[:2]: line[-1] for line in tables["Does the split leak?"].rows}
     assert leaks["up", 5] == "leak suspected"  # the forest is as bad as places alone
     assert leaks["down", 5] == "no"
+
+
+def test_an_arm_tried_on_few_tilesets_does_not_shorten_the_mean() -> None:
+    scores = {"up": {"default": 0.6, "forest": 0.5, "full": 0.7}, "down": {"default": 0.4, "forest": 0.5}}
+    rows = pd.DataFrame(
+        [
+            {"tileset": tileset, "arm": arm, "labels_per_class": 5, "seed": 0, "miou": value}
+            for tileset, own in scores.items()
+            for arm, value in own.items()
+        ]
+    )
+    name, labels, *means = levels(rows).rows[-1]
+    assert (name, labels) == ("mean of 2 that have all", 5)
+    assert means == [pytest.approx(0.5), pytest.approx(0.5), None]
