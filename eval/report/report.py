@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ PROMISED = "What was promised"
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a run record says of an experiment, as tables.
+    """What a run record says of an experiment, as tables and figures.
 
     Parameters
     ----------
@@ -35,10 +36,13 @@ class Experiment:
         its name
     tables : tuple[Table, ...]
         in order
+    figures : tuple[tuple[str, str], ...]
+        caption, and the picture as a data URI, of those that lie beside the record
     """
 
     kind: str
     tables: tuple[Table, ...]
+    figures: tuple[tuple[str, str], ...] = ()
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
@@ -80,11 +84,24 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
 def experiments_of(links: Sequence[Link]) -> list[Experiment]:
     """The experiments whose records hold tables, those of a kind together."""
     found: dict[str, list[Table]] = {}
+    pictures: dict[str, list[tuple[str, str]]] = {}
     for link in links:
         tables = [table for table in tables_of(link.record, link.place) if table.title != PROMISED]
         if tables:
-            found.setdefault(str(link.record.get(KIND) or link.stage), []).extend(tables)
-    return [Experiment(kind, tuple(tables)) for kind, tables in found.items()]
+            kind = str(link.record.get(KIND) or link.stage)
+            found.setdefault(kind, []).extend(tables)
+            pictures.setdefault(kind, []).extend(_figures_of(link))
+    return [Experiment(kind, tuple(tables), tuple(pictures[kind])) for kind, tables in found.items()]
+
+
+def _figures_of(link: Link) -> list[tuple[str, str]]:
+    """The figures that a record names, where they lie beside it; a record that was kept alone has none."""
+    beside = [Path(link.place) / Path(str(name)).name for name in link.record.get("figures") or ()]
+    return [
+        (path.stem.replace("_", " "), "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode())
+        for path in beside
+        if path.suffix == ".png" and path.is_file()
+    ]
 
 
 def energy_of(chain: Sequence[Link]) -> str:

@@ -122,11 +122,16 @@ def test_a_lost_tileset_is_said_and_stops_nothing(runs: dict[str, Path], tmp_pat
 
 def test_tables_of_any_experiment_are_shown_and_broken_ones_refused(tmp_path: Path) -> None:
     table = {"title": "Coverage <b>", "note": "of test pixels", "columns": ["dial", "value"], "rows": [["haze", 0.91]]}
-    Run("calibration", {}, 0).write(tmp_path / "a", kind="calibration", tables=[table])
+    Run("calibration", {}, 0).write(
+        tmp_path / "a", kind="calibration", tables=[table], figures=["a.png", "lost.png", "../b.png"]
+    )
+    for path in (tmp_path / "a" / "a.png", tmp_path / "b.png"):
+        path.write_bytes(b"\x89PNG of a test")
     text = write_report([tmp_path / "a"], tmp_path / "page").read_text()
     assert '<section id="calibration">' in text
     assert "Coverage &lt;b&gt;" in text
     assert "<td>haze</td><td>0.910</td>" in text
+    assert text.count('src="data:image/png;base64,iVBORyBvZiBhIHRlc3Q="') == 1  # beside the record, and nowhere else
     Run("calibration", {}, 0).write(tmp_path / "b", kind="calibration", tables=[{**table, "rows": [["haze"]]}])
     with pytest.raises(Refusal, match="whole rows"):
         write_report([tmp_path / "b"], tmp_path / "page2")
