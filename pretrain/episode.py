@@ -22,8 +22,6 @@ from terraficta.synth.types.key import SceneKey
 DARK_OBJECT = 0.15
 """chance that the darkest pixel of a scene was taken for black, and taken off all others, as plain corrections do.
 Source: Chavez 1988, doi:10.1016/0034-4257(88)90019-3"""
-CUT_OFF = (0.001, 0.03)
-"""share of the pixels that a display stretch cuts off at either end; what viewers offer, drawn log-uniformly"""
 LEAST_SHARE = 0.003
 """of the pixels, below which a class is too rare to be asked for"""
 
@@ -172,12 +170,12 @@ def _some_bands(recipe: EpisodeRecipe, batch: Batch, rng: np.random.Generator) -
 
 
 def _displayed(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """What display stretching does to an image: ends cut off, a gamma per scene set, and at times 8 bits."""
-    flat = image.transpose(0, 1).flatten(1)[:, ::7]
-    cut = float(np.exp(rng.uniform(*np.log(CUT_OFF))))
-    low, high = (flat.quantile(share, 1)[:, None, None] for share in (cut, 1 - cut))
-    unit = ((image - low) / (high - low).clamp(min=1e-4)).clamp(0, float(rng.choice([1.0, 1.2])))
-    unit = unit.pow(float(np.exp(rng.normal(0, 0.3))))
+    """What display stretching does to an image: a gamma per scene set, and at times 8 bits."""
+    flat = image.transpose(0, 1).flatten(1)
+    low = flat[:, ::7].quantile(0.01, 1)[:, None, None]
+    high = flat[:, ::7].quantile(0.99, 1)[:, None, None]
+    unit = ((image - low) / (high - low).clamp(min=1e-4)).clamp(0, 1.2)
+    unit = unit.pow(float(np.exp(rng.normal(0, 0.25))))
     return (unit * 255).round() / 255 if rng.random() < 0.5 else unit
 
 

@@ -74,9 +74,6 @@ class PretrainRecipe(Recipe):
     """side of a ground; every look sees a part of it"""
     looks: int = Field(default=8, ge=1)
     """how often each ground is seen"""
-    choice: int = Field(default=1, ge=1)
-    """parts of a ground that are looked over for each look, which then shows the most various one: people map places
-    where there is something to tell apart, and a metre's pixels span little land"""
     pool: int = Field(default=16, ge=1)
     """groups of grounds that are seen in turn"""
     model: ModelRecipe = ModelRecipe()

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from terraficta.pretrain.recipe import PretrainRecipe
@@ -23,7 +22,6 @@ from terraficta.synth.store import GroundStore
 from terraficta.synth.types.device import one_thread
 from terraficta.synth.types.frame import SIDE_MULTIPLE, Frame
 from terraficta.synth.types.key import SceneKey
-from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 from terraficta.synth.types.sensor import Sensor
@@ -147,12 +145,10 @@ class FictionStream(IterableDataset[Batch]):
         return [n // pool * pool * looks + n % pool for n in range(count)]
 
     def _part(self, ground: Ground, key: SceneKey, margin: int) -> Ground:
-        """As large a part of a ground as a tile: the most various of `recipe.choice` that lie anywhere in it."""
+        """As large a part of a ground as a tile, anywhere in it."""
         spare = ground.frame.size - self.recipe.size_px
-        places = key.at("part").rng().integers(spare + 1, size=(self.recipe.choice, 2)).tolist()
-        around = max(margin - SIDE_MULTIPLE // 2, 0)
-        parts = [ground.window(y, x, self.recipe.size_px, around) for y, x in places]
-        return parts[0] if len(parts) == 1 else max(parts, key=_variety)
+        y, x = (int(v) for v in key.at("part").rng().integers(spare + 1, size=2))
+        return ground.window(y, x, self.recipe.size_px, max(margin - SIDE_MULTIPLE // 2, 0))
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -163,12 +159,6 @@ class FictionStream(IterableDataset[Batch]):
         while True:
             yield self.group(number)
             number += workers * self.stride
-
-
-def _variety(ground: Ground) -> float:
-    """Entropy of the shares of classes on a ground, in the mean of its scenes; of every eighth cell each way."""
-    seen = one_hot(ground.days[0].cover.cover[:, ::8, ::8].long(), len(TERRAFICTA)).float().mean((1, 2))
-    return float(torch.special.entr(seen).sum(1).mean())
 
 
 class CorpusStream(IterableDataset[Batch]):
