@@ -4,7 +4,18 @@ import pytest
 import torch
 
 from terraficta.synth.scene.world.cells import partition, voronoi
-from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
+from terraficta.synth.scene.world.chance import (
+    DRAW,
+    SPREAD,
+    STEP,
+    fraction,
+    hashed,
+    mix,
+    mix_there,
+    per_scene,
+    seeds_of,
+    uniform,
+)
 from terraficta.synth.scene.world.lattice import blend, fbm, gradient_noise
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.scene.world.window import Window
@@ -70,6 +81,16 @@ def test_partition_counts_on_and_measures_to_the_ends() -> None:
     assert set(step.unique().tolist()) == {0, 1}
     assert float(distance.min()) >= 0
     assert bool((distance <= length / 2 + 1e-4).all())
+
+
+def test_a_processor_hashes_as_any_device_does() -> None:
+    """Words of numpy on a processor, torch elsewhere: the same 32 bits, whatever shape, order and sign."""
+    seed = torch.randint(-(2**40), 2**62, (3, 1, 700), generator=torch.Generator().manual_seed(5))
+    for h in (seed, seed.mT, torch.tensor(2**63 - 1), torch.empty(0, dtype=torch.int64)):
+        assert torch.equal(mix(h), mix_there(h))
+        there = mix_there(mix_there(h * SPREAD - 7 + STEP) * SPREAD + h + 2 * STEP)
+        assert torch.equal(hashed(h, -7, h), there)
+        assert torch.equal(uniform(h, 3), fraction(mix_there(h + 4 * DRAW)))
 
 
 def test_uniform_is_uniform() -> None:

@@ -7,6 +7,7 @@ area, height gained upstream, the next dam below) is summed by pointer jumping i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -120,7 +121,9 @@ def steepest(height: Tensor, outlet: Tensor, bias: Tensor | None = None) -> Tens
     own = torch.arange(rows * columns, device=height.device).reshape(1, rows, columns).expand(n, -1, -1)
     best, receiver = torch.zeros_like(height), own.clone()
     for number, (dy, dx) in enumerate(EIGHT):
-        fall = (height - shifted(height, dy, dx, 1e9)) * (1.0 if 0 in (dy, dx) else 1 / math.sqrt(2))
+        fall = height - shifted(height, dy, dx, 1e9)
+        if 0 not in (dy, dx):
+            fall *= 1 / math.sqrt(2)
         if bias is not None:
             fall = fall * (0.5 + 1.0 / 16 * ((bias >> (4 * (number % 7))) & 15).to(height.dtype))
         better = fall > best
@@ -142,22 +145,23 @@ def _rounds(receiver: Tensor) -> list[Tensor]:
     return rounds
 
 
-def accumulate(receiver: Tensor, amount: Tensor) -> Tensor:
+def accumulate(receiver: Tensor, amount: Tensor, rounds: Sequence[Tensor] | None = None) -> Tensor:
     """Sum an integer amount (N, R*R) over all that lies upstream of each node, itself included.
 
-    Integers, because their sum does not depend on the order in which a device adds.
+    Integers, because their sum does not depend on the order in which a device adds. `rounds`: those of the receiver,
+    where they are at hand.
     """
     total = torch.cat([amount, torch.zeros_like(amount[:, :1])], 1)
-    for pointer in _rounds(receiver):
+    for pointer in _rounds(receiver) if rounds is None else rounds:
         total = total.scatter_add(1, pointer, total)
         total[:, -1] = 0
     return total[:, :-1]
 
 
-def climb(receiver: Tensor, rise: Tensor) -> Tensor:
+def climb(receiver: Tensor, rise: Tensor, rounds: Sequence[Tensor] | None = None) -> Tensor:
     """Sum `rise` (N, R*R) from each node down to its outlet, both included: the height gained going upstream."""
     total = torch.cat([rise, torch.zeros_like(rise[:, :1])], 1)
-    for pointer in _rounds(receiver):
+    for pointer in _rounds(receiver) if rounds is None else rounds:
         total = total + total.gather(1, pointer)
     return total[:, :-1]
 
@@ -178,7 +182,7 @@ def step_length(receiver: Tensor, columns: int) -> Tensor:
     own = torch.arange(receiver.shape[1], device=receiver.device)
     down = (receiver // columns - own // columns).abs() + (receiver % columns - own % columns).abs()
     lengths = torch.tensor([0.0, 1.0, math.sqrt(2)], device=receiver.device)
-    return lengths[down]
+    return lengths.index_select(0, down.flatten()).reshape(down.shape)
 
 
 def wear_down(
@@ -220,9 +224,10 @@ def wear_down(
     height = fill_depressions(height, outlet)
     for _ in range(rounds):
         receiver = steepest(height, outlet, bias)
-        area = accumulate(receiver, inflow + 1)
+        downstream = _rounds(receiver)
+        area = accumulate(receiver, inflow + 1, downstream)
         slope = uplift.flatten(1) / torch.sqrt(area.to(torch.float32))
-        height = climb(receiver, slope * step_length(receiver, columns) + base).reshape(shape)
+        height = climb(receiver, slope * step_length(receiver, columns) + base, downstream).reshape(shape)
     return height, receiver, area
 
 

@@ -32,8 +32,11 @@ def mix(h: Tensor) -> Tensor:
     ------
     C. Wellons, hash-prospector, "lowbias32" (public domain).
     """
-    if h.device.type == "cpu":
-        return _held(_scramble(_words(h)))
+    return _held(_scramble(_words(h))).reshape(h.shape) if h.device.type == "cpu" else mix_there(h)
+
+
+def mix_there(h: Tensor) -> Tensor:
+    """The same on any device, by torch alone."""
     h = h & MASK
     h ^= h >> 16
     h *= FIRST
@@ -53,10 +56,11 @@ def hashed(seed: Tensor, *counters: Tensor | int) -> Tensor:
         for counter, step in steps:
             more = _words(counter) + _word(step) if isinstance(counter, Tensor) else _word(int(counter) + step)
             words = _scramble(np.add(words * _word(SPREAD), more, order="C"))
-        return _held(words)
+        alone = not any(v.dim() for v in (seed, *counters) if isinstance(v, Tensor))
+        return _held(words).reshape(()) if alone else _held(words)
     h: Tensor = seed
     for counter, step in steps:
-        h = mix(h * SPREAD + counter + step)
+        h = mix_there(h * SPREAD + counter + step)
     return h
 
 
@@ -69,8 +73,12 @@ def uniform(h: Tensor, draw: int = 0) -> Tensor:
     """Numbers in [0, 1), float32, from hashes; `draw` names independent numbers of one hash."""
     if h.device.type == "cpu":
         words = _scramble(np.add(_words(h), _word(DRAW * (draw + 1))))
-        return torch.from_numpy((words >> _word(8)).view(np.int32).astype(np.float32)).mul_(1.0 / (1 << 24))
-    return fraction(mix(h + DRAW * (draw + 1)))
+        return (
+            torch.from_numpy((words >> _word(8)).view(np.int32).astype(np.float32))
+            .mul_(1.0 / (1 << 24))
+            .reshape(h.shape)
+        )
+    return fraction(mix_there(h + DRAW * (draw + 1)))
 
 
 @cache
