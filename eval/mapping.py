@@ -265,7 +265,7 @@ def _expect(
         return None
     cv = cross_validate(
         fitting.model.encoder, fitting.tiles, fitting.labels, land.meanings, fitting.recipe,
-        temperature=fitting.model.temperature, seed=seed, random=random_split,
+        temperature=fitting.model.temperature, seed=seed, random=random_split, evidence=fitting.evidence,
     )  # fmt: skip
     return expect(cv, land.legend.classes, mapped, land.gsd_m, seed)
 
