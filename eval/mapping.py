@@ -17,7 +17,7 @@ from terraficta.eval.expect.advice import three_lines
 from terraficta.eval.expect.crossvalidation import cross_validate
 from terraficta.eval.expect.expectation import Expectation, expect
 from terraficta.eval.map.dates import join_maps, same_grid
-from terraficta.eval.map.predict import Made, require_free
+from terraficta.eval.map.predict import Made, map_files, require_free
 from terraficta.eval.map.sheet import Sheet, map_sheets, sheet_name
 from terraficta.eval.map.unfinished import forget
 from terraficta.eval.report.place import write_place_report
@@ -142,7 +142,7 @@ def map_image(
     tell("read", 0.0)
     draft = None if whole else draft_tileset(paths, labels, said or Said(), ask)
     run = Run(STAGE, {"images": [str(p) for p in paths], "labels": None if labels is None else str(labels)}, seed)
-    with new_folder(out.with_suffix("")) as folder, _only_whole_maps(out) as written:
+    with new_folder(out.with_suffix("")) as folder, _only_whole_maps() as written:
         land = read_tileset(_tileset_folder(paths, folder, draft))
         tell("read", 1.0)
         tell("fit", 0.0)
@@ -216,8 +216,11 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _only_whole_maps(out: Path) -> Iterator[list[Path]]:
-    """Collects the maps that are written, and takes them away again where one of the later steps fails."""
+def _only_whole_maps() -> Iterator[list[Path]]:
+    """Collects the files that are to be written, and takes them away again where one of the later steps fails.
+
+    What stood there before, a user's own or an earlier map, stays.
+    """
     written: list[Path] = []
     try:
         yield written
@@ -225,9 +228,7 @@ def _only_whole_maps(out: Path) -> Iterator[list[Path]]:
         for path in written:
             if isinstance(error, Refusal):  # what a person interrupts goes on with the same command
                 forget(path)
-            for part in (path, path.with_suffix(".png"), path.with_suffix(".qml"), path.with_suffix(".run.json")):
-                part.unlink(missing_ok=True)
-            path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         raise
 
 
@@ -241,10 +242,10 @@ def _map_scenes(land: Tileset, run: Path, out: Path, written: list[Path], **how:
         )
         for scene in land.scenes
     ]  # fmt: skip
-    written += [sheet.out for sheet in sheets]
+    written += [part for sheet in sheets for part in map_files(sheet.out) if not part.exists()]
     made = map_sheets(run, sheets, inputs=land.files, **how)
     if several and same_grid([one.map for one in made]):
-        written.insert(0, out)
+        written += [part for part in map_files(out) if not part.exists()]
         made.insert(0, join_maps(made, out))
     return made
 
@@ -264,7 +265,7 @@ def _expect(
         return None
     cv = cross_validate(
         fitting.model.encoder, fitting.tiles, fitting.labels, land.meanings, fitting.recipe,
-        temperature=fitting.model.temperature, seed=seed, random=random_split,
+        temperature=fitting.model.temperature, seed=seed, random=random_split, evidence=fitting.evidence,
     )  # fmt: skip
     return expect(cv, land.legend.classes, mapped, land.gsd_m, seed)
 

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from terraficta.finetune.calibrate import fit_temperature, soften, spatial_folds
 from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.encoder import Encoder
-from terraficta.finetune.evidence import evidence_at
+from terraficta.finetune.evidence import Evidence, evidence_at
 from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.labelled import MOST, Labelled
@@ -48,6 +48,7 @@ def adapt(
     seed: int = 0,
     device: str = "cpu",
     progress: Sequence[Callback] = (),
+    evidence: Evidence | None = None,
 ) -> MapModel:
     """Make a map model from labels drawn from tiles.
 
@@ -70,6 +71,8 @@ def adapt(
         whether the mapper has seen fiction: "full" then trains gently, and "default" asks what names mean
     seed : int
         of cross-validation and training
+    evidence : Evidence | None
+        of `labels.at_most(recipe.most_labels)`, for the default head, where it is known already
 
     Raises
     ------
@@ -95,7 +98,7 @@ def adapt(
         return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, encoder.at(tiles, few))).to(device)
     few = labels.at_most(recipe.most_labels)
     if head == "default":
-        evidence, blocks = evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
+        evidence, blocks = evidence or evidence_at(encoder, tiles, few), ground_blocks(tiles, few)
         names = names_of(meanings, encoder.dates) if pretrained else None
         fitted = fit_blend(evidence, few.mass, blocks, ridge_head(encoder.mapper), meanings, names, recipe, seed)
         return MapModel(encoder, fitted, labels.legend, Labelled.of(few, tiles, evidence.features)).to(device)

@@ -96,7 +96,7 @@ class NamesHead:
         said = probability @ self.membership + claimed @ self.used
         left = free[:, 0] - probability @ self.membership.amax(1)
         said = torch.where(self.named, said, left[:, None]).clamp(min=0) + FLOOR
-        return torch.log_softmax(torch.log_softmax(said.log(), 1) + self.offset, 1)
+        return torch.log_softmax(said.log() + self.offset, 1)
 
 
 @dataclass(frozen=True)

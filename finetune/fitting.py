@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch.callbacks import Callback
 
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
+from terraficta.finetune.evidence import Evidence, evidence_at
 from terraficta.finetune.map_model import MODEL, MapModel, write_map_model
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind, ValueHead
 from terraficta.finetune.regression import ValueModel, fit_values, sample_values, write_value_model
@@ -42,12 +44,15 @@ class Fitting:
         drawn from them; None: names alone
     recipe : FinetuneRecipe
         how
+    evidence : Evidence | None
+        of `labels.at_most(recipe.most_labels)`, with the default head: what a cross-validation need not read again
     """
 
     model: MapModel
     tiles: list[Tile]
     labels: Labels | None
     recipe: FinetuneRecipe
+    evidence: Evidence | None = None
 
 
 def fit_tileset(
@@ -95,9 +100,13 @@ def fit_tileset(
         parents = {"weights": (pretraining or {}).get("digest"), "tileset": manifest_digest(tileset)}
         record = Run(STAGE, recipe.model_dump(mode="json"), seed, parents)
         labels = None if number == 0 else draw_labels(tiles, number, seed)
+        encoder = Encoder.fit(mapper, tiles).to(device)
+        evidence = None
+        if labels is not None and head == "default" and len(torch.unique(labels.classes)) > 1:
+            evidence = evidence_at(encoder, tiles, labels.at_most(recipe.most_labels))
         model = adapt(
-            tiles, labels, mapper, recipe, head=head, meanings=tileset.meanings, pretrained=weights != "none",
-            seed=seed, device=device, progress=progress,
+            tiles, labels, encoder, recipe, head=head, meanings=tileset.meanings, pretrained=weights != "none",
+            seed=seed, device=device, progress=progress, evidence=evidence,
         )  # fmt: skip
         write_map_model(partial, model)
         counts = {} if labels is None else labels.counts()
@@ -107,7 +116,7 @@ def fit_tileset(
             labels_per_class=number, weights=weights or "shipped", weights_record=pretraining,
             tileset=about_tileset(tileset),
         )  # fmt: skip
-    return Fitting(model, tiles, labels, recipe)
+    return Fitting(model, tiles, labels, recipe, evidence)
 
 
 def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) -> list[Tile]:

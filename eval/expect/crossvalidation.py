@@ -85,6 +85,7 @@ def cross_validate(
     seed: int = 0,
     pretrained: bool = True,
     random: bool = False,
+    evidence: Evidence | None = None,
 ) -> CrossValidation:
     """Fit the default head again and again without the labels of some blocks and of a buffer around, and ask it.
 
@@ -104,11 +105,16 @@ def cross_validate(
         of the map model
     random : bool
         deal labels out one by one, without blocks and buffer
+    evidence : Evidence | None
+        of `labels.at_most(recipe.most_labels)`, where it is known already
     """
     few = labels.at_most(MOST_LABELS)
     block_px = 0 if random else block_side_px(tiles, few)
     blocks = np.arange(len(few)) if random else patch_blocks(tiles, labels, few, block_px)
-    evidence = evidence_at(encoder, tiles, few)
+    if evidence is None or recipe.most_labels < MOST_LABELS:
+        evidence = evidence_at(encoder, tiles, few)
+    else:
+        evidence = evidence.take(labels.at_most(recipe.most_labels).first(MOST_LABELS))
     places = ground_places_px(tiles, few)
     near = 0.0 if random else BUFFER_PX
     found = ask_by_blocks(evidence, few, blocks, places, near, encoder, meanings, recipe, seed, pretrained)

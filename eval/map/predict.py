@@ -250,6 +250,12 @@ def _whole_name(name: str | Path) -> str:
     return os.path.realpath(name) if is_plain(str(name)) else str(name)
 
 
+def map_files(out: Path) -> list[Path]:
+    """The files of a map: itself, and what comes beside it."""
+    beside_it = [out.with_suffix(suffix) for suffix in (".png", ".qml", ".run.json")]
+    return [out, *beside_it, out.with_name(out.name + ".aux.xml")]
+
+
 def require_free(out: Path, inputs: Sequence[str | Path], model: str, overwrite: bool) -> None:
     """Refuse to write a map over an input, or over anything but an earlier map by the same model.
 
@@ -258,8 +264,7 @@ def require_free(out: Path, inputs: Sequence[str | Path], model: str, overwrite:
     Refusal
         before anything is read or written
     """
-    beside_it = [out, out.with_suffix(".png"), out.with_suffix(".qml"), out.with_suffix(".run.json")]
-    beside_it.append(out.with_name(out.name + ".aux.xml"))
+    beside_it = map_files(out)
     require_no_input(beside_it, inputs)
     there = [path for path in beside_it if path.exists()]
     if overwrite or not there:

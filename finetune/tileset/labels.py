@@ -79,11 +79,15 @@ class Labels:
 
     def at_most(self, per_class: int) -> Labels:
         """The first of every class, as a smaller draw with the same seed would give."""
+        return self.take(self.first(per_class))
+
+    def first(self, per_class: int) -> Tensor:
+        """Which of them are the first of their class, by position."""
         position = torch.zeros(len(self), dtype=torch.int64)
         for k in range(len(self.legend)):
             mine = self.classes == k
             position[mine] = torch.arange(int(mine.sum()))
-        return self.take(torch.nonzero(position < per_class)[:, 0])
+        return torch.nonzero(position < per_class)[:, 0]
 
     def sparse(self, tile: int, shape: tuple[int, int]) -> Tensor:
         """(K, H, W) class mass of one tile with these labels and no others."""

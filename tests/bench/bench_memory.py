@@ -65,7 +65,9 @@ def fit(image: Path, points: Path, out: Path) -> None:
     land = read_tileset(out)
     fitting = fit_tileset(land, out / "model", read_finetune_recipe("standard"))
     assert fitting.labels is not None
-    cross_validate(fitting.model.encoder, fitting.tiles, fitting.labels, land.meanings, fitting.recipe)
+    cross_validate(
+        fitting.model.encoder, fitting.tiles, fitting.labels, land.meanings, fitting.recipe, evidence=fitting.evidence
+    )
 
 
 def measure(folder: Path, tile: Tile, side: int) -> float:

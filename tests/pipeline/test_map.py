@@ -125,6 +125,17 @@ def test_command_makes_a_map_a_page_and_three_lines(tmp_path: Path, capsys: pyte
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
+def test_an_image_beyond_memory_gives_the_same_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    image, points, _ = made_place(tmp_path)
+    here = map_image(image, points, tmp_path / "here.tif", Said(scale=1e-4))
+    monkeypatch.setattr("terraficta.finetune.tileset.tileset.MOST_NUMBERS", 1)
+    monkeypatch.setattr("terraficta.finetune.tileset.unread.ROWS", 16)
+    far = map_image(image, points, tmp_path / "far.tif", Said(scale=1e-4))
+    assert np.array_equal(bands_of(tmp_path / "here.tif"), bands_of(tmp_path / "far.tif"))
+    assert far.lines[:2] == here.lines[:2]
+    assert far.report.read_text().count("data:image/png") == here.report.read_text().count("data:image/png") > 3
+
+
 def test_names_alone_make_a_map(tmp_path: Path) -> None:
     image, _, label = made_place(tmp_path)
     made = tf.map_image(image, None, tmp_path / "map.tif", Said(legend=("forest", "water", "soil"), scale=1e-4))

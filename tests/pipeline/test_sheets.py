@@ -64,6 +64,16 @@ def test_what_stands_at_one_of_the_names_stops_all(mapped: tuple[list[Path], Pat
         map_sheets(run, image_sheets([str(image) for image in images], 1, tmp_path / "new.tif"), workers=0)
 
 
+def test_what_stood_there_before_stays_where_a_map_is_refused(
+    mapped: tuple[list[Path], Path, Path], tmp_path: Path
+) -> None:
+    images, points, _ = mapped
+    (tmp_path / "map_place1.png").write_bytes(b"a picture of mine")
+    with pytest.raises(Refusal, match=r"map_place1.png.*--overwrite"):
+        map_image(images, points, tmp_path / "map.tif", Said(scale=1e-4))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"map_place1.png": b"a picture of mine"}
+
+
 def test_a_refusal_crosses_from_a_worker(mapped: tuple[list[Path], Path, Path], tmp_path: Path) -> None:
     images, _, run = mapped
     with rasterio.open(images[1]) as file:
