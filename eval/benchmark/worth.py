@@ -197,7 +197,7 @@ class Worth:
                     goal.minimum,
                     gain.mean,
                     spread,
-                    f"{worst} {lost:+.3f}".replace("-", "−"),
+                    f"{worst} " + f"{lost:+.3f}".replace("-", "−"),
                     verdict,
                 )
             )
