@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rasterio.enums import ColorInterp
 
 from terraficta.synth.types.band_order import COLOURS_NM, plain, stated_order
@@ -138,10 +139,15 @@ def recognise_numbers(
         return Numbers(level or usual, 1.0 if scale is None else scale, offset or 0.0, "scale as stated")
     if raster.declared() is not None:
         return Numbers(level or usual, None, None, "scale and offset as the file declares")
+    whole = all(np.issubdtype(np.dtype(kind), np.integer) for kind in raster.dtypes)
+    likely = "0.0001" if whole else "1"
     if level in ("BOA", "TOA"):
-        mend = "add --scale 0.0001 (reflectance = stored * scale + offset)"
+        mend = f"add --scale {likely} (reflectance = stored * scale + offset)"
         raise Refusal(raster.path, "scale", "none in the file", f"a scale, as --level {level} says", mend)
-    return Numbers(level or "DN", 1.0, 0.0, "no scale in the file, so numbers are taken as uncalibrated")
+    because = "no scale in the file, so numbers are taken as uncalibrated"
+    if level is None and "uint8" not in raster.dtypes:  # eight bits are a picture more often than reflectance
+        because += f"; where they are reflectance, say so, e.g. --scale {likely}"
+    return Numbers(level or "DN", 1.0, 0.0, because)
 
 
 def _like(raster: Raster, like: str, bands: Sequence[str], because: str) -> Recognised:

@@ -105,6 +105,7 @@ def test_numbers_are_as_stated_as_declared_or_uncalibrated(tmp_path: Path) -> No
     assert vars(recognise_numbers(raster)) | {"because": ""} == {
         "level": "DN", "scale": 1.0, "offset": 0.0, "because": "",
     }  # fmt: skip
+    assert recognise_numbers(raster).because.endswith("say so, e.g. --scale 0.0001")
     assert recognise_numbers(raster, scale=1e-4).level == "BOA"
     with pytest.raises(Refusal, match="--scale"):
         recognise_numbers(raster, level="TOA")
