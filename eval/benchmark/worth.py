@@ -81,6 +81,9 @@ class Worth:
         self.rows = rows
         self._cells = cells_of(details)
         self._means = rows.groupby(["tileset", "labels_per_class", "arm"])["miou"].mean()
+        self._simple = {
+            tileset: [arm for arm in SIMPLE if arm in set(own["arm"])] for tileset, own in rows.groupby("tileset")
+        }
         self._sampled = {
             cell: resampled({**arms, **self._names(cell[0])}, f"{cell[0]} {cell[1]}")
             for cell, arms in self._cells.items()
@@ -107,10 +110,12 @@ class Worth:
         return float(self._means[key]) if key in self._means.index else float("nan")
 
     def best_simple(self, tileset: str, labels: int) -> str | None:
-        """The simple arm with the highest mean."""
-        known = {arm: self.mean(tileset, arm, labels) for arm in SIMPLE}
-        known = {arm: value for arm, value in known.items() if not np.isnan(value)}
-        return max(known, key=lambda arm: known[arm]) if known else None
+        """The simple arm with the highest mean; None where some of a tileset's simple arms were not run.
+
+        So it is between the numbers of labels that all arms were given: the ladder has its forests alone.
+        """
+        known = {arm: self.mean(tileset, arm, labels) for arm in self._simple[tileset]}
+        return None if any(map(np.isnan, known.values())) or not known else max(known, key=lambda arm: known[arm])
 
     def gain(self, arm: str, other: str, labels: int) -> Gain | None:
         """Arm less another, on the tilesets that have both; None where there are none."""
