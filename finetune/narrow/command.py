@@ -25,7 +25,7 @@ def narrow_command(
     out: Annotated[Path, typer.Option(help="The narrowed recipe, a YAML file; report and picture stand beside it.")],
     recipe: Annotated[str, typer.Option(help="The wide recipe: a name, or a YAML file.")] = "atlas",
     scenes: Annotated[int, typer.Option(min=24, help="Scenes to draw and weigh in each round.")] = 240,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that the recipe is narrowed.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that the recipe is narrowed.")] = 2,
     window: Annotated[int, typer.Option(min=16, help="Side of the windows that are compared, in pixels.")] = 64,
     seed: Annotated[int, typer.Option(help="Of the worlds.")] = 77,
     change: Annotated[list[str] | None, typer.Option("--set", help="field=value of the wide recipe.")] = None,

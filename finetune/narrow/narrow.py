@@ -83,7 +83,7 @@ class Narrowing:
 
 def narrow(
     recipe: SceneRecipe, tileset: Tileset, name: str, scenes: int = 240, window_px: int = 64, seed: int = 77,
-    rounds: int = 1, progress: Progress | None = None,
+    rounds: int = 2, progress: Progress | None = None,
 ) -> Narrowing:  # fmt: skip
     """Fit a recipe to real tiles by figures that need no label.
 
