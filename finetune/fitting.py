@@ -129,11 +129,11 @@ def train_tiles(tileset: Tileset, number: int | Literal["all"], head: HeadKind) 
     Refusal
         a trained head without labels, or a tileset without any
     """
-    tiles = list(tileset.tiles("train"))
+    tiles = list(tileset.tiles("train", unread=True))
     if number == 0 and head != "default":
         raise Refusal("--head", "head", f"{head} without labels", "default", "draw labels, or leave --head out")
     if not tiles and number == 0 and len(tileset.legend):
-        tiles = list(tileset.tiles())
+        tiles = list(tileset.tiles(unread=True))
     if not tiles:
         mend = "name a tileset with a legend and labels"
         raise Refusal(tileset.folder, "label", "no labels", "labelled pixels in the train fold", mend)
@@ -179,7 +179,7 @@ def fit_tileset_values(
     """
     assert tileset.quantity is not None
     mapper, pretraining = start_mapper(weights, recipe, seed)
-    tiles = list(tileset.tiles("train"))
+    tiles = list(tileset.tiles("train", unread=True))
     if not tiles or number == 0:
         mend = "name a tileset with values in the train fold, and ask for some"
         raise Refusal(tileset.folder, "value", "no samples", "known values in the train fold", mend)

@@ -9,10 +9,10 @@ import lightning
 import typer
 from lightning.pytorch.utilities import rank_zero_only
 
+from terraficta.pretrain.export.item import write_model_item
+from terraficta.pretrain.export.onnx import export_onnx
 from terraficta.pretrain.familiarity import GROUPS
 from terraficta.pretrain.groups import GroupStream, render_groups
-from terraficta.pretrain.model_item import write_model_item
-from terraficta.pretrain.onnx_export import export_onnx
 from terraficta.pretrain.progress import ProgressLine
 from terraficta.pretrain.recipe import PretrainRecipe, read_pretrain_recipe
 from terraficta.pretrain.stream import FictionStream

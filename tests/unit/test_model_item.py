@@ -6,7 +6,7 @@ from pathlib import Path
 import pystac
 import pytest
 
-from terraficta.pretrain.model_item import write_model_item
+from terraficta.pretrain.export.item import write_model_item
 from terraficta.pretrain.weights import SHIPPED, read_weights
 
 

@@ -9,7 +9,7 @@ import torch
 
 import terraficta as tf
 from terraficta.pretrain.catalogue import TerrafictaWeights
-from terraficta.pretrain.onnx_export import CALIBRATED, RELATIVE, export_onnx
+from terraficta.pretrain.export.onnx import CALIBRATED, RELATIVE, export_onnx
 from terraficta.pretrain.pyramid import band_ranges, load_encoder
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.sensor import Band, Sensor, read_sensor

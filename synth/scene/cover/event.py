@@ -110,13 +110,15 @@ def strike(
     dates : Sequence[Sequence[Moment]]
         all dates of each scene
     """
+    before = cover
     for n, moment in enumerate(moments):
         for event in seen(events[n], moment.number):
             if event.kind in STRIKES:
                 age = moment.years - dates[n][event.since].years
                 one = STRIKES[event.kind](_only(cover, n), terrain, n, event, age)
                 cover = _with(cover, one, n)
-    return replace(cover, within=torch.where(cover.parcel == 0, 0, cover.within))  # what was struck is of one piece
+    struck = (cover.cover != before.cover) | (cover.parcel != before.parcel)
+    return replace(cover, within=torch.where(struck & (cover.parcel == 0), 0, cover.within))  # it is of one piece
 
 
 def facts_of(events: Sequence[Event]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Weights for others: as ONNX, and as what a STAC catalogue says of a model."""
