@@ -173,7 +173,7 @@ def spread_pixels(tile: Tile, folds: Sequence[int | None]) -> list[Tensor]:
     for _, _, part in tile.parts():
         for n, (fold, step) in enumerate(zip(folds, steps, strict=True)):
             pixels = part.image[:, usable(part, fold)]
-            found[n].append(pixels[:, -seen[n] % step :: step])
+            found[n].append(pixels[:, -seen[n] % step :: step].clone())  # a view would keep all of them
             seen[n] += pixels.shape[1]
     return [torch.cat(parts, 1) for parts in found]
 

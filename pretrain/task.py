@@ -288,7 +288,7 @@ def pretrain(
     if weights is not None:
         task.made_of["weights"] = weights_digest(weights)
         before, _ = read_weights(weights)
-        if before.recipe != recipe.model:
+        if before.recipe.digest() != recipe.model.digest():
             mend = "name a recipe with that network, or leave --weights out"
             raise Refusal(weights, "network", before.recipe.digest(), f"{recipe.model.digest()}, the recipe's", mend)
         for module in (task.mapper, task.mean):

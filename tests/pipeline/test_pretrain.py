@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from terraficta.pretrain.groups import read_group, render_groups
-from terraficta.pretrain.recipe import PretrainRecipe
+from terraficta.pretrain.recipe import PretrainRecipe, read_pretrain_recipe
 from terraficta.pretrain.stream import FictionStream
 from terraficta.pretrain.task import RESUME, pretrain
 from terraficta.pretrain.weights import WEIGHTS, read_weights
@@ -60,6 +60,10 @@ def test_weights_are_gone_on_from_and_those_of_another_network_refused(tmp_path:
     with pytest.raises(Refusal, match="network"):
         pretrain(wide, tmp_path / "third", weights=first)
     assert not (tmp_path / "third" / WEIGHTS).exists()
+
+
+def test_the_weights_that_ship_are_of_the_standard_network() -> None:
+    assert read_weights()[0].recipe.digest() == read_pretrain_recipe("standard").model.digest()
 
 
 def test_run_and_its_record(tmp_path: Path) -> None:
