@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from terraficta.eval.benchmark.arms import Arm
 from terraficta.eval.benchmark.benchmark import Step, Task, work_on
 from terraficta.eval.benchmark.lineup import Arms
 from terraficta.eval.benchmark.recipe import BenchmarkRecipe
-from terraficta.synth.corpus.workers import start_worker
+from terraficta.synth.corpus.workers import start_worker, worker_pool
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -51,19 +51,11 @@ class Workers:
         """Do the tasks; steps come as they are done, and an error of a worker is raised here."""
         if not tasks:
             return
-        # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
-        context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-        steps: Steps = context.Queue()
+        steps: Steps = multiprocessing.get_context("spawn").Queue()
         given = (steps, self._recipe, self._make, self._out)
-        with ProcessPoolExecutor(min(self._count, len(tasks)), context, initializer=_start, initargs=given) as pool:
-            try:
-                largest_first = sorted(tasks, key=lambda task: -task.size)
-                yield from _reported(steps, [pool.submit(_work, task) for task in largest_first])
-            except BaseException:  # an interrupt too: do not wait for what is under way
-                pool.shutdown(wait=False, cancel_futures=True)
-                for worker in set(multiprocessing.active_children()) - others:
-                    worker.terminate()
-                raise
+        largest_first = sorted(tasks, key=lambda task: -task.size)
+        with worker_pool(min(self._count, len(tasks)), _start, given) as pool:
+            yield from _reported(steps, [pool.submit(_work, task) for task in largest_first])
 
 
 def _reported(steps: Steps, futures: Sequence[Future[int]]) -> Iterator[Step]:

@@ -8,7 +8,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import TypeVar
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 
@@ -56,13 +57,29 @@ def work_through(
         for task in tasks:
             yield work(task)
         return
+    with worker_pool(min(workers, len(tasks))) as pool:
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
+            yield future.result()
+
+
+@contextmanager
+def worker_pool(
+    count: int, start: Callable[..., None] | None = None, given: tuple[Any, ...] = ()
+) -> Iterator[ProcessPoolExecutor]:
+    """So many processes with one thread each, which are ended at once where the work in them breaks off.
+
+    Parameters
+    ----------
+    start : Callable[..., None] | None
+        called in each process before its work, in place of `start_worker`, which it calls itself
+    given : tuple[Any, ...]
+        what `start` is called with
+    """
     # spawned, not forked: a forked process inherits the locks of torch's and GDAL's threads
     context, others = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, initializer=start_worker) as pool:
-        futures = [pool.submit(work, task) for task in tasks]
+    with ProcessPoolExecutor(count, context, initializer=start or start_worker, initargs=given) as pool:
         try:
-            for future in as_completed(futures):
-                yield future.result()
+            yield pool
         except BaseException:  # an interrupt too: do not wait for what is under way
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in set(multiprocessing.active_children()) - others:

@@ -9,9 +9,10 @@ import pytest
 import rasterio
 import timm
 import torch
+from benchmark_maker import FAST, QUICK
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
-from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS
+from terraficta.eval.benchmark.arms import PIXEL_ARMS
 from terraficta.eval.benchmark.benchmark import run_benchmark, run_cell
 from terraficta.eval.benchmark.filters import read_filters
 from terraficta.eval.benchmark.ground import read_ground
@@ -28,7 +29,7 @@ from terraficta.eval.benchmark.networks import (
 )
 from terraficta.eval.benchmark.pixels import Pixels, fold_pixels
 from terraficta.eval.benchmark.readings import Reader
-from terraficta.eval.benchmark.recipe import BenchmarkRecipe, read_benchmark_recipe
+from terraficta.eval.benchmark.recipe import read_benchmark_recipe
 from terraficta.eval.benchmark.summary import summarise
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import fresh_mapper
@@ -38,16 +39,7 @@ from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.pretrain.weights import SHIPPED, weights_digest
 from terraficta.synth.types.refusal import Refusal
 
-QUICK = {
-    "forest": ({"n_estimators": 20}, {"n_estimators": 25}),
-    "forest-context": ({"n_estimators": 20},),
-    "forest-ratios": ({"n_estimators": 20},),
-    "extra-trees": ({"n_estimators": 20},),
-    "logistic": LOGISTIC_GRID,
-    "boosting": ({"max_depth": 3, "n_estimators": 20},),
-}
 SMALL = "{spectral: 16, context: 8, encoder_args: {dims: [8, 8, 8, 8], depths: [1, 1, 1, 1]}}"
-FAST = BenchmarkRecipe(name="test", about="", arms=("logistic",), labels_per_class=(5,), seeds=2)
 
 
 @pytest.fixture(scope="module")

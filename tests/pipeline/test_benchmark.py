@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from benchmark_maker import FAST, QUICK
 from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
 from terraficta.eval.benchmark import benchmark
-from terraficta.eval.benchmark.arms import LOGISTIC_GRID, PIXEL_ARMS, Fitted
+from terraficta.eval.benchmark.arms import PIXEL_ARMS, Fitted
 from terraficta.eval.benchmark.benchmark import run_benchmark, run_cell
 from terraficta.eval.benchmark.ground import Ground, read_ground
 from terraficta.eval.benchmark.lineup import encoder_reading, make_arms
@@ -22,7 +23,7 @@ from terraficta.eval.benchmark.networks import (
     blend_head,
 )
 from terraficta.eval.benchmark.readings import Read, Reader
-from terraficta.eval.benchmark.recipe import BenchmarkRecipe, read_benchmark_recipe
+from terraficta.eval.benchmark.recipe import read_benchmark_recipe
 from terraficta.eval.benchmark.store import CELLS, ROWS, Ledger
 from terraficta.eval.benchmark.workers import Workers
 from terraficta.finetune.adapt import fresh_mapper
@@ -31,16 +32,6 @@ from terraficta.finetune.tileset.labels import Labels, draw_labels
 from terraficta.finetune.tileset.meanings import Meanings
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.tile import Tile
-
-QUICK = {
-    "forest": ({"n_estimators": 20}, {"n_estimators": 25}),
-    "forest-context": ({"n_estimators": 20},),
-    "forest-ratios": ({"n_estimators": 20},),
-    "extra-trees": ({"n_estimators": 20},),
-    "logistic": LOGISTIC_GRID,
-    "boosting": ({"max_depth": 3, "n_estimators": 20},),
-}
-FAST = BenchmarkRecipe(name="test", about="", arms=("logistic",), labels_per_class=(5,), seeds=2)
 
 
 @pytest.fixture(scope="module")

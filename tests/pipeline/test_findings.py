@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+from benchmark_maker import FAST
 
 from terraficta.eval.benchmark.findings import findings, levels
-from terraficta.eval.benchmark.recipe import BenchmarkRecipe, GoalRecipe, LadderRecipe
+from terraficta.eval.benchmark.recipe import GoalRecipe, LadderRecipe
 from terraficta.eval.benchmark.resample import cells_of, interval, miou, resampled
 from terraficta.eval.benchmark.store import COLUMNS
 from terraficta.eval.benchmark.summary import Interval, summarise
-
-FAST = BenchmarkRecipe(name="test", about="", arms=("logistic",), labels_per_class=(5,), seeds=2)
 
 
 def _detail(arm: str, labels: int, seed: int, blocks: list[list[float]], tileset: str = "t") -> dict[str, object]:
