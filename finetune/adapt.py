@@ -13,7 +13,7 @@ from terraficta.finetune.calibrate import fit_temperature, soften, spatial_folds
 from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
+from terraficta.finetune.experts.fit import UNLABELLED, fit_blend, names_alone, names_of
 from terraficta.finetune.head import FittedHead, fit_head, logistic_head, ridge_head
 from terraficta.finetune.labelled import MOST, Labelled
 from terraficta.finetune.map_model import MapModel

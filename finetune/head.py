@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.blend import Blend
 from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import ConformalSets, fit_sets
+from terraficta.finetune.experts.blend import Blend
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from terraficta.finetune.blend import Blend, head_content
 from terraficta.finetune.conformal import ConformalSets
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import read_evidence
+from terraficta.finetune.experts.blend import Blend, head_content
 from terraficta.finetune.head import FittedHead
 from terraficta.finetune.labelled import Labelled
 from terraficta.pretrain.familiarity import Familiarity
@@ -26,7 +26,7 @@ from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 from terraficta.synth.types.sensor import Band, Sensor
 
-FORMAT, VALUE_FORMAT = "terraficta map model 5", "terraficta value model 1"
+FORMAT, VALUE_FORMAT = "terraficta map model 6", "terraficta value model 1"
 """what a model.pt says of itself: classes, or a quantity"""
 MODEL = "model.pt"
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 from terraficta.finetune.calibrate import spatial_folds
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.evidence import context_of
-from terraficta.finetune.forest import Forest, fit_value_forest
+from terraficta.finetune.experts.forest import Forest, fit_value_forest
 from terraficta.finetune.map_model import MODEL, VALUE_FORMAT, encoder_content, encoder_of, read_content
 from terraficta.finetune.recipe import FinetuneRecipe, FullRecipe, ValueHead
 from terraficta.finetune.task import CropStream

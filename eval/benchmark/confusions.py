@@ -11,8 +11,8 @@ from torch import Tensor
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
 from terraficta.finetune.adapt import adapt
-from terraficta.finetune.blend import Blend
 from terraficta.finetune.evidence import Evidence, evidence_at
+from terraficta.finetune.experts.blend import Blend
 from terraficta.finetune.map_model import MapModel
 from terraficta.finetune.recipe import FinetuneRecipe, read_finetune_recipe
 from terraficta.finetune.tileset.split import TEST, TRAIN

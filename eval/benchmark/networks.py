@@ -19,7 +19,7 @@ from terraficta.eval.map.windows import Windows
 from terraficta.finetune.adapt import adapt, fresh_mapper
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts import UNLABELLED, fit_blend, names_alone, names_of
+from terraficta.finetune.experts.fit import UNLABELLED, fit_blend, names_alone, names_of
 from terraficta.finetune.head import FitHead, FittedHead, fit_head, ridge_head, silence
 from terraficta.finetune.recipe import FinetuneRecipe, HeadKind
 from terraficta.finetune.tileset.labels import Labels, draw_pixels, ground_blocks

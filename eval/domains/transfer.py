@@ -19,10 +19,12 @@ from terraficta.eval.domains.significance import holm, sign_flip_p
 from terraficta.eval.experiment import Experiment
 from terraficta.eval.metrics import Tally
 from terraficta.eval.table import Table
-from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.forest import fit_forest
+from terraficta.finetune.experts.blend import LEAST_SHARE
+from terraficta.finetune.experts.forest import fit_forest
+from terraficta.finetune.experts.linear import fit_linear
+from terraficta.finetune.experts.names import NamesHead
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import BlendRecipe
 from terraficta.finetune.tileset.meanings import Meanings
@@ -125,14 +127,16 @@ def fit_learners(
     forest = fit_forest(evidence.context, classes, weight, mass.shape[1], seed, amounts.trees)
     ridge = ridge_head(mapper)(evidence.features, mass)
     names = NamesHead.of(meanings) if meanings.enough else None
-    power = BlendRecipe().exponents(MANY_LABELS, names is not None)
+    linear, power = fit_linear(torch.from_numpy(evidence.context), mass), BlendRecipe()
 
     def of_forest(e: Evidence) -> Tensor:
         return torch.from_numpy(forest.probabilities(e.context)).clamp(min=LEAST_SHARE).log()
 
     def blended(e: Evidence) -> Tensor:
-        said = 0.0 if names is None else meanings.telling * power[2] * names.log_probabilities(e)
-        return power[0] * ridge.log_probabilities(e.features) + power[1] * of_forest(e) + said
+        said = power.forest * of_forest(e) + power.linear * linear.log_probabilities(torch.from_numpy(e.context))
+        if names is None:
+            return said + power.ridge * ridge.log_probabilities(e.features)
+        return said + meanings.telling * power.names_at(MANY_LABELS) * names.log_probabilities(e)
 
     made: dict[str, Predict] = {
         "forest": of_forest, "ridge": lambda e: ridge.log_probabilities(e.features), "default": blended

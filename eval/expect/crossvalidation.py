@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts import fit_experts, names_of
+from terraficta.finetune.experts.fit import fit_experts, names_of
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.labels import Labels, ground_blocks

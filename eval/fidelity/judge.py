@@ -12,11 +12,13 @@ from torch import Tensor
 
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
-from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.context import band_pairs, context_features
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.forest import fit_forest
+from terraficta.finetune.experts.blend import LEAST_SHARE
+from terraficta.finetune.experts.forest import fit_forest
+from terraficta.finetune.experts.linear import fit_linear
+from terraficta.finetune.experts.names import NamesHead
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import BlendRecipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels
@@ -67,8 +69,8 @@ class Exam:
         the test pixels; `tile` is a position among `tiles`
     draws : list[Labels]
         likewise, positions among `train`
-    forests : list[Tensor]
-        (P, K) log-probabilities of a forest fitted to each draw, at the test pixels
+    forests, linear : list[Tensor]
+        (P, K) log-probabilities of a forest and of a linear expert fitted to each draw, at the test pixels
     """
 
     name: str
@@ -78,6 +80,7 @@ class Exam:
     test: Labels
     draws: list[Labels]
     forests: list[Tensor]
+    linear: list[Tensor]
 
 
 def set_exam(folder: Path, amounts: JudgeAmounts) -> Exam:
@@ -103,12 +106,14 @@ def set_exam(folder: Path, amounts: JudgeAmounts) -> Exam:
     test = Labels(torch.tensor(mine)[test.tile], test.y, test.x, test.mass, test.legend, "all")
     draws = [draw_labels(train, amounts.labels_per_class, seed) for seed in range(amounts.draws)]
     context = _context(tiles, test)
-    forests = []
+    forests, linear = [], []
     for seed, labels in enumerate(draws):
         classes, weight = labels.classes.numpy(), labels.mass.sum(1).double().numpy()
-        forest = fit_forest(_context(train, labels), classes, weight, labels.mass.shape[1], seed, FOREST_TREES)
+        learnt = _context(train, labels)
+        forest = fit_forest(learnt, classes, weight, labels.mass.shape[1], seed, FOREST_TREES)
         forests.append(torch.from_numpy(forest.probabilities(context)).clamp(min=LEAST_SHARE).log())
-    return Exam(tileset.name, tiles, train, tileset.meanings, test, draws, forests)
+        linear.append(fit_linear(torch.from_numpy(learnt), labels.mass).log_probabilities(torch.from_numpy(context)))
+    return Exam(tileset.name, tiles, train, tileset.meanings, test, draws, forests, linear)
 
 
 def thinned(tiles: Sequence[Tile], most_px: int) -> list[Tile]:
@@ -166,14 +171,15 @@ def judge(mapper: Mapper, exam: Exam, amounts: JudgeAmounts) -> dict[str, float 
     encoder = Encoder.fit(mapper, exam.train).with_tiles(exam.tiles)
     test, fit = read_pixels(encoder, exam.tiles, exam.test), ridge_head(mapper)
     named = NamesHead.of(exam.meanings).log_probabilities(test) if exam.meanings.enough else None
-    power = BlendRecipe().exponents(amounts.labels_per_class, named is not None)
-    said = 0.0 if named is None else exam.meanings.telling * power[2] * named
+    power = BlendRecipe()
+    said = None if named is None else exam.meanings.telling * power.names_at(amounts.labels_per_class) * named
     ridge, default = [], []
-    for labels, forest in zip(exam.draws, exam.forests, strict=True):
+    for labels, forest, linear in zip(exam.draws, exam.forests, exam.linear, strict=True):
         head = fit(read_pixels(encoder, exam.train, labels).features, labels.mass)
         logs = head.log_probabilities(test.features)
         ridge.append(miou(logs, exam.test.mass))
-        default.append(miou(power[0] * logs + power[1] * forest + said, exam.test.mass))
+        rest = power.ridge * logs if said is None else said
+        default.append(miou(power.forest * forest + power.linear * linear + rest, exam.test.mass))
     known = mapper.familiarity
     return {
         "names": None if named is None else miou(named, exam.test.mass),

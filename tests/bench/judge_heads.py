@@ -4,8 +4,9 @@ Run: python tests/bench/judge_heads.py --weights W.safetensors --tilesets DIR --
      [--exponents .8 .4 ...]
 
 Prints mIoU of names as they are and as the product uses them, and, with 5 / 25 / 100 labels a class, of a ridge, of
-forests on context and ratios, on wide surroundings too, on features too, and of the default head, with the recipe's
-exponent of names and with others; mean of two draws, 10,000 test pixels. Nothing is tuned: a benchmark's forest is.
+forests on context and ratios, on wide surroundings too, on features too, of the linear expert and of the default head,
+with the recipe's exponent of names and with others; mean of two draws, 10,000 test pixels. Nothing is tuned: a
+benchmark's forest is.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from torch import Tensor
 from terraficta.eval.benchmark.arms import make_forest
 from terraficta.eval.benchmark.pixels import fold_pixels, labels_of
 from terraficta.eval.metrics import Tally
-from terraficta.finetune.blend import LEAST_SHARE, NamesHead
 from terraficta.finetune.context import MOST_WIDE, WIDE_PX
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts import UNLABELLED, fit_experts, names_alone
-from terraficta.finetune.forest import fit_forest
+from terraficta.finetune.experts.blend import LEAST_SHARE
+from terraficta.finetune.experts.fit import UNLABELLED, fit_experts, names_alone
+from terraficta.finetune.experts.forest import fit_forest
+from terraficta.finetune.experts.names import NamesHead
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.labels import Labels, draw_labels, draw_pixels, ground_blocks
@@ -151,12 +153,16 @@ def judge(case: Case, mapper: Mapper, cache: Path, exponents: list[float]) -> di
             said = {kind: known[kind, draw, count] for kind in ("forest", "wide")}
             said["ridge"] = fit(evidence.features, mass).log_probabilities(case.test.features)
             blend = fit_experts(evidence, mass, fit, meanings, names, recipe, draw, TREES)
-            _, trees, told = blend.experts(case.test)
-            assert trees is not None
-            said["features"] = trees
+            parts = blend.experts(case.test)
+            trees, told = parts["forest"], parts.get("names")
+            said |= {"features": trees, "linear": parts["linear"]}
             said["default"] = blend.log_probabilities(case.test)
             for e in exponents:
-                said[f"names^{e:g}"] = trees + (0.0 if told is None else e * meanings.telling * told)
+                said[f"names^{e:g}"] = (
+                    trees
+                    + recipe.blend.linear * parts["linear"]
+                    + (0.0 if told is None else e * meanings.telling * told)
+                )
             for head, log_probabilities in said.items():
                 found.setdefault(head, []).append(scored(log_probabilities, case.truth))
         for head, scores in found.items():

@@ -22,10 +22,11 @@ from judge_heads import Case, cases, scored
 from torch import Tensor
 
 from terraficta.eval.map.suggestion import Candidates, Weights, suggest
-from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts import fit_experts
+from terraficta.finetune.experts.blend import Blend
+from terraficta.finetune.experts.fit import fit_experts
+from terraficta.finetune.experts.names import NamesHead
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings

@@ -19,10 +19,11 @@ from judge_heads import COUNTS, DRAWS, Case, cases, forests, scored
 from torch import Tensor
 
 from terraficta.eval.metrics import Tally
-from terraficta.finetune.blend import Blend, NamesHead
 from terraficta.finetune.calibrate import soften
 from terraficta.finetune.conformal import ConformalSets
-from terraficta.finetune.experts import fit_blend
+from terraficta.finetune.experts.blend import Blend
+from terraficta.finetune.experts.fit import fit_blend
+from terraficta.finetune.experts.names import NamesHead
 from terraficta.finetune.head import ridge_head
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings

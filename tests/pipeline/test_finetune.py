@@ -177,8 +177,8 @@ def test_names_help_where_labels_are_few(tileset: Tileset) -> None:
     alone = adapt(tiles, labels, fresh_mapper(RECIPE, 0), RECIPE, pretrained=False)
     named = adapt(tiles, labels, mapper, RECIPE, meanings=tileset.meanings)
     assert accuracy(named, tileset) > accuracy(alone, tileset)
-    assert named.choice == "forest^1 names^0.8"
-    assert alone.choice == "ridge^0.25 forest^1"
+    assert named.choice == "forest^1 linear^0.6 names^0.8"
+    assert alone.choice == "ridge^0.25 forest^1 linear^0.6"
 
 
 def test_a_legend_without_meanings_needs_labels(tileset: Tileset) -> None:

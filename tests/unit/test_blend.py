@@ -7,7 +7,6 @@ import pytest
 import torch
 from sklearn.ensemble import ExtraTreesClassifier
 
-from terraficta.finetune.blend import FLOOR, LEAST_MEAN, Blend, NamesHead
 from terraficta.finetune.context import (
     MOST_PAIRS,
     WIDE_PX,
@@ -16,8 +15,10 @@ from terraficta.finetune.context import (
     normalised_differences,
 )
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts import fit_blend, prior_of
-from terraficta.finetune.forest import Forest, fit_forest
+from terraficta.finetune.experts.blend import Blend, Exponents
+from terraficta.finetune.experts.fit import exponents_for, fit_blend, prior_of
+from terraficta.finetune.experts.forest import Forest, fit_forest
+from terraficta.finetune.experts.names import FLOOR, LEAST_MEAN, NamesHead
 from terraficta.finetune.recipe import BlendRecipe, FinetuneRecipe
 from terraficta.finetune.tileset.meanings import propose_meanings
 from terraficta.pretrain.head import fit_ridge
@@ -172,7 +173,7 @@ def test_the_blend_is_the_product_of_its_experts() -> None:
     evidence = said("water", "deciduous_forest")
     names = NamesHead.of(meanings)
     head = fit_ridge(torch.randn(6, 3), torch.eye(2).repeat(3, 1), torch.tensor(0.1), torch.tensor(2.0))
-    blend = Blend(head, None, names, (0.5, 1.0, 2.0), prior_of(meanings))
+    blend = Blend(head, None, None, names, Exponents(0.5, 1.0, 1.0, 2.0), prior_of(meanings))
     wanted = 0.5 * head.log_probabilities(evidence.features) + 2 * names.log_probabilities(evidence)
     wanted = wanted + 0.5 * torch.tensor([0.8, 0.2]).log()
     assert torch.allclose(blend.log_probabilities(evidence), torch.log_softmax(wanted, 1), atol=1e-6)
@@ -182,10 +183,13 @@ def test_the_blend_is_the_product_of_its_experts() -> None:
 
 def test_exponents_follow_the_number_of_labels() -> None:
     recipe = BlendRecipe(names=((5, 1.0), (100, 0.2)))
-    assert recipe.exponents(1, True)[2] == pytest.approx(1.0)
-    assert recipe.exponents(1000, True)[2] == pytest.approx(0.2)
-    assert recipe.exponents(500**0.5, True)[2] == pytest.approx(0.6)
-    assert recipe.exponents(5, False)[2] == 0
+    assert recipe.names_at(1) == pytest.approx(1.0)
+    assert recipe.names_at(1000) == pytest.approx(0.2)
+    assert recipe.names_at(500**0.5) == pytest.approx(0.6)
+    whole = FinetuneRecipe(name="t", about="t", blend=recipe)
+    mass = torch.eye(2).repeat(5, 1)
+    assert exponents_for(mass, 0.5, whole) == pytest.approx((0.0, recipe.forest, recipe.linear, 0.5))
+    assert exponents_for(mass, 0.0, whole) == pytest.approx((recipe.ridge, recipe.forest, recipe.linear, 0.0))
 
 
 def test_the_temperature_is_that_of_labels_not_seen() -> None:

@@ -9,11 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from terraficta.finetune.blend import Blend, NamesHead, evenly
 from terraficta.finetune.calibrate import fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import fit_sets
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.forest import fit_forest
+from terraficta.finetune.experts.blend import Blend, Exponents
+from terraficta.finetune.experts.forest import fit_forest
+from terraficta.finetune.experts.linear import fit_linear
+from terraficta.finetune.experts.names import NamesHead, evenly
 from terraficta.finetune.head import NEVER, FitHead, FittedHead
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.finetune.tileset.meanings import Meanings
@@ -62,7 +64,7 @@ def names_alone(
         raise Refusal("--labels-per-class", "0", found, "names that tell classes apart", mend)
     names = names.balanced(rest, torch.ones(len(rest)))
     ridge = fit_ridge(rest.features, torch.softmax(SHARPENED * names.log_probabilities(rest), 1))
-    blend = Blend(ridge, None, names, (recipe.blend.alone, 0.0, 1.0), prior_of(meanings))
+    blend = Blend(ridge, None, None, names, Exponents(recipe.blend.alone, 0.0, 0.0, 1.0), prior_of(meanings))
     return FittedHead(blend, 1.0, "names")
 
 
@@ -104,15 +106,16 @@ def fit_experts(
     told = 0.0 if names is None else meanings.telling * names.worth(evidence, mass)
     exponents = exponents_for(mass, told, recipe)
     prior = torch.where(mass.sum(0) == 0, torch.tensor(NEVER), prior_of(meanings))
-    ridge = fit_ridge(evidence.features, mass) if exponents[0] > 0 else None
-    return Blend(ridge, forest, names, exponents, prior)
+    ridge = fit_ridge(evidence.features, mass) if exponents.ridge else None
+    linear = fit_linear(torch.from_numpy(evidence.context), mass) if exponents.linear else None
+    return Blend(ridge, forest, linear, names, exponents, prior)
 
 
-def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> tuple[float, float, float]:
+def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> Exponents:
     """Exponents for labels (P, K), by those of the median class; names count as far as they are told."""
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
-    ridge, forest, names = recipe.blend.exponents(float(counts[counts > 0].float().median()), told > 0)
-    return ridge, forest, told * names
+    blend, labels = recipe.blend, float(counts[counts > 0].float().median())
+    return Exponents(0.0 if told > 0 else blend.ridge, blend.forest, blend.linear, told * blend.names_at(labels))
 
 
 def fit_blend(
@@ -155,6 +158,5 @@ def fit_blend(
         temperature = fit_temperature(unseen, mass.T, recipe.blend.temperature_doubt, recipe.blend.temperature)
         sets = fit_sets(soften(unseen, temperature), mass.argmax(1), recipe.coverage)
     blend = fit(np.arange(len(classes)), recipe.blend.trees)
-    experts = zip(("ridge", "forest", "names"), blend.exponents, strict=True)
-    choice = " ".join(f"{name}^{e:.2g}" for name, e in experts if e)
+    choice = " ".join(f"{name}^{e:.2g}" for name, e in blend.exponents._asdict().items() if e)
     return FittedHead(blend, temperature, choice, sets)

@@ -1,19 +1,15 @@
-"""The blend: what names, a ridge on features and a forest on context and features say, joined as one head."""
+"""The names of a legend as an expert: what they say of pixels, from what fiction calls them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.forest import Forest
 from terraficta.finetune.tileset.kin import adopted
 from terraficta.finetune.tileset.meanings import Meanings
-from terraficta.pretrain.head import Head
 from terraficta.synth.types.legend import TERRAFICTA, USES
 
 FLOOR = 0.01
@@ -24,8 +20,6 @@ LEAST_MEAN = 0.05
 """least share that names are taken to give a class of a place: a class that they hardly see may not be there at all"""
 TRUSTED = 1.5
 """times as often as chance that names must be right among labels to count in full"""
-LEAST_SHARE = 2e-3
-"""least share of the trees that a class is granted: none of 100 trees is no proof"""
 
 
 @dataclass(frozen=True)
@@ -99,74 +93,6 @@ class NamesHead:
         return torch.log_softmax(said.log() + self.offset, 1)
 
 
-@dataclass(frozen=True)
-class Blend:
-    """A product of experts: ridge, forest and names, each raised to an exponent.
-
-    Parameters
-    ----------
-    ridge : Head | None
-        the experts; None where there are no labels, or no names
-    forest : Forest | None
-        the experts; None where there are no labels, or no names
-    names : NamesHead | None
-        the experts; None where there are no labels, or no names
-    exponents : tuple[float, float, float]
-        of ridge, forest and names
-    prior : Tensor
-        (K,) added to the logarithm; areas that the user knows of
-    """
-
-    ridge: Head | None
-    forest: Forest | None
-    names: NamesHead | None
-    exponents: tuple[float, float, float]
-    prior: Tensor
-
-    def log_probabilities(self, evidence: Evidence) -> Tensor:
-        """(P, K)."""
-        total = self.prior.expand(len(evidence), -1)
-        for expert, exponent in zip(self.experts(evidence), self.exponents, strict=True):
-            if expert is not None and exponent:
-                total = total + exponent * expert
-        return torch.log_softmax(total, 1)
-
-    def experts(self, evidence: Evidence) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Log-probabilities (P, K) of each expert."""
-        ridge = None if self.ridge is None else self.ridge.log_probabilities(evidence.features)
-        forest = None
-        if self.forest is not None:
-            forest = torch.from_numpy(self.forest.of_columns(evidence.columns)).clamp(min=LEAST_SHARE).log()
-        return ridge, forest, None if self.names is None else self.names.log_probabilities(evidence)
-
-    def content(self) -> dict[str, Any]:
-        """Plain numbers and tensors, for a file."""
-        return {
-            "exponents": list(self.exponents),
-            "prior": self.prior,
-            "ridge": None if self.ridge is None else head_content(self.ridge),
-            "forest": None if self.forest is None else self.forest.arrays(),
-            "names": None if self.names is None else dict(vars(self.names)),
-        }
-
-    @classmethod
-    def of_content(cls, content: Mapping[str, Any]) -> Blend:
-        """From what `content` gave."""
-        ridge, forest, names = content["ridge"], content["forest"], content["names"]
-        strengths = tuple(float(e) for e in content["exponents"])
-        return cls(
-            None if ridge is None else Head(**ridge),
-            None if forest is None else Forest.of_arrays(forest),
-            None if names is None else NamesHead(**names),
-            (strengths[0], strengths[1], strengths[2]), content["prior"],
-        )  # fmt: skip
-
-
 def evenly(mass: Tensor) -> Tensor:
     """(P, K) the mass of labels, each class brought to the same sum."""
     return mass / mass.sum(0).clamp(min=1e-6)
-
-
-def head_content(head: Head) -> dict[str, Tensor]:
-    """A linear head as tensors, for a file."""
-    return {name: value.detach().cpu() for name, value in vars(head).items()}
