@@ -8,8 +8,10 @@ from cover_maker import draw_covers, make_landcover
 from terrain_maker import make_terrain
 
 from terraficta.synth.scene.cover.building import BARE
+from terraficta.synth.scene.cover.climate import draw_climate
 from terraficta.synth.scene.cover.field import lay_blocks
 from terraficta.synth.scene.cover.landcover import LandCover
+from terraficta.synth.scene.cover.parcel import SYSTEMS
 from terraficta.synth.scene.cover.road import lay_roads
 from terraficta.synth.scene.cover.settlement import settle
 from terraficta.synth.scene.cover.water import fill_water
@@ -151,6 +153,33 @@ def test_bridges_and_buildings_are_the_same_in_every_window() -> None:
     for name in ("building", "bridge", "within"):
         one, two = (getattr(cover, name) for cover in seen)
         assert torch.equal(one[:, 32:, :-32], two[:, :-32, 32:]), name
+
+
+def test_settled_shares_are_spread_evenly_by_their_logarithm() -> None:
+    """As many scenes between 0.2 % and 2 % as between 2 % and 20 %; and no scene beyond what is asked for."""
+    shares = torch.tensor([draw_climate(CoverRecipe(), SceneKey(5, i)).settlement for i in range(4000)])
+    low, high = (float(((shares >= first) & (shares < 10 * first)).float().mean()) for first in (0.004, 0.04))
+    assert abs(low / high - 1) < 0.12, (low, high)
+    assert float(shares.max()) <= CoverRecipe().settlement[1]
+
+
+def test_farmsteads_take_a_share_of_the_farmed_land_whatever_the_size_of_fields() -> None:
+    """Land without towns, all farmed, in small fields and in large ones: 3 %, and not more where fields are small."""
+    shares = {}
+    for field_m in (60.0, 420.0):
+        keys = [SceneKey(13, i) for i in range(6)]
+        flat, window = torch.zeros(6, 256, 256), Window.over(256, 256, torch.full((6,), 20.0))
+        grown = make_terrain(TerrainRecipe(relief_m=(0, 0)), keys, 8, 8, torch.full((6,), 20.0))
+        terrain = replace(grown, window=window, slope=flat, river_m=flat + FAR_M, river_width_m=flat)
+        recipe = CoverRecipe(
+            settlement=(1e-9, 1e-9), farmland=(0.99, 0.99), climates=("temperate",), field_m=(field_m, field_m)
+        )
+        plans = [replace(plan, system=SYSTEMS["patchwork"]) for plan in draw_covers(recipe, keys)]
+        points = window.points()
+        town = settle(plans, terrain, points, lay_blocks(plans, points), flat == 0, torch.full_like(flat, 0.5))
+        shares[field_m] = float(town.inside.float().mean())
+    assert all(0.015 < share < 0.045 for share in shares.values()), shares
+    assert max(shares.values()) < 1.6 * min(shares.values()), shares
 
 
 def test_towns_grow_and_change_nothing_that_stands() -> None:

@@ -24,14 +24,14 @@ from terraficta.synth.scene.world.window import Points, Window
 from terraficta.synth.types.crop import LEY_YEARS, Crop
 from terraficta.synth.types.legend import TERRAFICTA
 
-BLOCK_M = 420.0
-"""least width of a block, however small its fields: farmsteads stand at its corners [m]"""
-
 BUND_M = 0.45
 """half the width of the bank between paddies [m]"""
 FINEST = 0.2
 """hedges and bunds narrower than this share of a cell are not drawn: a whole cell of one would be a speck five times
 its size"""
+WILL = (0.8, 0.25, 0.7, 0.25)
+"""what decides whether ground is farmed: the region (3.5 km), the neighbourhood (1.1 km), fertile ground, the owner of
+a block; as standard deviations. Mostly what is wide, so that forests are whole"""
 CLUSTERED = 0.65
 """share of the parcels whose lasting use is that of their block: orchards and pastures lie together"""
 
@@ -63,7 +63,7 @@ def lay_blocks(plans: Sequence[CoverPlan], at: Window | Points) -> Blocks:
     device = at.y_m.device
     seed = seeds_of([p.seeds.field for p in plans], device)
     systems = [p.system for p in plans]
-    block_m = per_scene([max(p.climate.field_m * p.system.block, BLOCK_M) for p in plans], device)
+    block_m = per_scene([p.system.block_m(p.climate.field_m) for p in plans], device)
     reach_m = block_m * per_scene([0.1 * s.bend for s in systems], device)
     bent = warp(at, block_m * 1.2, hashed(seed, salt.Field.BEND), reach_m)
     survey = turn(hashed(seed, salt.Field.SURVEY), salt.Survey.DIRECTION)
@@ -86,8 +86,9 @@ def choose_farmed(climates: Sequence[Climate], terrain: Terrain, habitat: Habita
     middle, high = (look[:, int(share * look.shape[1])][:, None, None] for share in (0.5, 0.84))
     fertile = ((terrain.wetness - middle) / (high - middle + 0.03)).clamp(-1.5, 1.5)
     owner = uniform(blocks.identity, salt.Block.FARMED) - 0.5
-    will = 0.4 * habitat.region + 0.25 * habitat.patch - 0.7 * fertile + 2.2 * owner
-    will = will / math.sqrt(0.4**2 + 0.25**2 + 0.7**2 + 2.2**2 / 12)
+    region, patch, ground, whim = WILL
+    will = region * habitat.region + patch * habitat.patch - ground * fertile + whim * math.sqrt(12) * owner
+    will = will / math.sqrt(sum(part * part for part in WILL))
     steep = ((terrain.slope - 0.10) * 10).clamp(min=0) + ((9.0 - habitat.summer_c) * 0.8).clamp(min=0)
     return will + steep < planes(quantile, device)
 

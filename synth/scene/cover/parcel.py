@@ -19,6 +19,8 @@ from terraficta.synth.types.key import SceneKey
 
 HEADLAND_M = 12.0
 """strip at either end of a field where machines turn and rows run across [m]"""
+BLOCK_M = 420.0
+"""least width of a block, however small its fields [m]"""
 PADDY_M = (14.0, 60.0)
 """least and most side of a paddy [m]: level basins are small"""
 
@@ -67,6 +69,10 @@ class FieldSystem:
     pivot: float = 0.0
     terrace_m: float = 0.0
     rice: bool = False
+
+    def block_m(self, field_m: float) -> float:
+        """Width of its blocks where a typical field has this side [m]."""
+        return max(field_m * self.block, BLOCK_M)
 
     def varied(self, r: Sequence[float], rice: bool) -> FieldSystem:
         """The same way of farming as one region practises it; by seven numbers in [0, 1)."""
