@@ -170,7 +170,9 @@ def test_farmsteads_take_a_share_of_the_farmed_land_whatever_the_size_of_fields(
         keys = [SceneKey(13, i) for i in range(6)]
         flat, window = torch.zeros(6, 256, 256), Window.over(256, 256, torch.full((6,), 20.0))
         grown = make_terrain(TerrainRecipe(relief_m=(0, 0)), keys, 8, 8, torch.full((6,), 20.0))
-        terrain = replace(grown, window=window, slope=flat, river_m=flat + FAR_M, river_width_m=flat)
+        terrain = replace(
+            grown, window=window, slope=flat, river_m=flat + FAR_M, river_width_m=flat, valley_foot_m=flat + FAR_M
+        )
         recipe = CoverRecipe(
             settlement=(1e-9, 1e-9), farmland=(0.99, 0.99), climates=("temperate",), field_m=(field_m, field_m)
         )
@@ -225,7 +227,9 @@ def _areas(scenes: int, highway_m: float, cell_m: float, size: int) -> torch.Ten
     keys = [SceneKey(11, i) for i in range(scenes)]
     grown = make_terrain(TerrainRecipe(relief_m=(0, 0)), keys, 8, 8, torch.full((scenes,), cell_m))
     flat, window = torch.zeros(scenes, size, size), Window.over(size, size, grown.cell_m)
-    terrain = replace(grown, window=window, slope=flat, river_m=flat + FAR_M, river_width_m=flat)
+    terrain = replace(
+        grown, window=window, slope=flat, river_m=flat + FAR_M, river_width_m=flat, valley_foot_m=flat + FAR_M
+    )
     plans = draw_covers(CoverRecipe(settlement=(0.05, 0.05), farmland=(0.0, 0.0)), keys)
     plans = [replace(plan, town=replace(plan.town, highway_m=highway_m)) for plan in plans]
     points, u01 = window.points(), torch.full_like(flat, 0.5)

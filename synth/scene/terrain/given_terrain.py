@@ -120,8 +120,8 @@ def _raise(given: GivenLand, at: Window, drainage: Drainage) -> RaisedGround:
     hand = climb(torch.where(channel, torch.arange(nodes * nodes, device=top.device), receiver), drop)
     above, uplift = smoothed(near, nodes, hand, drainage.uplift.flatten(1))
     flat = height.flatten(1)
-    _, bank, width, level = cut_channels(near, drainage, channel, flat, uplift)
+    _, bank, width, level, foot = cut_channels(near, drainage, channel, flat, uplift)
     within = bank <= 0
     ground = torch.where(within, torch.minimum(flat, level), flat)
     above = torch.where(within, 0.0, above).clamp(min=0.0)
-    return RaisedGround(*(v.reshape(at.shape) for v in (ground, above, uplift, bank, width, level, near.node)))
+    return RaisedGround(*(v.reshape(at.shape) for v in (ground, above, uplift, bank, width, level, foot, near.node)))

@@ -26,6 +26,12 @@ FAR_M = 1e6
 WIDTH_M = 2.5
 """bankfull width of a river with a catchment of 1 km2 [m]; it grows with the square root of the catchment.
 Source: L. Leopold, T. Maddock 1953, USGS Professional Paper 252 (exponent 0.5 of discharge)."""
+VALLEY_KM2 = 4.0
+"""least catchment of a river whose valley has a road; chosen: such rivers are some 3 km apart, as main roads are"""
+FOOT = 0.3
+"""where the valley's side begins, from the bank over the way to where the hillside is untouched by the river"""
+FOOT_M = 15.0
+"""the same, at least [m]"""
 SHAPERS: dict[str, Callable[[Relief, Sequence[TerrainPlan]], Tensor]] = {
     "dunes": lambda relief, plans: heap_dunes(relief, [plan.dunes for plan in plans]),
     "glacial": lambda relief, plans: scour(relief, [plan.glacier for plan in plans]),
@@ -84,7 +90,8 @@ def feeds_channel(drainage: Drainage, thirst: Sequence[float]) -> Tensor:
 def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor, uplift: Tensor) -> tuple[Tensor, ...]:
     """Lower the ground (N, P) to the level of each reach around it, over a floodplain that is wider on flat land.
 
-    `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel.
+    `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel, and the
+    distance to the foot of the right-hand side of the nearest valley of `VALLEY_KM2`.
     """
     nodes, (scenes, places) = drainage.elevation_m.shape[1], height.shape
     metres = drainage.spacing_m.to(torch.float32)[:, None]
@@ -95,17 +102,21 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
     widen = torch.minimum(broad.gather(1, receiver), 2 * broad) - broad
     way_y = (receiver // nodes - number // nodes).to(torch.float32)
     way_x = (receiver % nodes - number % nodes).to(torch.float32)
-    tables = [table.flatten() for table in (*(w.expand_as(top) for w in (way_y, way_x)), broad, widen, top, fall)]
+    large = (drainage.area_km2.flatten(1) >= VALLEY_KM2).to(torch.float32)
+    tables = [
+        table.flatten() for table in (*(w.expand_as(top) for w in (way_y, way_x)), broad, widen, top, fall, large)
+    ]
     own = (near.node + torch.arange(scenes, device=top.device)[:, None] * (nodes * nodes)).flatten()
     ty, tx, flat, height = (plane.flatten() for plane in (near.ty, near.tx, uplift, height))
     nearest = torch.full_like(height, FAR_M)
     width, level, cut = torch.zeros_like(height), torch.zeros_like(height), height.clone()
+    foot = nearest.clone()
     for k in range(9):
         j, i = k // 3 - 1, k % 3 - 1
         step = j * nodes + i
         at = listed(channel.flatten().roll(-step).index_select(0, own))  # most nodes have no channel
         node = own.index_select(0, at) + step
-        dy, dx, here, wider, water, drop = (table.index_select(0, node) for table in tables)
+        dy, dx, here, wider, water, drop, main = (table.index_select(0, node) for table in tables)
         y, x = ty.index_select(0, at) - j, tx.index_select(0, at) - i
         m = metres[0] if scenes == 1 else metres[:, 0].index_select(0, at // places)
         t = ((y * dy + x * dx) / (dy * dy + dx * dx).clamp(min=1.0)).clamp(0.0, 1.0)
@@ -117,12 +128,19 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
         away = away * away * (3 - 2 * away)
         low = water + 0.005 * bank.clamp(max=500.0) + (height.index_select(0, at) - water) * away
         cut.index_copy_(0, at, torch.minimum(cut.index_select(0, at), low))
+        wide = (main > 0).nonzero()[:, 0]
+        if len(wide):
+            off = (bank - (FOOT * plain).clamp(min=FOOT_M)).abs().index_select(0, wide)
+            right = (y * dx - x * dy).index_select(0, wide) > 0
+            on = at.index_select(0, wide)
+            off = torch.where(right, off, FAR_M)
+            foot.index_copy_(0, on, torch.minimum(foot.index_select(0, on), off))
         before = nearest.index_select(0, at)
         nearest.index_copy_(0, at, torch.minimum(bank, before))
         for plane, value in ((width, here), (level, water)):
             plane.index_copy_(0, at, torch.where(bank < before, value, plane.index_select(0, at)))
     cut = torch.where(nearest <= 0, level, cut)
-    return tuple(plane.view(scenes, places) for plane in (cut, nearest, width, level))
+    return tuple(plane.view(scenes, places) for plane in (cut, nearest, width, level, foot))
 
 
 def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainage: Drainage) -> RaisedGround:
@@ -152,9 +170,9 @@ def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainag
     broad = fbm(at, 6.0 * step, hashed(seed, salt.RaisedGround.BROAD), 3, hurst)
     rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
     shaped = _shape(at, near, plans, drainage, smooth + rough, rough, steep, uplift, above)
-    cut, bank, width, level = cut_channels(near, drainage, channel, shaped, uplift)
+    cut, bank, width, level, foot = cut_channels(near, drainage, channel, shaped, uplift)
     above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
-    return RaisedGround(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, near.node)))
+    return RaisedGround(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, foot, near.node)))
 
 
 def _shape(

@@ -69,4 +69,5 @@ class RaisedGround:
     river_m: Tensor
     river_width_m: Tensor
     river_level_m: Tensor
+    valley_foot_m: Tensor
     node: Tensor

@@ -53,6 +53,9 @@ class Terrain:
         (N, H, W) bankfull width of that channel [m]
     river_level_m : Tensor
         (N, H, W) height of its water [m]
+    valley_foot_m : Tensor
+        (N, H, W) distance to the foot of the right-hand side of the nearest larger valley [m]; `FAR_M`
+        on its other side
     node : Tensor
         (N, H, W) int64 flat position of the drainage node that a place belongs to
     cell_m : Tensor
@@ -81,6 +84,7 @@ class Terrain:
     river_m: Tensor
     river_width_m: Tensor
     river_level_m: Tensor
+    valley_foot_m: Tensor
     node: Tensor
     cell_m: Tensor
     window: Window

@@ -35,6 +35,39 @@ class Cells:
     junction: Tensor
 
 
+@dataclass(frozen=True)
+class Border:
+    """The line to one of the neighbours of a cell; all (N, H, W).
+
+    Parameters
+    ----------
+    away_m : Tensor
+        distance to it [m]
+    south, east : Tensor
+        the way to it, a unit vector
+    first : Tensor
+        bool, whether the cell comes before that neighbour: of the two sides of a line one is the first
+    """
+
+    away_m: Tensor
+    south: Tensor
+    east: Tensor
+    first: Tensor
+
+
+@dataclass(frozen=True)
+class BorderedCells(Cells):
+    """Voronoi cells, with the lines to the owners of the second and third site.
+
+    Parameters
+    ----------
+    borders : tuple[Border, Border]
+        those two lines
+    """
+
+    borders: tuple[Border, Border]
+
+
 def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Tensor = 0.9) -> Cells:
     """Voronoi cells with one site in every lattice square.
 
@@ -58,6 +91,19 @@ def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Ten
     ------
     S. Worley 1996, doi:10.1145/237170.237267.
     """
+    return _cut(points, spacing_m, seed, jitter, False)[0]
+
+
+def bordered(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Tensor = 0.9) -> BorderedCells:
+    """The cells of `voronoi`, with their borders."""
+    cells, borders = _cut(points, spacing_m, seed, jitter, True)
+    return BorderedCells(cells.identity, cells.edge_m, cells.junction_m, cells.junction, (borders[0], borders[1]))
+
+
+def _cut(
+    points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Tensor, lined: bool
+) -> tuple[Cells, list[Border]]:
+    """The cells, and if they shall be `lined` their two nearest borders."""
     at, fy, fx, lattice, columns = lattice_nodes(points, spacing_m, lattice_phase(seed), 1, seed)
     site_y, site_x = ((0.5 + jitter * (uniform(lattice, d) - 0.5)).flatten() for d in (salt.Site.Y, salt.Site.X))
     at = (at + torch.arange(len(at), device=at.device)[:, None] * lattice.shape[1]).flatten().to(torch.int32)
@@ -86,14 +132,17 @@ def voronoi(points: Points, spacing_m: Tensor, seed: Tensor, jitter: float | Ten
         identity.append(lattice.flatten().index_select(0, node))
     scale = spacing_m.to(torch.float32)
     scale = scale if len(scale) == 1 else scale.repeat_interleave(len(at) // len(scale))
-    edges = []
+    edges, borders = [], []
     for other in (1, 2):
         gap_y, gap_x = sy[other] - sy[0], sx[other] - sx[0]
-        edges.append((d2[other] - d2[0]) / (2 * torch.sqrt(gap_y * gap_y + gap_x * gap_x).clamp(min=1e-3)))
-    edge = torch.minimum(*edges) * scale
+        apart = torch.sqrt(gap_y * gap_y + gap_x * gap_x).clamp(min=1e-3)
+        edges.append((d2[other] - d2[0]) / (2 * apart) * scale)
+        if lined:
+            way = (edges[-1], gap_y / apart, gap_x / apart, identity[0] < identity[other])
+            borders.append(Border(*(v.reshape(points.shape) for v in way)))
     junction = (torch.sqrt(d2[2]) - torch.sqrt(d2[0])) * 0.5 * scale
     meeting = mix(identity[0] + identity[1] + identity[2])
-    return Cells(*(v.reshape(points.shape) for v in (identity[0], edge, junction, meeting)))
+    return Cells(*(v.reshape(points.shape) for v in (identity[0], torch.minimum(*edges), junction, meeting))), borders
 
 
 def partition(along: Tensor, seed: Tensor, jitter: float = 0.6) -> tuple[Tensor, Tensor, Tensor]:
