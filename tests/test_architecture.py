@@ -28,8 +28,11 @@ SCENE = {"world": set(), "terrain": {"world"}, "cover": {"world", "terrain"}, "m
 """rooms of the scene, and what each may look into"""
 DOORS = {"types", "look", "render", "store", "labels", "corpus", "stream", "card"}
 """the parts of synth that upper storeys may enter; commands are for the front door only"""
-EXTRA_DOORS = {"synth.instrument.invented", "synth.scene.ground", "synth.scene.material.lottery"}
-"""pretraining draws its sensors itself, for a batch holds scenes of one; it sees parts of grounds, and by lottery"""
+EXTRA_DOORS = {
+    "synth.instrument.invented", "synth.scene.ground", "synth.scene.material.lottery", "synth.physics.sun",
+}  # fmt: skip
+"""pretraining draws its sensors itself, for a batch holds scenes of one; it sees parts of grounds, and by lottery;
+narrowing asks where the sun stood"""
 MOST_MODULES = 20
 
 

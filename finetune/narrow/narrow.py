@@ -11,13 +11,13 @@ import numpy as np
 
 from terraficta.finetune.narrow.dial import Turned, narrowed
 from terraficta.finetune.narrow.figures import Figures, Scale, Table, describe, energy_distance
+from terraficta.finetune.narrow.given import as_the_tiles
 from terraficta.finetune.narrow.match import Strangers, matching_weights, strangers, told_apart
 from terraficta.finetune.tileset.tileset import Tileset
 from terraficta.synth.render import render
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import SceneRecipe
-from terraficta.synth.types.sensor import read_sensor, sensor_names
 from terraficta.synth.types.tile import Tile
 
 LEAST_WINDOWS = 8
@@ -171,30 +171,6 @@ def merged(steps: Sequence[Sequence[Turned]]) -> list[Turned]:
                 evidence = max(first.evidence, turn.evidence)
                 found[turn.field] = Turned(turn.field, first.before, turn.after, evidence)
     return list(found.values())
-
-
-def as_the_tiles(recipe: SceneRecipe, tileset: Tileset) -> tuple[SceneRecipe, dict[str, str]]:
-    """The recipe with what the manifest of the tiles decides: camera, sampling distance, correction of the air."""
-    content, told = recipe.model_dump(mode="json"), {}
-    content["gsd_m"] = [tileset.gsd_m, tileset.gsd_m]
-    told["gsd_m"] = f"{tileset.gsd_m:g}, of the tiles"
-    known = [n for n in sensor_names() if set(tileset.sensor.bands) <= set(read_sensor(n).bands)]
-    if tileset.sensor.name in known or known:
-        own = tileset.sensor.name if tileset.sensor.name in known else known[0]
-        content["instrument"]["sensors"] = [own]
-        more = len(read_sensor(own)) - len(tileset.sensor)
-        told["instrument.sensors"] = own + (f", which has {more} bands more than the tiles" if more else "")
-    else:
-        told["instrument.sensors"] = "left as it was: the tiles' camera is not in the catalogue; its bands were fitted"
-    if tileset.level == "TOA" and recipe.air.correction != "none":
-        content["air"]["correction"] = "none"
-        told["air.correction"] = "none: the tiles are at the top of the atmosphere"
-    if tileset.level == "BOA" and recipe.air.correction == "none":
-        content["air"]["correction"] = "imperfect"
-        told["air.correction"] = "imperfect: the tiles are corrected"
-    if tileset.level in ("DN", "RADIANCE"):
-        told["level"] = f"{tileset.level}: only relative figures were compared, so that sun and air are hardly told"
-    return SceneRecipe.from_dict(content, where=recipe.name), told
 
 
 def halves(real: Figures) -> tuple[Figures, Figures]:

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tileset_maker import read_manifest_of, write_manifest, write_tileset
 
 from terraficta.finetune.narrow.dial import Turned, narrowed, weighted_quantiles
 from terraficta.finetune.narrow.figures import Figures, Scale, describe, energy_distance
+from terraficta.finetune.narrow.given import as_the_tiles
 from terraficta.finetune.narrow.match import ALARM_SHARE, Strangers, matching_weights, strangers, told_apart
 from terraficta.finetune.narrow.narrow import Narrowing, halves, merged
 from terraficta.finetune.narrow.report import alarm_line, report_text, write_recipe
+from terraficta.finetune.tileset.tileset import Tileset, read_tileset
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.legend import TERRAFICTA
 from terraficta.synth.types.scene_recipe import read_scene_recipe
@@ -174,3 +177,42 @@ def test_rounds_are_told_from_first_to_last() -> None:
     found = {turn.field: turn for turn in merged([one, two])}
     assert (found["a.b"].before, found["a.b"].after, found["a.b"].note) == ((0.0, 1.0), (0.2, 0.9), "")
     assert (found["c.d"].before, found["c.d"].after, found["c.d"].evidence) == (1, 2, 1.5)
+
+
+def dated(folder: Path, *days: str | None) -> Tileset:
+    """Two tiles in 52.3 degrees north, with dates."""
+    manifest = read_manifest_of(write_tileset(folder))
+    for scene, day in zip(manifest["scenes"], days, strict=True):
+        if day is not None:
+            scene["date"] = day
+    return read_tileset(write_manifest(folder, manifest))
+
+
+def test_dates_and_places_decide_season_and_sun(tmp_path: Path) -> None:
+    wide = read_scene_recipe("atlas")
+    found, told = as_the_tiles(wide, dated(tmp_path / "winter", "2017-02-16", "20170226"))
+    early, late = found.cover.season
+    assert early == pytest.approx((47 + 10 - 10) / 365, abs=0.002), "ten days before the first, from 21 December"
+    assert late == pytest.approx((57 + 10 + 10) / 365, abs=0.002)
+    low, high = np.deg2rad(found.light.sza_deg)
+    for zenith, declination, hour in ((low, -8.9, 11.2), (high, -12.5, 9.7)):  # of the later and of the earlier day
+        up = np.deg2rad([52.34, declination, 15 * (hour - 12)])
+        wanted = np.sin(up[0]) * np.sin(up[1]) + np.cos(up[0]) * np.cos(up[1]) * np.cos(up[2])
+        assert np.cos(zenith) == pytest.approx(wanted, abs=0.008)
+    assert {"cover.season", "light.sza_deg", "instrument.sensors"} <= set(told)
+
+
+@pytest.mark.parametrize("days", [("2017-02-16", None), ("spring", "2017-02-16"), ("2017-13-40", "2017-02-16")])
+def test_tiles_that_do_not_all_say_when_decide_no_season(tmp_path: Path, days: tuple[str | None, str]) -> None:
+    wide = read_scene_recipe("atlas")
+    found, told = as_the_tiles(wide, dated(tmp_path / "some", *days))
+    assert found.cover.season == wide.cover.season
+    assert found.light.sza_deg == wide.light.sza_deg
+    assert "cover.season" not in told
+
+
+def test_a_span_of_seasons_does_not_go_round_midwinter(tmp_path: Path) -> None:
+    wide = read_scene_recipe("atlas")
+    found, told = as_the_tiles(wide, dated(tmp_path / "turn", "2017-12-24", "2017-12-18"))
+    assert found.cover.season == wide.cover.season
+    assert "light.sza_deg" in told
