@@ -14,7 +14,6 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from terraficta.synth.scene.terrain.drainage import accumulate, shifted
 from terraficta.synth.scene.terrain.landform import Landform
@@ -196,9 +195,20 @@ def lay_valleys(first: Tensor, lands: int, plans: Sequence[TerrainPlan], inflow:
     level_m = corner_m + (lowest - potential).to(torch.float64) * (share * FLOOR) * relief
     lake_m = torch.full_like(height, DRY_M, dtype=torch.float32)
     lake_m[at_corners] = torch.where(way < 0, level_m.to(torch.float32), DRY_M)
-    for window, pad in (((2 * SHORE + 1, 1), (SHORE, 0)), ((1, 2 * SHORE + 1), (0, SHORE))):
-        lake_m = functional.max_pool2d(lake_m[:, None], window, 1, pad)[:, 0]
+    lake_m = _highest_around(_highest_around(lake_m, SHORE).mT, SHORE).mT
     return Valleys(height.to(torch.float32), *(v.flatten(1) for v in (receiver, source, most, line, lake, lake_m)))
+
+
+def _highest_around(plane: Tensor, reach: int) -> Tensor:
+    """(N, H, W) highest value up to `reach` rows above and below: steps that double, for pooling looks at all anew."""
+    done = 0
+    while done < reach:
+        step = min(done + 1, reach - done)
+        wider = plane.clone()
+        torch.maximum(wider[:, step:], plane[:, :-step], out=wider[:, step:])
+        torch.maximum(wider[:, :-step], plane[:, step:], out=wider[:, :-step])
+        plane, done = wider, done + step
+    return plane
 
 
 def _inner(over: Callable[[Tensor], Tensor], apart: int, length: int, plane: Tensor) -> Tensor:
