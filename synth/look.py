@@ -31,7 +31,9 @@ SEASON_STRAY = 0.04
 weeks; what grows is a little earlier or later, what was sown and cut is not"""
 
 CELLS_AT_ONCE = 2_000_000
-"""fine cells x bands that are rendered together; more would leave the cache and fill the memory"""
+"""fine cells x bands that are seen together; more would leave the cache"""
+GROWN_AT_ONCE = 1 << 22
+"""fine cells that are grown together, about 60 bytes each: scenes share the calls of what is small in each"""
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,17 @@ def frame_of(recipe: SceneRecipe, sensor: Sensor) -> Frame:
 
 
 def portions(recipe: SceneRecipe, sensors: Sequence[Sensor]) -> Iterator[list[int]]:
-    """Which scenes are rendered together: of one sensor, and no more than the cache holds."""
+    """Which scenes are grown together: of one sensor, and no more than the memory holds with ease."""
     for kind in dict.fromkeys(sensors):
         mine = [i for i, own in enumerate(sensors) if own == kind]
-        step = max(1, CELLS_AT_ONCE // ((recipe.size_px * recipe.oversampling) ** 2 * len(kind)))
+        step = max(1, GROWN_AT_ONCE // (recipe.size_px * recipe.oversampling) ** 2)
         yield from (mine[first : first + step] for first in range(0, len(mine), step))
+
+
+def glances(ground: Ground, sensor: Sensor) -> Iterator[slice]:
+    """Which of the scenes of a ground are seen together: no more than the cache holds."""
+    step = max(1, CELLS_AT_ONCE // ((ground.frame.size * ground.frame.factor) ** 2 * len(sensor)))
+    yield from (slice(first, min(first + step, len(ground))) for first in range(0, len(ground), step))
 
 
 def together(records: Sequence[Any]) -> Any:

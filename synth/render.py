@@ -9,7 +9,17 @@ import torch
 from terraficta.synth.instrument.detector import record
 from terraficta.synth.instrument.optics import observe
 from terraficta.synth.instrument.product import from_dn, to_dn
-from terraficta.synth.look import Look, draw_look, frame_of, gsd_of, portions, sensor_of, tiles_of, together
+from terraficta.synth.look import (
+    Look,
+    draw_look,
+    frame_of,
+    glances,
+    gsd_of,
+    portions,
+    sensor_of,
+    tiles_of,
+    together,
+)
 from terraficta.synth.physics.brdf import directional_reflectance
 from terraficta.synth.physics.correction import boa_correction
 from terraficta.synth.physics.terrain_light import terrain_light
@@ -67,11 +77,14 @@ def render_dates(
             lands = [draw_land(recipe, key) for key in mine]
             sizes = [gsd_of(recipe, key, kind) for key in mine]
             ground = grow(recipe, lands, frame_of(recipe, kind), sizes, dates or recipe.time.dates, device, given)
-            series = []
-            for date in range(len(ground.days)):
-                looks = [draw_look(recipe, *pair, date=date, sensor=kind) for pair in zip(lands, mine, strict=True)]
-                series.append(see(recipe, ground, looks))
-            tiles |= {i: list(own) for i, own in zip(part, zip(*series, strict=True), strict=True)}
+            for some in glances(ground, kind):
+                own, series = ground.scenes(some), []
+                for date in range(len(ground.days)):
+                    pairs = zip(lands[some], mine[some], strict=True)
+                    series.append(
+                        see(recipe, own, [draw_look(recipe, *pair, date=date, sensor=kind) for pair in pairs])
+                    )
+                tiles |= {i: list(dates) for i, dates in zip(part[some], zip(*series, strict=True), strict=True)}
     return [tiles[i] for i in range(len(keys))]
 
 

@@ -22,7 +22,7 @@ from terraficta.synth.corpus.geotiff import (
 )
 from terraficta.synth.corpus.journal import TILES, Journal, open_journal, remove_litter, unfinished
 from terraficta.synth.corpus.manifest import write_boxes, write_manifests
-from terraficta.synth.corpus.order import Order, asked_recipe, given_as_data, placed
+from terraficta.synth.corpus.order import TILES_A_TASK, Order, asked_recipe, given_as_data, placed
 from terraficta.synth.corpus.workers import require_workers, work_through
 from terraficta.synth.labels.recipe import LabelRecipe
 from terraficta.synth.scene.terrain.given_land import GivenLand
@@ -36,7 +36,6 @@ from terraficta.synth.types.tile import Tile
 LINES, CARD, SUMS, RUN = "tiles.jsonl", "corpus.json", "checksums.sha256", "run.json"
 STAGE = "corpus"
 """what run.json says of a corpus of ours"""
-TILES_A_TASK = 8
 FORMAT = 2
 REMAKE = "copy it again from where it came, or make the corpus again"
 

@@ -23,6 +23,8 @@ from terraficta.synth.types.tile import Tile
 
 MadeTile = tuple[Tile, dict[str, Tensor]]
 """a tile, and further images of it by name"""
+TILES_A_TASK = 8
+"""scenes that a process makes together"""
 
 
 @dataclass(frozen=True)

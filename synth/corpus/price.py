@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,7 @@ import torch
 from terraficta.synth import render as page
 from terraficta.synth.corpus.catalogue import collection_id, item_file
 from terraficta.synth.corpus.geotiff import write_tile
-from terraficta.synth.corpus.order import asked_recipe, placed
-from terraficta.synth.look import draw_look, frame_of, gsd_of, sensor_of
-from terraficta.synth.scene.ground import grow
-from terraficta.synth.scene.land import draw_land
+from terraficta.synth.corpus.order import TILES_A_TASK, asked_recipe, placed
 from terraficta.synth.types.device import one_thread, pick_device
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.run import WATTS_PER_CPU_CORE
@@ -28,14 +25,15 @@ from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Sensor
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "palette": ("palette_of",),
+    "draw and grow": ("draw_land", "grow"),
+    "palette": ("draw_look", "palette_of"),
     "reflectance": ("boa_reflectance", "directional_reflectance"),
     "light and air": ("terrain_light", "toa_reflectance", "boa_correction"),
     "camera": ("observe", "record", "to_dn", "from_dn"),
     "truth": ("pixel_truth", "tiles_of"),
 }
-"""functions of the page of `render` that each stage of a look is made of"""
-ALL_STAGES = ("draw and grow", *STAGES, "write")
+"""functions of the page of `render` that each stage is made of"""
+ALL_STAGES = (*STAGES, "write")
 """in the order of the work"""
 PAPER_TILES = 10_000_000
 """a corpus as large as anybody has asked for, priced on paper"""
@@ -105,7 +103,8 @@ def price_of(
     """Make some tiles as a corpus does, and say what each stage took; they are not kept.
 
     Processor time is counted, which other work on the machine steals nothing of, but slows where it shares caches; on a
-    GPU wall time is, after each stage has been waited for. One tile goes before, to warm up.
+    GPU wall time is, after each stage has been waited for. As many are made together as in a corpus. One tile goes
+    before, to warm up.
 
     Parameters
     ----------
@@ -129,53 +128,48 @@ def price_of(
     """
     recipe = asked_recipe(recipe, sensor if isinstance(sensor, str) else None, size_px)
     device = pick_device(device)
-    spent = dict.fromkeys(ALL_STAGES, 0.0)
+    own = sensor if isinstance(sensor, Sensor) else None
+    spent: dict[str, float] = {}
     sizes, bands, books = [], [], 0
     with tempfile.TemporaryDirectory() as folder, one_thread():
-        for index in range(-1, count):
-            if index == 0:
-                spent = dict.fromkeys(ALL_STAGES, 0.0)
-                started = time.perf_counter()
-            key = SceneKey(seed, max(index, 0))
-            own = sensor if isinstance(sensor, Sensor) else sensor_of(recipe, key)
-            size, book = _one(recipe, key, own, Path(folder) / str(index), device, spent)
-            if index >= 0:
+        _some(recipe, [SceneKey(seed, 0)], own, Path(folder) / "first", device, dict.fromkeys(ALL_STAGES, 0.0))
+        spent, started = dict.fromkeys(ALL_STAGES, 0.0), time.perf_counter()
+        for first in range(0, count, TILES_A_TASK):
+            keys = [SceneKey(seed, index) for index in range(first, min(first + TILES_A_TASK, count))]
+            for size, book, wide in _some(recipe, keys, own, Path(folder) / str(first), device, spent):
                 sizes.append(size)
-                bands.append(len(own))
+                bands.append(wide)
                 books += book
-    wall_s = (time.perf_counter() - started) / count
+        wall_s = (time.perf_counter() - started) / count
     per_tile = {name: seconds / count for name, seconds in spent.items()}
     mean_size, mean_bands = sum(sizes) / count, sum(bands) / count
     return Price(recipe.name, recipe.size_px, mean_bands, per_tile, mean_size, books / count, count, device, wall_s)
 
 
-@torch.no_grad()
-def _one(
-    recipe: SceneRecipe, key: SceneKey, sensor: Sensor, folder: Path, device: str, spent: dict[str, float]
-) -> tuple[int, int]:
-    """Make and write one tile; adds to the stages, and returns its bytes and those of its lines in the books."""
+def _some(
+    recipe: SceneRecipe, keys: Sequence[SceneKey], sensor: Sensor | None, folder: Path, device: str,
+    spent: dict[str, float],
+) -> list[tuple[int, int, int]]:  # fmt: skip
+    """Make and write the tiles of a task of a corpus; adds to the stages. Returns of each its bytes, those of its
+    lines in the books, and its bands."""
     clock = _clock(device)
-    start = clock()
-    land = draw_land(recipe, key)
-    ground = grow(recipe, [land], frame_of(recipe, sensor), [gsd_of(recipe, key, sensor)], 1, device)
-    spent["draw and grow"] += clock() - start
     begun, inside = clock(), dict.fromkeys(STAGES, 0.0)
     with _timed(inside, clock):
-        look = draw_look(recipe, land, key, sensor=sensor)
-        inside["palette"] += clock() - begun
-        tile = page.see(recipe, ground, [look])[0]
-    rest = clock() - begun - sum(inside.values())
+        tiles = [dates[0] for dates in page.render_dates(recipe, keys, sensor, device, dates=1)]
+    inside["reflectance"] += max(clock() - begun - sum(inside.values()), 0.0)
     for name, seconds in inside.items():
         spent[name] += seconds
-    spent["reflectance"] += max(rest, 0.0)
-    start = clock()
-    folder.mkdir()
-    tile = replace(placed(tile, key.index), id=f"{key.seed}-{key.index:06d}")
-    sums = write_tile(tile, folder)
-    sums |= item_file(tile, folder, collection_id(recipe, key.seed), key.index)
+    start, made = clock(), []
+    for tile, key in zip(tiles, keys, strict=True):
+        own = folder / tile.id
+        own.mkdir(parents=True)
+        tile = placed(tile, key.index)
+        sums = write_tile(tile, own)
+        sums |= item_file(tile, own, collection_id(recipe, key.seed), key.index)
+        lines = len(repr(dict(tile.facts))) + sum(len(name) + 64 + 2 + len(tile.id) + 8 for name in sums)
+        made.append((sum(path.stat().st_size for path in own.iterdir()), lines, len(tile.sensor)))
     spent["write"] += clock() - start
-    lines = len(repr(dict(tile.facts))) + sum(len(name) + 64 + 2 + len(tile.id) + 8 for name in sums)
-    return sum(path.stat().st_size for path in folder.iterdir()), lines
+    return made
 
 
 def _clock(device: str) -> Callable[[], float]:

@@ -14,8 +14,8 @@ from terraficta.synth.scene.cover.event import Day, land_on
 from terraficta.synth.scene.land import Land
 from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.given_terrain import survey_terrain
-from terraficta.synth.scene.terrain.terrain import Terrain, grow_terrain
-from terraficta.synth.scene.world.window import Window
+from terraficta.synth.scene.terrain.terrain import Terrain, outline_terrain, raise_terrain
+from terraficta.synth.scene.world.window import Window, portions_of
 from terraficta.synth.types.frame import Frame
 from terraficta.synth.types.grid import Grid
 from terraficta.synth.types.refusal import Refusal
@@ -60,10 +60,13 @@ class Ground:
 
     def scene(self, n: int) -> Ground:
         """One of the N scenes alone."""
-        one = slice(n, n + 1)
+        return self.scenes(slice(n, n + 1))
+
+    def scenes(self, rows: slice) -> Ground:
+        """Some of the N scenes."""
         return Ground(
-            self.lands[one], self.frame, self.grids[one], self.cell_m[one], self.elevation_m[one], self.slope[one],
-            tuple(_scene_of(day, one) for day in self.days), self.facts[one],
+            self.lands[rows], self.frame, self.grids[rows], self.cell_m[rows], self.elevation_m[rows],
+            self.slope[rows], tuple(_scenes_of(day, rows) for day in self.days), self.facts[rows],
         )  # fmt: skip
 
     def window(self, y_px: int, x_px: int, size_px: int, margin: int) -> Ground:
@@ -155,13 +158,29 @@ def grow(
         real heights, real classes, or both, to grow on
     """
     size = torch.tensor(list(gsd_m), device=device)
-    place = (frame.side, frame.side, size / frame.factor, device)
+    place = (frame.side, frame.side, size / frame.factor)
     plans = [land.terrain for land in lands]
-    terrain = survey_terrain(given, plans, *place) if given else grow_terrain(plans, *place)
+    with torch.inference_mode():
+        if given:
+            terrain = survey_terrain(given, plans, *place, device)
+            return join([_covered(recipe, lands, terrain, frame, size, dates, given)])
+        outline = outline_terrain(plans, *place)
+        grounds = [
+            _covered(recipe, lands[rows], raise_terrain(outline.part(rows)), frame, size[rows], dates)
+            for rows in portions_of(outline.window.shape)
+        ]
+    return join(grounds)
+
+
+def _covered(
+    recipe: SceneRecipe, lands: Sequence[Land], terrain: Terrain, frame: Frame, gsd_m: Tensor, dates: int,
+    given: GivenLand | None = None,
+) -> Ground:  # fmt: skip
+    """The ground of a terrain, once it is covered on every date."""
     covers, moments = [land.cover for land in lands], [land.moments for land in lands]
     events = [land.events for land in lands]
     days = tuple(land_on(recipe, terrain, covers, moments, events, number, given) for number in range(dates))
-    grids = tuple(_grid(frame, terrain, n, gsd, given) for n, gsd in enumerate(size.tolist()))
+    grids = tuple(_grid(frame, terrain, n, gsd, given) for n, gsd in enumerate(gsd_m.tolist()))
     return Ground(
         tuple(lands), frame, grids, terrain.cell_m, terrain.elevation_m, terrain.slope, days, tuple(terrain.facts)
     )
@@ -180,14 +199,13 @@ def _grid(frame: Frame, terrain: Terrain, scene: int, gsd_m: float, given: Given
 # --- days, scene by scene and part by part --------------------------------------------------------------------------
 
 
-def _scene_of(day: Day, one: slice) -> Day:
-    at = day.cover.window
+def _scenes_of(day: Day, rows: slice) -> Day:
     cover = replace(
-        day.cover.mapped(lambda plane: plane[one]),
-        window=Window(at.y_m[one], at.x_m[one], at.cell_m[one]),
-        facts=day.cover.facts[one],
+        day.cover.mapped(lambda plane: plane[rows]),
+        window=day.cover.window.part(rows),
+        facts=day.cover.facts[rows],
     )
-    return Day(cover, day.moments[one], None if day.change is None else day.change[one], day.facts[one])
+    return Day(cover, day.moments[rows], None if day.change is None else day.change[rows], day.facts[rows])
 
 
 def _part_of(day: Day, rows: slice, columns: slice, cut: Callable[[Tensor], Tensor]) -> Day:

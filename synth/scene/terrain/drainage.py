@@ -58,6 +58,10 @@ class Drainage:
     lake_m: Tensor
     place: Tensor
 
+    def part(self, rows: slice) -> Drainage:
+        """Some of the scenes."""
+        return Drainage(*(own[rows] for own in vars(self).values()))
+
 
 def shifted(plane: Tensor, dy: int, dx: int, beyond: float) -> Tensor:
     """(N, H, W) the value of the neighbour at (dy, dx); `beyond` outside the grid."""

@@ -19,7 +19,7 @@ from terraficta.synth.scene.terrain.plan import TerrainPlan
 from terraficta.synth.scene.terrain.relief import RaisedGround
 from terraficta.synth.scene.terrain.rivers import grow_drainage, node_spacing, wander
 from terraficta.synth.scene.world.chance import per_scene, seeds_of
-from terraficta.synth.scene.world.window import Window
+from terraficta.synth.scene.world.window import Points, Window, portions_of
 from terraficta.synth.types.refusal import Refusal
 
 FOVEA_LANDFORMS = 0.6
@@ -94,6 +94,15 @@ class Terrain:
     facts: list[dict[str, Any]] = field(default_factory=list)
     far: Terrain | None = None
 
+    def part(self, rows: slice) -> Terrain:
+        """Some of the scenes."""
+        planes: dict[str, Any] = {name: own[rows] for name, own in vars(self).items() if isinstance(own, Tensor)}
+        far = None if self.far is None else self.far.part(rows)
+        return replace(
+            self, window=self.window.part(rows), drainage=self.drainage.part(rows), plans=self.plans[rows],
+            facts=self.facts[rows], far=far, **planes,
+        )  # fmt: skip
+
 
 def fovea(forms: Sequence[Landform], device: torch.device | str) -> Window:
     """A coarse look at the world around its origin, denser in the middle: (N, 64, 64) places.
@@ -143,34 +152,97 @@ def grow_terrain(
         raise Refusal("terrain", "cell_m", tuple(cell_m.shape), f"({len(plans)},), one a plan", "give one a scene")
     if not bool((cell_m > 0).all()):
         raise Refusal("terrain", "cell_m", cell_m.tolist(), "positive sizes in metres", "correct the cell size")
-    forms, coasts = [plan.form for plan in plans], [plan.coast for plan in plans]
-    cell = cell_m.to(device)
-    window = Window.over(height, width, cell, origin_cell)
-    padded = Window.over(height, width, cell, origin_cell, pad=1)
+    return raise_terrain(outline_terrain(plans, height, width, cell_m.to(device), origin_cell))
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known of N worlds before their ground is: rivers on coarse nodes, and the look from afar.
+
+    It costs some thousand operations on few numbers each, whose calls many scenes can share; the ground costs few
+    calls on many numbers, and is raised by `part`, for planes of many scenes leave the cache.
+
+    Parameters
+    ----------
+    plans : Sequence[TerrainPlan]
+        all that was drawn for each scene
+    window : Window
+        where in the world
+    padded : Window
+        the same with a cell around it
+    places : Points
+        (N, H+2, W+2) the padded cells among the nodes
+    drainage : Drainage
+        the river system
+    sea_m : Tensor
+        (N,) height that the sea comes up to, before heights are measured from it [m]
+    far : Terrain
+        the world as `fovea` sees it
+    """
+
+    plans: Sequence[TerrainPlan]
+    window: Window
+    padded: Window
+    places: Points
+    drainage: Drainage
+    sea_m: Tensor
+    far: Terrain
+
+    def part(self, rows: slice) -> Outline:
+        """Some of the scenes."""
+        return Outline(
+            self.plans[rows], self.window.part(rows), self.padded.part(rows), self.places.part(rows),
+            self.drainage.part(rows), self.sea_m[rows], self.far.part(rows),
+        )  # fmt: skip
+
+
+def outline_terrain(
+    plans: Sequence[TerrainPlan], height: int, width: int, cell_m: Tensor, origin_cell: Tensor | None = None
+) -> Outline:
+    """Outline N worlds as far as a window reaches; parameters as of `grow_terrain`."""
+    forms, coasts, device = [plan.form for plan in plans], [plan.coast for plan in plans], cell_m.device
+    window, padded = (Window.over(height, width, cell_m, origin_cell, pad=pad) for pad in (0, 1))
     look = fovea(forms, device)
     spacing = node_spacing(forms, padded)
-    places, far_places = (wander(at, spacing, plans) for at in (padded, look))
+    bent = [wander(padded.part(rows), spacing[rows], plans[rows]) for rows in portions_of(window.shape)]
+    places = bent[0] if len(bent) == 1 else Points(*(torch.cat(axis) for axis in zip(*map(_axes, bent), strict=True)))
+    far_places = wander(look, spacing, plans)
     grown = grow_drainage(plans, (places, far_places), spacing)
     drainage, far_drainage = (carve_troughs(forms, [plan.glacier for plan in plans], part) for part in grown)
     shore = seeds_of([plan.seeds.shore for plan in plans], device)
     coast = seeds_of([plan.seeds.coast for plan in plans], device)
     seen = tilt_to_sea(look, forms, coasts, shore, raise_ground(look, far_places, plans, far_drainage))
-    sea = sea_level(forms, coasts, seen)
-    seen = shape_coast(look, forms, coasts, coast, seen, sea)
-    ground = tilt_to_sea(padded, forms, coasts, shore, raise_ground(padded, places, plans, drainage))
-    ground = shape_coast(padded, forms, coasts, coast, ground, sea)
-    drainage, far_drainage = (lower_rivers(forms, part, sea) for part in (drainage, far_drainage))
-    raised = ground.elevation_m
-    twice = (2 * cell).to(torch.float32)[:, None, None]
-    rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
-    rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
+    sea_m = sea_level(forms, coasts, seen)
+    seen = shape_coast(look, forms, coasts, coast, seen, sea_m)
+    far_drainage = lower_rivers(forms, far_drainage, sea_m)
     facts = [{"relief_m": f.relief_m, "landform_m": f.landform_m, "hurst": f.hurst, "style": f.style} for f in forms]
     axis, reach_m = torch.tensor(_FOVEA, device=device), _reach_m(forms, device).to(torch.float32)[:, None, None]
-    rise_far = [rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2))]
+    rise_y, rise_x = (rise / reach_m for rise in torch.gradient(seen.elevation_m, spacing=(axis, axis), dim=(1, 2)))
     reference_m = seen.elevation_m.flatten(1)
-    far = terrain_of(seen, rise_far[0], rise_far[1], look, far_drainage, reference_m, plans, facts)
+    far = terrain_of(seen, rise_y, rise_x, look, far_drainage, reference_m, plans, facts)
+    return Outline(plans, window, padded, places, drainage, sea_m, far)
+
+
+def _axes(points: Points) -> tuple[Tensor, Tensor, Tensor]:
+    return points.y_m, points.x_m, points.cell_m
+
+
+def raise_terrain(outline: Outline) -> Terrain:
+    """The ground within an outline."""
+    plans, padded, drainage, far = outline.plans, outline.padded, outline.drainage, outline.far
+    forms, coasts, device = [plan.form for plan in plans], [plan.coast for plan in plans], outline.sea_m.device
+    shore = seeds_of([plan.seeds.shore for plan in plans], device)
+    coast = seeds_of([plan.seeds.coast for plan in plans], device)
+    ground = tilt_to_sea(padded, forms, coasts, shore, raise_ground(padded, outline.places, plans, drainage))
+    ground = shape_coast(padded, forms, coasts, coast, ground, outline.sea_m)
+    drainage = lower_rivers(forms, drainage, outline.sea_m)
+    raised = ground.elevation_m
+    twice = (2 * outline.window.cell_m).to(torch.float32)[:, None, None]
+    rise_y = (raised[:, 2:, 1:-1] - raised[:, :-2, 1:-1]) / twice
+    rise_x = (raised[:, 1:-1, 2:] - raised[:, 1:-1, :-2]) / twice
     inner = RaisedGround(*(plane[:, 1:-1, 1:-1].contiguous() for plane in vars(ground).values()))
-    return replace(terrain_of(inner, rise_y, rise_x, window, drainage, reference_m, plans, facts), far=far)
+    terrain = terrain_of(inner, rise_y, rise_x, outline.window, drainage, far.reference_m, plans, far.facts)
+    return replace(terrain, far=far)
 
 
 def terrain_of(

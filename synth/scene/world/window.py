@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from terraficta.synth.scene.world.chance import hashed
+
+CELLS_AT_ONCE = 1 << 18
+"""a float for each of so many cells is a megabyte: what a stage works on stays in the cache of a core"""
+
+
+def portions_of(shape: tuple[int, int, int]) -> Iterator[slice]:
+    """Which of N scenes of H x W cells are worked on together."""
+    step = max(1, CELLS_AT_ONCE // (shape[1] * shape[2]))
+    yield from (slice(first, min(first + step, shape[0])) for first in range(0, shape[0], step))
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,10 @@ class Points:
     def shape(self) -> tuple[int, int, int]:
         """(N, H, W)."""
         return self.y_m.shape[0], self.y_m.shape[1], self.y_m.shape[2]
+
+    def part(self, rows: slice) -> Points:
+        """Some of the scenes."""
+        return Points(self.y_m[rows], self.x_m[rows], self.cell_m[rows])
 
     def moved(self, dy_m: Tensor, dx_m: Tensor) -> Points:
         """The places that lie (dy, dx) [m] away: domain warp."""
@@ -73,6 +87,10 @@ class Window:
     def shape(self) -> tuple[int, int, int]:
         """(N, H, W)."""
         return self.y_m.shape[0], self.y_m.shape[1], self.x_m.shape[1]
+
+    def part(self, rows: slice) -> Window:
+        """Some of the scenes."""
+        return Window(self.y_m[rows], self.x_m[rows], self.cell_m[rows])
 
     def cells(self) -> Tensor:
         """(N, H, W) a hash for every cell of the world, the same in every window that has its cell size."""
