@@ -72,6 +72,21 @@ def mix(plans: Sequence[MaterialPlan], wavelength_nm: Tensor) -> Mixture:
     )
 
 
+def unlit(plans: Sequence[MaterialPlan], spectra: Tensor, lai: Tensor) -> Mixture:
+    """What N scenes are made of where every variant of a class is its mean (K, L), of leaf area `lai` (K,): no light is
+    followed through leaves for spectra that nobody sees, and no plants are drawn together into rows."""
+    scenes, (classes, wide), device = len(plans), spectra.shape, spectra.device
+    rows = (scenes, len(ROWED), VARIANTS)
+    return Mixture(
+        spectra[None, :, None].expand(scenes, classes, VARIANTS, wide),
+        spectra.new_zeros(1).expand(*rows, wide),
+        lai[None, :, None].expand(scenes, classes, VARIANTS),
+        spectra.new_ones(1).expand(rows),
+        spectra.new_zeros(1).expand(*rows, 2),
+        *(part.to(device) for part in _share_out(plans)),
+    )
+
+
 def _share_out(plans: Sequence[MaterialPlan]) -> tuple[Tensor, Tensor, Tensor]:
     """`runs`, `groups` and `group_of` of a `Mixture`."""
     most = max(len(stand.runs) for plan in plans for stand in plan.plants.values())

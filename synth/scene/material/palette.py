@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from terraficta.synth.scene.material.mixture import Mixture, mix
+from terraficta.synth.scene.material.mixture import Mixture, mix, unlit
 from terraficta.synth.scene.material.plan import MaterialPlan, draw_material_plan
 from terraficta.synth.scene.material.plants import DEAD_VARIANTS, ROWED, SOWN, VARIANTS, WOODED
 from terraficta.synth.scene.material.texture import ROWS_SEEN_M, grain, planted
@@ -107,7 +107,7 @@ class Palette:
     lai : Tensor
         (N, K, V) green leaf area index of each variant, 0 where nothing grows [m2 m-2]
     mixture : Mixture
-        as it was drawn, with the full spread
+        as it was drawn, with the full spread; without variability, of means alone
     wavelength_nm : Tensor
         (L,) [nm]
     seed : Tensor
@@ -158,11 +158,15 @@ def palette_of(recipe: MaterialRecipe, plans: Sequence[MaterialPlan], device: to
     (1, 24, 16, 211)
     """
     wavelength = WAVELENGTH_NM.to(device)
+    seed = seeds_of([plan.texture_seed for plan in plans], device)
+    means = [mean.to(device) for mean in (reference().spectra, reference().lai)]
+    if recipe.variability == 0:
+        mixture = unlit(plans, *means)
+        return Palette(mixture.spectra.float(), mixture.lai.float(), mixture, wavelength.float(), seed, 0.0)
     mixture = mix(plans, wavelength)
-    spectra, lai = (mean.to(device)[None, :, None] for mean in (reference().spectra, reference().lai))
+    spectra, lai = (mean[None, :, None] for mean in means)
     spectra = spectra + recipe.variability * (mixture.spectra - spectra)
     lai = lai + recipe.variability * (mixture.lai - lai)
-    seed = seeds_of([plan.texture_seed for plan in plans], device)
     return Palette(spectra.float(), lai.float(), mixture, wavelength.float(), seed, recipe.variability)
 
 
