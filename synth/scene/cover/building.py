@@ -12,6 +12,7 @@ from terraficta.synth.scene.cover.climate import Climate
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import fraction, hashed, turn, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.within import POOL_BIT, POOLS
 
@@ -299,23 +300,23 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
     roof, height_m, large = _roofs(number, block, lot)
     what, yard = _yards(number, block, lot, spots)
     tree = _trees(number, block, spots, what)
-    what = torch.where(tree, TREE, what)
+    what = choose(tree, TREE, what)
     roof &= block.inner_m > 1.0
     wall = block.walled & ~roof & ((lot.wall_m < WALL_M[0]) | (block.inner_m < 1.0 + 2 * WALL_M[0]))
     wall &= (block.inner_m > 1.0) & (spots.cell_m < LINES_SEEN_M)
-    height_m, roof = torch.where(wall, WALL_M[1], height_m), roof | wall
-    what = torch.where(roof, ROOF, what)
-    pool = torch.where(roof, large, yard).to(torch.int64)
-    identity = torch.where(block.park | block.square, block.identity, lot.identity)
-    identity = torch.where(~roof & (block.inner_m < 0), block.street, identity)
+    height_m, roof = choose(wall, WALL_M[1], height_m), roof | wall
+    what = choose(roof, ROOF, what)
+    pool = choose(roof, large, yard).to(torch.int64)
+    identity = choose(block.park | block.square, block.identity, lot.identity)
+    identity = choose(~roof & (block.inner_m < 0), block.street, identity)
     made = ~block.vacant & (uniform(lot.identity, salt.Lot.EARTH) > YARDS_OF_EARTH)
     earth = (what == BARE) & ~made
-    identity = torch.where(earth, hashed(spots.town, salt.TownSeed.GROUND) | GROUND, identity)
+    identity = choose(earth, hashed(spots.town, salt.TownSeed.GROUND) | GROUND, identity)
     vehicle, car, line = _traffic(block, lot, spots, (what == STREET) & ~yard)
     vehicle_pool, line_pool = (POOLS["road"].index(name) for name in ("vehicle", "marking"))
-    pool = torch.where(vehicle, vehicle_pool, torch.where(line, line_pool, pool))
-    identity = torch.where(vehicle, car, identity) | pool << POOL_BIT
-    return Built(what, identity, torch.where(roof, height_m, torch.where(vehicle, VEHICLE_M, 0.0)))
+    pool = choose(vehicle, vehicle_pool, choose(line, line_pool, pool))
+    identity = choose(vehicle, car, identity) | pool << POOL_BIT
+    return Built(what, identity, choose(roof, height_m, choose(vehicle, VEHICLE_M, 0.0)))
 
 
 NUMBERS = (
@@ -351,10 +352,10 @@ def _block(number: dict[str, Tensor], spots: Spots) -> _Block:
     estate = rest & (uniform(block, salt.StreetBlock.ESTATE) < number["estates"]) & (dense > 0.3)
     # a street is of one piece: the line of blocks that it runs along
     first = du * number["block_u"] < dv * number["block_v"]
-    line = torch.where(first, torch.floor(u / number["block_u"] + 0.5), torch.floor(v / number["block_v"] + 0.5))
+    line = choose(first, torch.floor(u / number["block_u"] + 0.5), torch.floor(v / number["block_v"] + 0.5))
     way = hashed(town, salt.TownSeed.STREETS, line.to(torch.int64), first.to(torch.int64))
     rows = rest & ~estate & (dense > number["rows"])
-    along = torch.where(first, v, u)
+    along = choose(first, v, u)
     walled = (uniform(block, salt.StreetBlock.WALLED) < number["walled"]) & ((rest & ~estate & ~rows) | works)
     return _Block(block, way, along, across, u, v, inner, dense, works, park, square, estate, rows, vacant, walled)
 
@@ -364,9 +365,9 @@ def _lot(number: dict[str, Tensor], block: _Block) -> _Lot:
     level = ((block.dense + 0.2 * (uniform(own, salt.StreetBlock.LEVEL) - 0.5)) * len(LEVELS)).long()
     level = level.clamp(0, len(LEVELS) - 1)
     scale = torch.tensor(LEVELS, device=own.device)[level]
-    level = torch.where(block.works, 8, torch.where(block.estate, 9, level))
-    whole_u = torch.where(block.works, 58.0, torch.where(block.estate, 42.0, number["lot_u"] * scale))
-    whole_v = torch.where(block.works, 76.0, torch.where(block.estate, 62.0, number["lot_v"] * scale))
+    level = choose(block.works, 8, choose(block.estate, 9, level))
+    whole_u = choose(block.works, 58.0, choose(block.estate, 42.0, number["lot_u"] * scale))
+    whole_v = choose(block.works, 76.0, choose(block.estate, 62.0, number["lot_v"] * scale))
     a, pu, side_u = _piece(block.u / whole_u, hashed(own, salt.StreetBlock.LOTS_U, level))
     b, pv, side_v = _piece(block.v / whole_v, hashed(own, salt.StreetBlock.LOTS_V, level))
     identity = hashed(own, level, a, b)
@@ -387,35 +388,35 @@ def _roofs(number: dict[str, Tensor], block: _Block, lot: _Lot) -> tuple[Tensor,
     lucky = uniform(lot.identity, salt.Lot.BUILT)
     # houses apart, or side by side where it is denser; a shed in a corner of the garden
     terraced = uniform(block.identity, salt.StreetBlock.TERRACED) < 1.6 * dense - 0.35
-    side = torch.where(terraced, lot.side_u, 9.0 + 8.0 * own)
-    half_u = 0.5 * torch.minimum(side, lot.side_u - torch.where(terraced, 0.0, 2.0))
+    side = choose(terraced, lot.side_u, 9.0 + 8.0 * own)
+    half_u = 0.5 * torch.minimum(side, lot.side_u - choose(terraced, 0.0, 2.0))
     half_v = 0.5 * torch.minimum(8.5 + 5.5 * depth, lot.side_v - 5.0)
     house = lot.within(half_u, half_v) & (lucky < 0.68 + 0.45 * dense)
     ridge = PITCH * (half_v - (lot.v - 0.5 * lot.side_v).abs()).clamp(0.0, 5.0)
-    ridge = torch.where(uniform(block.identity, salt.StreetBlock.PITCHED) < number["pitched"], ridge, 0.0)
+    ridge = choose(uniform(block.identity, salt.StreetBlock.PITCHED) < number["pitched"], ridge, 0.0)
     shed = (lot.u > 1.0) & (lot.u < 3.5 + 3.5 * own) & (lot.v > 1.0) & (lot.v < 4.0 + 3.0 * depth)
     shed &= uniform(lot.identity, salt.Lot.SHED) < 0.55
     house, shed = _dry_houses(number, block, lot, house, shed)
-    house_m = torch.where(house, 2.5 + 3.0 * (1 + 1.4 * own) + ridge, 2.6)
+    house_m = choose(house, 2.5 + 3.0 * (1 + 1.4 * own) + ridge, 2.6)
     roof = (house | shed) & ~(block.park | block.square)
     # rows along the streets; behind them more, the nearer to the middle
     row = (inner > 1.5) & (inner < 10 + 7 * own + 6 * dense) & (own > 0.05)
     behind = (inner > 1.5) & (wall > 1.2) & (lucky < 1.3 * dense - 0.45)
     floors = 2.0 + (1.0 + 6.0 * (dense - 0.5).clamp(min=0.0)) * uniform(block.identity, salt.StreetBlock.TOWER)
-    roof = torch.where(block.rows, row | behind, roof)
-    height = torch.where(block.rows, 1.0 + 3.1 * floors * (0.8 + 0.3 * own), house_m)
+    roof = choose(block.rows, row | behind, roof)
+    height = choose(block.rows, 1.0 + 3.1 * floors * (0.8 + 0.3 * own), house_m)
     # slabs and towers in green; halls that fill their yards
     tower = uniform(block.identity, salt.StreetBlock.TOWER) < 0.35
-    slab = lot.within(torch.where(tower, 10.0, 6.5), torch.where(tower, 10.0, 0.5 * lot.side_v - 7.0))
-    roof = torch.where(block.estate, slab & (inner > 6.0) & (lucky < 0.85), roof)
-    height = torch.where(block.estate, torch.where(tower, 28.0 + 40.0 * own, 10.0 + 14.0 * own), height)
+    slab = lot.within(choose(tower, 10.0, 6.5), choose(tower, 10.0, 0.5 * lot.side_v - 7.0))
+    roof = choose(block.estate, slab & (inner > 6.0) & (lucky < 0.85), roof)
+    height = choose(block.estate, choose(tower, 28.0 + 40.0 * own, 10.0 + 14.0 * own), height)
     hall = (wall > 3.5 + 6.0 * own) & (inner > 7.0) & (lucky < 0.72)
-    roof = torch.where(block.works, hall, roof)
-    height = torch.where(block.works, 5.5 + 7.0 * own, height)
-    grand = torch.where(block.rows, own + 0.9 * dense > 1.25, dense + 0.5 * own > 0.95)  # flat roofs of the middle
+    roof = choose(block.works, hall, roof)
+    height = choose(block.works, 5.5 + 7.0 * own, height)
+    grand = choose(block.rows, own + 0.9 * dense > 1.25, dense + 0.5 * own > 0.95)  # flat roofs of the middle
     # shells of concrete on ground laid out and not built on
-    roof = torch.where(block.vacant, (wall > 4.0) & (inner > 5.0) & (lucky < 0.6 * SITES), roof)
-    height = torch.where(block.vacant, 3.0 + 3.0 * own, height)
+    roof = choose(block.vacant, (wall > 4.0) & (inner > 5.0) & (lucky < 0.6 * SITES), roof)
+    height = choose(block.vacant, 3.0 + 3.0 * own, height)
     large = block.works | block.estate | grand | block.vacant
     return roof, height, large
 
@@ -433,7 +434,7 @@ def _dry_houses(
     rooms = (near_v < 0.24 + 0.22 * depth) | ((near_u < 0.32) & (own > 0.35)) | ((near_v > 0.78) & (own > 0.75))
     rooms &= lucky < 0.7 + 0.4 * block.dense
     court = block.walled & ~young
-    house = torch.where(young, villa & (lucky < 0.92), torch.where(court, rooms, house))
+    house = choose(young, villa & (lucky < 0.92), choose(court, rooms, house))
     return house, shed & ~court & ~(young & (own < 0.5))
 
 
@@ -443,28 +444,28 @@ def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) ->
     kind, where = uniform(lot.identity, salt.Lot.YARD), uniform(lot.identity, salt.Lot.GARDEN)
     garden = 0.7 * uniform(block.identity, salt.StreetBlock.GARDEN) + 0.3 * where
     bare = garden < number["bare"]
-    open_ground = torch.where(bare, BARE, LAWN)
+    open_ground = choose(bare, BARE, LAWN)
     # gardens: a drive from the street, a terrace behind the house
     drive = (lot.u > lot.side_u - 2.8) & (lot.v < 0.45 * lot.side_v) & (kind < 0.7)
     terrace = lot.within(4.0 * where, 0.5 * lot.side_v * (0.3 + 0.3 * kind)) & (where > 0.45)
-    yard = torch.where(drive | terrace | (kind < 0.8 * dense - 0.3), PAVED, open_ground)
+    yard = choose(drive | terrace | (kind < 0.8 * dense - 0.3), PAVED, open_ground)
     # courts are paved or green; slabs stand in lawns with car parks; works on hard standing
-    court = torch.where(kind < 0.9 * dense - 0.05, PAVED, open_ground)
-    yard = torch.where(block.rows, court, yard)
+    court = choose(kind < 0.9 * dense - 0.05, PAVED, open_ground)
+    yard = choose(block.rows, court, yard)
     strip = (lot.u < 9.0) & (kind < 0.7)
-    yard = torch.where(block.estate, torch.where(strip, STREET, open_ground), yard)
-    standing = torch.where(kind < 0.35, STREET, torch.where(kind < 0.75, PAVED, torch.where(where < 0.4, BARE, LAWN)))
-    yard = torch.where(block.works, torch.where((inner < 4.0) & (where < 0.6), LAWN, standing), yard)
-    yard = torch.where(block.square, torch.where(garden < 0.65, STREET, PAVED), yard)
+    yard = choose(block.estate, choose(strip, STREET, open_ground), yard)
+    standing = choose(kind < 0.35, STREET, choose(kind < 0.75, PAVED, choose(where < 0.4, BARE, LAWN)))
+    yard = choose(block.works, choose((inner < 4.0) & (where < 0.6), LAWN, standing), yard)
+    yard = choose(block.square, choose(garden < 0.65, STREET, PAVED), yard)
     path = (lot.u - 0.5 * lot.side_u).abs() < 1.2
-    yard = torch.where(block.park, torch.where(path & (kind < 0.5), PAVED, LAWN), yard)
+    yard = choose(block.park, choose(path & (kind < 0.5), PAVED, LAWN), yard)
     slab = lot.within(0.3 * lot.side_u, 0.3 * lot.side_v) & (uniform(lot.identity, salt.Lot.BUILT) > 1 - 0.4 * SITES)
-    yard = torch.where(block.vacant, torch.where(slab, PAVED, BARE), yard)
+    yard = choose(block.vacant, choose(slab, PAVED, BARE), yard)
     footway = ~block.vacant & (inner < 1.5) & (dense > 0.4)
-    yard = torch.where(footway, PAVED, yard)
+    yard = choose(footway, PAVED, yard)
     lane = spots.density < number["unpaved"]
-    what = torch.where(inner < 0, torch.where(lane, PAVED, STREET), yard)
-    return torch.where(what == PAVED, STREET, what), (what == PAVED) | lane
+    what = choose(inner < 0, choose(lane, PAVED, STREET), yard)
+    return choose(what == PAVED, STREET, what), (what == PAVED) | lane
 
 
 def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor) -> Tensor:
@@ -477,11 +478,11 @@ def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor)
     spread = BROADEST_M / TREE_M * (0.5 + 0.5 * uniform(tree, salt.GardenTree.SPREAD))
     avenue = uniform(block.identity, salt.StreetBlock.AVENUE) < 0.4
     wooded = number["wooded"]
-    chance = torch.where(block.works | block.square | block.vacant, 0.15 * wooded, wooded)
-    chance = torch.where(block.park, 0.15 + wooded, chance)
+    chance = choose(block.works | block.square | block.vacant, 0.15 * wooded, wooded)
+    chance = choose(block.park, 0.15 + wooded, chance)
     kerb = (block.inner_m > -1.5) & (block.inner_m < 3.0)
-    chance = torch.where(kerb, torch.where(avenue, wooded.sqrt(), 0.5 * wooded), chance)
-    chance = torch.where(what == STREET, torch.where(kerb & avenue, chance, 0.3 * chance), chance)
+    chance = choose(kerb, choose(avenue, wooded.sqrt(), 0.5 * wooded), chance)
+    chance = choose(what == STREET, choose(kerb & avenue, chance, 0.3 * chance), chance)
     return (
         (dx * dx + dy * dy < spread * spread)
         & (uniform(tree, salt.GardenTree.PRESENT) < chance)
@@ -494,11 +495,11 @@ def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Ten
     half = block.across_m - block.inner_m
     kerb = (block.inner_m < -KERB_M[0]) & (block.inner_m > -KERB_M[1]) & (half > 2.9)
     lane = (block.across_m > LANE_M[0]) & (block.across_m < LANE_M[1]) & ~kerb & (block.inner_m < 0)
-    pitch = torch.where(kerb, PARKED_M, MOVING_M)
+    pitch = choose(kerb, PARKED_M, MOVING_M)
     slot = torch.floor(block.along_m / pitch)
     way = block.along_m - slot * pitch
     on_street = hashed(block.identity, salt.StreetBlock.VEHICLES, slot.to(torch.int64), kerb.to(torch.int64))
-    many = torch.where(kerb, 0.08 + 0.55 * block.dense, 0.05 + 0.25 * block.dense)
+    many = choose(kerb, 0.08 + 0.55 * block.dense, 0.05 + 0.25 * block.dense)
     stands = (kerb | lane) & (way > 0.7) & (way < 5.2) & (uniform(on_street, salt.Vehicle.PRESENT) < many)
     # car parks: two rows of stalls, an aisle
     ranks = torch.floor(lot.u / AISLE_M)
@@ -511,9 +512,9 @@ def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Ten
     full = uniform(parked, salt.Vehicle.PRESENT) < 0.9 * uniform(lot.identity, salt.Lot.FULL)
     stands |= in_park & full & (u > 0.4) & (u < 4.7) & (v > 0.4) & (v < 2.2)
     vehicle = stands & paved
-    near = torch.where(in_park, torch.minimum(v, STALL_M[0] - v), 1e3)
+    near = choose(in_park, torch.minimum(v, STALL_M[0] - v), 1e3)
     dash = (block.inner_m < 0) & (half > 2.7) & (block.dense > 0.3) & (torch.remainder(block.along_m, 9.0) < 4.0)
-    near = torch.where(dash, block.across_m, near)
+    near = choose(dash, block.across_m, near)
     width = torch.maximum(spots.cell_m, torch.full_like(spots.cell_m, LINE_M))
     line = (near < 0.5 * width) & (spots.u01 * width < LINE_M) & (spots.cell_m < LINES_SEEN_M)
-    return vehicle, torch.where(in_park, parked, on_street), line & paved & ~vehicle
+    return vehicle, choose(in_park, parked, on_street), line & paved & ~vehicle

@@ -18,6 +18,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, voronoi
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, turn, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.lattice import warp
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.scene.world.window import Points, Window
@@ -141,23 +142,23 @@ def farm(
 
     def lay(where: Tensor, what: Tensor | str) -> None:
         nonlocal cover, own
-        cover = torch.where(where, at(what) if isinstance(what, str) else what, cover).to(torch.uint8)
+        cover = choose(where, at(what) if isinstance(what, str) else what, cover).to(torch.uint8)
         own = own & ~where
 
-    wild = torch.where(moisture < 0.35, at("bare_soil"), at("grassland"))
+    wild = choose(moisture < 0.35, at("bare_soil"), at("grassland"))
     own_u01 = cells.of(u01)
     lay(parcels.idle, wild)
-    bund = torch.where(FINEST * cell > 2 * BUND_M, 0.0, BUND_M)
+    bund = choose(FINEST * cell > 2 * BUND_M, 0.0, BUND_M)
     lay((cover == at("paddy")) & covered(parcels.edge_m, bund, cell, own_u01), "grassland")
     hedge = number([s.hedge_m for s in systems]) * (0.5 + uniform(block, salt.Block.HEDGE))
-    hedge = torch.where(uniform(parcels.strip, salt.Strip.HEDGED) < number([s.hedged for s in systems]), hedge, 0.0)
-    hedge = torch.where((cover == at("paddy")) | (moisture < 0.2) | (2 * hedge < FINEST * cell), 0.0, hedge)
-    scrub = torch.where(cells.of(habitat.grain) > -0.3, cells.each(tree.flatten()), at("shrubland"))
+    hedge = choose(uniform(parcels.strip, salt.Strip.HEDGED) < number([s.hedged for s in systems]), hedge, 0.0)
+    hedge = choose((cover == at("paddy")) | (moisture < 0.2) | (2 * hedge < FINEST * cell), 0.0, hedge)
+    scrub = choose(cells.of(habitat.grain) > -0.3, cells.each(tree.flatten()), at("shrubland"))
     lay(covered(parcels.edge_m, hedge, cell, own_u01), scrub)
     used = uniform(cells.of(blocks.junction), salt.Corner.TRACK) < 0.7
     track = covered(cells.of(blocks.edge_m), number([s.track_m for s in systems]), cell, own_u01) & used
     lay(track, "road")
-    identity = torch.where(own, parcels.identity | (1 << 33), torch.where(track, block | (1 << 35), 0))
+    identity = choose(own, parcels.identity | (1 << 33), choose(track, block | (1 << 35), 0))
     return Fields(farmed, cells.onto(cover, 0), cells.onto(identity, 0), cells.onto(parcels.row, 0.0))
 
 
@@ -175,12 +176,12 @@ def _uses(
     at = TERRAFICTA.index
     year = cells.each(torch.tensor(list(years), device=parcel.device))
     habit, own = uniform(block, salt.Block.HABIT), uniform(parcel, salt.Parcel.USE)
-    lasting = torch.where(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < CLUSTERED, habit, own)
+    lasting = choose(uniform(parcel, salt.Parcel.FOLLOWS_BLOCK) < CLUSTERED, habit, own)
     resting = uniform(hashed(parcel, year), salt.ParcelYear.FALLOW) < fallow / (1 - pasture - orchard)
-    use = torch.where(paddy, at("paddy"), at("cropland"))
-    use = torch.where(resting, at("fallow"), use)
-    use = torch.where((lasting < pasture + orchard) & ~paddy, at("orchard"), use)
-    return torch.where((lasting < pasture) & ~paddy, at("pasture"), use).to(torch.uint8)
+    use = choose(paddy, at("paddy"), at("cropland"))
+    use = choose(resting, at("fallow"), use)
+    use = choose((lasting < pasture + orchard) & ~paddy, at("orchard"), use)
+    return choose((lasting < pasture) & ~paddy, at("pasture"), use).to(torch.uint8)
 
 
 def sow(lists: Sequence[Sequence[Crop]], cover: Tensor, parcel: Tensor, years: Sequence[int]) -> Tensor:
@@ -226,11 +227,11 @@ def rotate(
     lasting = torch.tensor([sum(c.share for c in crops if c.perennial) for crops in lists], device=device)[scene]
     begun = torch.div(hashed(parcel, salt.Parcel.LEY_BEGUN) % LEY_YEARS + year, LEY_YEARS, rounding_mode="floor")
     stays = uniform(hashed(parcel, begun), salt.ParcelYear.LEY) < lasting
-    group = torch.where(paddy, 2, torch.where(stays, 0, 1))
+    group = choose(paddy, 2, choose(stays, 0, 1))
     edges = torch.tensor([_edges(crops, max(map(len, lists))) for crops in lists], device=device)[scene, group]
-    pick = uniform(hashed(parcel, torch.where(stays, begun, year)), salt.ParcelYear.CROP)
+    pick = uniform(hashed(parcel, choose(stays, begun, year)), salt.ParcelYear.CROP)
     passed = (pick[:, None] >= edges).sum(1)
-    return torch.where(edges[:, -1] > 0, passed + 1, 0).to(torch.uint8)
+    return choose(edges[:, -1] > 0, passed + 1, 0).to(torch.uint8)
 
 
 def _edges(crops: Sequence[Crop], slots: int) -> list[list[float]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.season import LOW_TIDE, Moment
 from terraficta.synth.scene.cover.water import Water
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world.chance import planes
+from terraficta.synth.scene.world.choice import choose
 
 
 def flood(terrain: Terrain, water: Water, moments: Sequence[Moment]) -> tuple[Tensor, Tensor] | None:
@@ -33,8 +33,8 @@ def flood(terrain: Terrain, water: Water, moments: Sequence[Moment]) -> tuple[Te
     inland = ~(water.sea | water.tidal)
     drowned = inland & (water.above_m < rise) & ~water.open_water
     covered = water.tidal & (ground < sea)
-    level = torch.where(water.sea, water.surface_m + (sea - low), water.surface_m)
-    level = torch.where(covered, sea, level)
-    level = torch.where(inland & water.open_water, water.surface_m + rise, level)
-    level = torch.where(drowned, ground - water.above_m + rise, level)
+    level = choose(water.sea, water.surface_m + (sea - low), water.surface_m)
+    level = choose(covered, sea, level)
+    level = choose(inland & water.open_water, water.surface_m + rise, level)
+    level = choose(drowned, ground - water.above_m + rise, level)
     return drowned | covered, level

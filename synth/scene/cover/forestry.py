@@ -14,6 +14,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import hashed, heading, per_scene, seeds_of, turn, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.places import Places, covered
 from terraficta.synth.types.legend import TERRAFICTA, UPLAND_FORESTS
 
@@ -95,14 +96,14 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     plot = hashed(seed, salt.Forestry.PLOT, road.to(torch.int64), lot, (inward > 0).long())
     depth = share + (2 * uniform(plot, salt.Plot.DEPTH) - 1) * torch.minimum(share, 1 - share)
     reached = (inward.abs() * 2) / depth.clamp(min=1e-6)
-    age = torch.where(settlers, reached, order / share)  # 1: this year
+    age = choose(settlers, reached, order / share)  # 1: this year
     felled = age < 1
-    grown = torch.where(age > 0.45, at("grassland"), at("shrubland"))
-    grown = torch.where(order < REGROWN, cells.of(cover), grown)
-    grown = torch.where(settlers, at("pasture"), torch.where(age > 0.75, at("bare_soil"), grown))
-    grown = torch.where(settlers & (age > 0.9), at("bare_soil"), grown)
-    parcel = torch.where(felled, torch.where(settlers, plot, identity) | (1 << 36), 0)
-    after = torch.where(felled, grown, cells.of(cover)).to(torch.uint8)
+    grown = choose(age > 0.45, at("grassland"), at("shrubland"))
+    grown = choose(order < REGROWN, cells.of(cover), grown)
+    grown = choose(settlers, at("pasture"), choose(age > 0.75, at("bare_soil"), grown))
+    grown = choose(settlers & (age > 0.9), at("bare_soil"), grown)
+    parcel = choose(felled, choose(settlers, plot, identity) | (1 << 36), 0)
+    after = choose(felled, grown, cells.of(cover)).to(torch.uint8)
     whole = cover.flatten().index_copy(0, cells.at, after).reshape(cover.shape)
     return Stands(whole, cells.onto(parcel, 0), torch.zeros_like(terrain.slope))
 
@@ -152,12 +153,12 @@ def plant(
     cell = cells.number(terrain.cell_m)
     track = planted & covered(torch.minimum(du * wide, dv * deep), TRACK_M, cell, cells.of(u01))
     felled = planted & (uniform(compartment, salt.Compartment.FELLED) < 0.06)
-    cover = torch.where(planted, at("plantation"), cells.of(stands.cover))
-    cover = torch.where(track | felled, at("bare_soil"), cover).to(torch.uint8)
-    parcel = torch.where(planted, compartment | (1 << 36), cells.of(stands.parcel))
-    parcel = torch.where(track, 0, parcel)
+    cover = choose(planted, at("plantation"), cells.of(stands.cover))
+    cover = choose(track | felled, at("bare_soil"), cover).to(torch.uint8)
+    parcel = choose(planted, compartment | (1 << 36), cells.of(stands.parcel))
+    parcel = choose(track, 0, parcel)
     return Stands(
         cover=stands.cover.flatten().index_copy(0, cells.at, cover).reshape(u01.shape),
         parcel=stands.parcel.flatten().index_copy(0, cells.at, parcel).reshape(u01.shape),
-        row=cells.onto(torch.where(planted, heading(seed, salt.Forestry.DIRECTION), 0.0), 0.0),
+        row=cells.onto(choose(planted, heading(seed, salt.Forestry.DIRECTION), 0.0), 0.0),
     )

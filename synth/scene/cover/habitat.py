@@ -15,6 +15,7 @@ from terraficta.synth.scene.cover.water import Water
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.types.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
 from terraficta.synth.types.legend import TERRAFICTA
@@ -141,19 +142,19 @@ def suitability(
     yield "shrubland", 1.1 * maquis + 0.8 * krummholz + 0.9 * semidesert - 0.15 + 0.3 * habitat.stand - 0.3 * cold
     yield "moss_lichen", (6.2 - warm) * 0.5 + 0.1 - ((2.0 - warm) * 0.8).clamp(min=0) - 0.2 * habitat.stand
     arid, frost = (0.13 - wet) * 9.0, (2.0 - warm) * 0.6
-    tidal = torch.where(water.tidal, 7.0, 0.0)  # mud, salt marsh, mangroves
+    tidal = choose(water.tidal, 7.0, 0.0)  # mud, salt marsh, mangroves
     yield "bare_soil", torch.maximum(arid + 0.5, frost + 0.5) - 0.2 * habitat.stand + tidal
     dunes = planes([1.2 * float(f.get("style") == "dunes") for f in terrain.facts], device)
     yield "sand", (arid + 0.2 + 0.6 * habitat.region + dunes).clamp(max=1.8 + dunes) - 6.0 * slope
     bedrock = torch.maximum(torch.maximum((slope - 0.75) * 5.0, arid - 0.1 + 3.0 * (slope - 0.2)), frost + slope - 0.1)
     yield "rock", bedrock + 0.4 * habitat.stand
     bog = 2.7 + 4.0 * _boggy(climates, terrain, habitat, water)
-    yield "wetland", torch.where(water.tidal, 7.2 + 0.6 * habitat.patch - 0.4 * arid.clamp(min=0), bog)
+    yield "wetland", choose(water.tidal, 7.2 + 0.6 * habitat.patch - 0.4 * arid.clamp(min=0), bog)
     yield "snow", 2.6 + 4.0 * _frozen(SNOWLINE_C, terrain, habitat)
     # fire takes what has fuel: not deserts, ice, cliffs
     fuel = torch.minimum(torch.minimum((wet - 0.15) * 40.0, (warm - 3.0) * 4.0), (0.9 - slope) * 10.0)
     yield "burnt", 3.0 + torch.minimum(4.0 * fire.front, fuel)
-    yield "mangrove", torch.where(water.tidal & (warm > MANGROVE_C), 7.8 + 0.4 * habitat.stand, -99.0)
+    yield "mangrove", choose(water.tidal & (warm > MANGROVE_C), 7.8 + 0.4 * habitat.stand, -99.0)
 
 
 def _boggy(climates: Sequence[Climate], terrain: Terrain, habitat: Habitat, water: Water) -> Tensor:
@@ -197,6 +198,6 @@ def natural_cover(
     most = torch.full_like(terrain.slope, -1e9)
     for name, score in suitability(climates, terrain, habitat, water, fire):
         score = score + favour[name] if name in favour else score
-        best = torch.where(score > most, TERRAFICTA.index(name), best).to(torch.uint8)
+        best = choose(score > most, TERRAFICTA.index(name), best).to(torch.uint8)
         most = torch.maximum(most, score)
     return best

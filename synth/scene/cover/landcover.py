@@ -29,6 +29,7 @@ from terraficta.synth.scene.terrain.given_land import GivenLand
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, planes, seeds_of, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.biome import TREELINE_C
@@ -111,7 +112,7 @@ class LandCover:
     @property
     def building(self) -> Tensor:
         """(N, H, W) int64 identity of the building a cell belongs to; 0: none."""
-        return torch.where(self.cover == self.legend.index("building"), self.parcel, 0)
+        return choose(self.cover == self.legend.index("building"), self.parcel, 0)
 
     def standing(self) -> tuple[Tensor, Tensor] | None:
         """What stands in the light, (N, H, W) each: height of roofs and crowns [m], and 0..1 how far it is a canopy.
@@ -147,7 +148,7 @@ class LandCover:
         blocks = self.cover.reshape(n, height // factor, factor, width // factor, factor)
         counts = torch.zeros(n, len(self.legend), height // factor, width // factor, device=self.cover.device)
         # whole numbers, so that no sum hangs on its order: a cell of one piece counts as all the places of a mixed one
-        weight = torch.where(self.within == 0, 1.0 + MORE, 1.0).reshape(blocks.shape)
+        weight = choose(self.within == 0, 1.0 + MORE, 1.0).reshape(blocks.shape)
         for row in range(factor):
             for column in range(factor):
                 counts.scatter_add_(1, blocks[:, None, :, row, :, column].to(torch.int64),
@@ -205,29 +206,29 @@ def grow_landcover(
     wish = None if given is None else Wish.of(given, terrain.window)
     if wish is not None:
         cover, parcel = wish.conformed(cover, parcel, plans, terrain.window)
-        within = torch.where(wish.settled(), within, 0)
+        within = choose(wish.settled(), within, 0)
     drowned = flood(terrain, water, moments)
     surface = water.surface_m
     if drowned is not None:
         under, surface = drowned
         under &= cover != TERRAFICTA.index("building")
-        cover = torch.where(under, TERRAFICTA.index("water"), cover).to(torch.uint8)
-        parcel, row = torch.where(under, 0, parcel), torch.where(under, 0.0, row)
+        cover = choose(under, TERRAFICTA.index("water"), cover).to(torch.uint8)
+        parcel, row = choose(under, 0, parcel), choose(under, 0.0, row)
     white = snowed_in(climates, terrain, habitat, cover)
-    cover = torch.where(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
-    parcel, row = torch.where(white, 0, parcel), torch.where(white, 0.0, row)
-    within = torch.where(cover == drawn, within, 0)
+    cover = choose(white, TERRAFICTA.index("snow"), cover).to(torch.uint8)
+    parcel, row = choose(white, 0, parcel), choose(white, 0.0, row)
+    within = choose(cover == drawn, within, 0)
     crop = sow([p.crops for p in plans], cover, parcel, years)
     growth = planes([(1 - 0.45 * c.winter * c.seasons) * (1 - 0.55 * c.dryness) for c in climates], device)
-    uneven = torch.where(TERRAFICTA.among(cover, EVEN_GROUND), EVENLY, 1.0)
+    uneven = choose(TERRAFICTA.among(cover, EVEN_GROUND), EVENLY, 1.0)
     uneven = uneven * (0.07 * habitat.patch + 0.05 * habitat.stand + 0.05 * habitat.grain)
     vigour = ((0.1 + 0.85 * habitat.moisture) * growth + uneven).clamp(0.0, 1.0)
     taller = torch.tensor([CROWNS.get(name, 0.0) for name in TERRAFICTA.classes], device=device)[cover.long()]
     crowns = taller * (5.0 + 22.0 * habitat.moisture) * (0.85 + 0.15 * habitat.grain).clamp(0.3, 1.3)
-    crowns = torch.where(parcel == 0, crowns, OPEN_GROWN * crowns)
+    crowns = choose(parcel == 0, crowns, OPEN_GROWN * crowns)
     crowns, own = crowned(terrain.window, cover, crowns)
     vigour = (vigour + own).clamp(0.0, 1.0)
-    height = torch.where(TERRAFICTA.among(cover, ("building", "road")), town.height_m, crowns)
+    height = choose(TERRAFICTA.among(cover, ("building", "road")), town.height_m, crowns)
     bridge = (cover == TERRAFICTA.index("road")) & water.river
     facts = [m.facts() for m in moments]
     return LandCover(cover, parcel, vigour, height, surface, crop, row, bridge, within, terrain.window, facts)
@@ -257,7 +258,7 @@ def _compose(
     def lay(where: Tensor, what: Tensor | str) -> None:
         nonlocal cover
         value = at(what) if isinstance(what, str) else what
-        cover = torch.where(where, value, cover).to(torch.uint8)
+        cover = choose(where, value, cover).to(torch.uint8)
 
     free = ~(water.shore | water.open_water | water.tidal | town.inside)
     taken = TERRAFICTA.among(wild, UNTILLED) | ~free
@@ -269,7 +270,7 @@ def _compose(
     fields = farm(plans, terrain, habitat, blocks, ~(taken | dug), u01, tree, years)
     lay(fields.inside, fields.cover)
     swath = clear_swaths(plans, terrain, TERRAFICTA.among(cover, TIMBER), u01)
-    lay(swath, torch.where(habitat.stand > 0.2, at("shrubland"), at("grassland")))
+    lay(swath, choose(habitat.stand > 0.2, at("shrubland"), at("grassland")))
     lay(pits.pit, "quarry")
     lay(pits.heap, "bare_soil")
     canal = dig_canals(plans, terrain, free & ~dug, u01)
@@ -287,18 +288,18 @@ def _compose(
 
     more = _classes_of(town.more.what, town.more.identity, town.cells, habitat, wild, tree)
     mixed = packed(more, town.more.identity)
-    within = torch.where(town.main_road, 0, town.cells.onto(mixed, 0))
+    within = choose(town.main_road, 0, town.cells.onto(mixed, 0))
 
-    parcel = torch.where(fields.inside, fields.parcel, torch.where(dug, pits.bench, stands.parcel))
-    parcel = torch.where(town.inside | road, town.lot, torch.where(swath | (cover == at("water")), 0, parcel))
-    row = torch.where(fields.inside, fields.row, stands.row)
+    parcel = choose(fields.inside, fields.parcel, choose(dug, pits.bench, stands.parcel))
+    parcel = choose(town.inside | road, town.lot, choose(swath | (cover == at("water")), 0, parcel))
+    row = choose(fields.inside, fields.row, stands.row)
     if not bool((seen(terrain.cell_m) > 0).any()):
         return cover, parcel, row, within
-    chance = torch.where(town.inside | swath | dug, 0.0, _parkland(plans, cover, habitat))
+    chance = choose(town.inside | swath | dug, 0.0, _parkland(plans, cover, habitat))
     below, alone = lone_trees(terrain.window, chance, seeds_of([p.seeds.cover for p in plans], device))
     under = below.onto(torch.ones_like(alone, dtype=torch.bool), False)
     lay(under, tree)
-    parcel, row = torch.where(under, below.onto(alone | (1 << 37), 0), parcel), torch.where(under, 0.0, row)
+    parcel, row = choose(under, below.onto(alone | (1 << 37), 0), parcel), choose(under, 0.0, row)
     return cover, parcel, row, within
 
 
@@ -307,11 +308,11 @@ def _parkland(plans: Sequence[CoverPlan], cover: Tensor, habitat: Habitat) -> Te
     device = cover.device
     thick = uniform(hashed(seeds_of([p.seeds.cover for p in plans], device), salt.Cover.PARKLAND))[:, None, None]
     usual, tilled = (planes([table.get(p.climate.kind, 0.0) for p in plans], device) for table in (PARKLAND, TILLED))
-    share = torch.where(TERRAFICTA.among(cover, OPEN_GROUND), 1.0, 0.0)
-    share = torch.where(cover == TERRAFICTA.index("cropland"), tilled, share)
+    share = choose(TERRAFICTA.among(cover, OPEN_GROUND), 1.0, 0.0)
+    share = choose(cover == TERRAFICTA.index("cropland"), tilled, share)
     gathered = (0.7 + 0.6 * habitat.patch + 0.4 * habitat.stand).clamp(0.05, 2.0)
     grows = (habitat.summer_c > TREELINE_C) & (habitat.moisture > DRIEST_TREE)
-    return torch.where(grows, (usual * thick * gathered).clamp(max=0.95) * share, 0.0)
+    return choose(grows, (usual * thick * gathered).clamp(max=0.95) * share, 0.0)
 
 
 def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, wild: Tensor, tree: Tensor) -> Tensor:
@@ -332,10 +333,10 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     """
     at = TERRAFICTA.index
     cold, dry = cells.of(habitat.summer_c) < BARREN_C, cells.of(habitat.moisture) < UNWATERED
-    lawn = torch.where(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
-    lawn = torch.where(cold, at("grassland"), lawn)
-    crown = torch.where(cold, at("grassland"), cells.each(tree.flatten()))
-    earth = torch.where(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
-    out = torch.where(what == STREET, at("road"), earth)
-    out = torch.where(what == ROOF, at("building"), out)
-    return torch.where(what == LAWN, lawn, torch.where(what == TREE, crown, out))
+    lawn = choose(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
+    lawn = choose(cold, at("grassland"), lawn)
+    crown = choose(cold, at("grassland"), cells.each(tree.flatten()))
+    earth = choose(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
+    out = choose(what == STREET, at("road"), earth)
+    out = choose(what == ROOF, at("building"), out)
+    return choose(what == LAWN, lawn, choose(what == TREE, crown, out))

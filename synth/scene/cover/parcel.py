@@ -14,6 +14,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells, partition
 from terraficta.synth.scene.world.chance import hashed, heading, turn, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.types.key import SceneKey
 
@@ -230,13 +231,13 @@ def cut_parcels(
     number, seed = cells.number, cells.each(seed)
     block, block_edge = cells.of(blocks.identity), cells.of(blocks.edge_m)
     surveyed = number([float(s.surveyed) for s in systems]) > 0
-    way = torch.where(surveyed, hashed(seed, salt.Field.SURVEY), block)
+    way = choose(surveyed, hashed(seed, salt.Field.SURVEY), block)
     sin, cos = turn(way, salt.Survey.DIRECTION)
     y, x = cells.of(blocks.y_m), cells.of(blocks.x_m)
     along_m, across_m = x * cos + y * sin, y * cos - x * sin
 
     asked = number(field_m)
-    side = torch.where(paddy, (0.5 * asked).clamp(*PADDY_M), asked)
+    side = choose(paddy, (0.5 * asked).clamp(*PADDY_M), asked)
     # larger than asked for, as the ends of blocks cut many fields
     short = side * (0.75 + 1.1 * uniform(block, salt.Block.WIDTH))
     stretch = 1 + (number([s.stretch for s in systems]) - 1) * (0.5 + uniform(block, salt.Block.STRETCH))
@@ -248,18 +249,18 @@ def cut_parcels(
     terraced = (rise > 0) & (slope > 0.04) & (uniform(block, salt.Block.TERRACED) < 0.7)
     high = cells.of(terrain.elevation_m) / rise.clamp(min=0.1)
     strip, du, _ = partition(
-        torch.where(terraced, high, along_m / long), hashed(block, salt.BlockSeed.STRIPS, paddy.long()), 0.6
+        choose(terraced, high, along_m / long), hashed(block, salt.BlockSeed.STRIPS, paddy.long()), 0.6
     )
     band = hashed(block, strip, paddy.long())
     lot = uniform(band, salt.Strip.LENGTH)
-    short = short * torch.where(lot < 0.08, 3.5, torch.where(lot < 0.3, 2.0, 1.0))
+    short = short * choose(lot < 0.08, 3.5, choose(lot < 0.3, 2.0, 1.0))
     field, dv, _ = partition(across_m / short, hashed(band, salt.Strip.FIELDS), 0.6)
-    end_m = du * torch.where(terraced, rise / slope.clamp(min=0.01), long)
+    end_m = du * choose(terraced, rise / slope.clamp(min=0.01), long)
     edge = torch.minimum(torch.minimum(end_m, dv * short), block_edge)
     identity = hashed(band, field)
     idle = terraced & (du < 0.12)
     headland = (end_m < HEADLAND_M) & (long > 8 * HEADLAND_M) & ~terraced
-    row = heading(way, salt.Survey.DIRECTION) + torch.where(headland, 0.5 * math.pi, 0.0)
+    row = heading(way, salt.Survey.DIRECTION) + choose(headland, 0.5 * math.pi, 0.0)
     # pivots: circles in the squares of a survey, some cut into sectors
     square = 2.2 * asked
     p, q = along_m / square, across_m / square
@@ -269,8 +270,8 @@ def cut_parcels(
     pivoted = uniform(centre, salt.Pivot.PRESENT) < number([s.pivot for s in systems])
     reach = (0.47 - torch.sqrt(py * py + px * px)) * square
     half = (uniform(centre, salt.Pivot.HALVED) < 0.35) & (py > 0)
-    identity = torch.where(pivoted, hashed(centre, half.to(torch.int64)), identity)
-    edge = torch.where(pivoted, reach.abs(), edge)
-    idle = torch.where(pivoted, reach < 0, idle)
-    row = torch.where(pivoted, heading(way, salt.Survey.DIRECTION), row)
+    identity = choose(pivoted, hashed(centre, half.to(torch.int64)), identity)
+    edge = choose(pivoted, reach.abs(), edge)
+    idle = choose(pivoted, reach < 0, idle)
+    row = choose(pivoted, heading(way, salt.Survey.DIRECTION), row)
     return Parcels(identity, band, edge, idle, row)

@@ -13,6 +13,7 @@ from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, turn, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.places import Places
 
 SITES_M = (1200.0, 7000.0)
@@ -93,7 +94,7 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
         heaped |= (inner > -HEAP) & (q > 0.3 * p)
         steps = 3.0 + 4.0 * uniform(identity, salt.Pit.STEPS)
         step = hashed(identity, torch.floor(inner.clamp(min=-1.0) * steps).to(torch.int64)) | (1 << 37)
-        bench = torch.where(inner > deepest, step, bench)
+        bench = choose(inner > deepest, step, bench)
         lake |= (inner > 0.62) & (uniform(identity, salt.Pit.LAKE) < 0.5) & moist
         deepest = torch.maximum(deepest, inner)
     pit, heap = deepest > 0, (deepest <= 0) & heaped
@@ -101,7 +102,7 @@ def dig(plans: Sequence[CoverPlan], terrain: Terrain, habitat: Habitat, free: Te
         pit=cells.onto(pit & ~lake, False),
         lake=cells.onto(pit & lake, False),
         heap=cells.onto(heap, False),
-        bench=cells.onto(torch.where(pit | heap, bench, 0), 0),
+        bench=cells.onto(choose(pit | heap, bench, 0), 0),
     )
 
 

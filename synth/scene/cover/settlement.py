@@ -16,6 +16,7 @@ from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import Cells
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import Places
 from terraficta.synth.scene.world.window import Points
@@ -131,10 +132,10 @@ def settle(
     inside = (town | farmstead) & (terrain.slope < STEEPEST) & dry
     cells = Places.where(inside)
     alone = cells.of(farmstead)
-    identity = torch.where(alone, cells.of(blocks.junction), cells.of(roads.cells.junction))
+    identity = choose(alone, cells.of(blocks.junction), cells.of(roads.cells.junction))
     bend = fbm(terrain.window, per_scene([250.0] * len(plans), device), hashed(seed, salt.Settlement.STREET_BEND), 2)
     away = cells.of(roads.cells.junction_m) / (cells.of(size) * math.sqrt(CUSTOMARY))
-    density = _density(plans, cells, identity, away, torch.where(alone, cells.of(blocks.junction_m), -1.0))
+    density = _density(plans, cells, identity, away, choose(alone, cells.of(blocks.junction_m), -1.0))
     bend = cells.of(bend)
     density = (density + 0.07 * bend).clamp(0.02, 1.0)
 
@@ -158,9 +159,9 @@ def _yard_m(plans: Sequence[CoverPlan], corner: Tensor) -> Tensor:
         for c, near in zip(climates, close, strict=True)
     ]
     more = uniform(corner, salt.Corner.YARD) ** 2
-    yard = torch.where(uniform(corner, salt.Corner.VILLAGE) < VILLAGES, 90.0 + 190.0 * more, 25.0 + 70.0 * more)
+    yard = choose(uniform(corner, salt.Corner.VILLAGE) < VILLAGES, 90.0 + 190.0 * more, 25.0 + 70.0 * more)
     yard = yard * planes([math.sqrt(near) for near in close], device)
-    return torch.where(uniform(corner, salt.Corner.FARMSTEAD) < planes(chance, device), yard, 0.0)
+    return choose(uniform(corner, salt.Corner.FARMSTEAD) < planes(chance, device), yard, 0.0)
 
 
 def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: Tensor, yard_m: Tensor) -> Tensor:
@@ -185,7 +186,7 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
     middle = (0.38 + 0.8 * large + 0.3 * compact).clamp(max=1.1)
     town = rim + (middle - rim) * torch.exp(-((away / (reach * (0.5 + large))) ** 1.3))
     village = 0.1 + (0.25 + 0.35 * compact) * torch.exp(-yard_m / 110.0)
-    return torch.where(yard_m < 0, town, torch.maximum(town, village))
+    return choose(yard_m < 0, town, torch.maximum(town, village))
 
 
 def _places(terrain: Terrain, cells: Places, u01: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,8 +209,8 @@ def _settled(cells: Places, inside: Tensor, roads: Roads, own: Built, mixed: Pla
     """Everything put onto the cells; main roads lie over what else is there."""
     road = cells.onto(own.what == STREET, False) | roads.surface
     roof = cells.onto(own.what == ROOF, False) & ~road
-    lot = torch.where(own.identity & GROUND > 0, 0, own.identity | (1 << 34))  # 0: the ground that nature left
-    lot = torch.where(roads.surface, roads.identity | (1 << 34), cells.onto(lot, 0))
+    lot = choose(own.identity & GROUND > 0, 0, own.identity | (1 << 34))  # 0: the ground that nature left
+    lot = choose(roads.surface, roads.identity | (1 << 34), cells.onto(lot, 0))
     shape = (MORE, len(mixed.at))
     return Settlement(
         inside=inside,
@@ -217,7 +218,7 @@ def _settled(cells: Places, inside: Tensor, roads: Roads, own: Built, mixed: Pla
         main_road=roads.surface,
         roof=roof,
         lot=lot,
-        height_m=torch.where(roads.surface, 0.0, cells.onto(own.height_m, 0.0)),
+        height_m=choose(roads.surface, 0.0, cells.onto(own.height_m, 0.0)),
         what=cells.onto(own.what, -1),
         cells=mixed,
         more=Built(*(value.view(shape) for value in (more.what, more.identity, more.height_m))),

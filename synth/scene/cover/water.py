@@ -17,6 +17,7 @@ from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes, seeds_of, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.scene.world.places import covered
 
@@ -83,16 +84,16 @@ def _held(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tens
     rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
     rate = per_scene(rates, device).to(torch.float32)[:, None]
     dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (u01 < rate * keep) & ~drainage.valley
-    below = first_below(torch.where(drainage.valley, own, drainage.receiver), dam)
-    level = torch.where(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
+    below = first_below(choose(drainage.valley, own, drainage.receiver), dam)
+    level = choose(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
     if rows:
         kettles = kettle_level(drainage, rows, [terrain.plans[n].glacier for n in rows])
         kept = uniform(drainage.place[rows], salt.Node.KETTLE_KEPT) < keep[rows]
-        level[rows] = torch.maximum(level[rows], torch.where(kept, kettles, NO_LEVEL_M))
+        level[rows] = torch.maximum(level[rows], choose(kept, kettles, NO_LEVEL_M))
     ends = [c.water > 0 and style != "coast" for c, style in zip(climates, styles, strict=True)]
     inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea
-    level = torch.where(inland, torch.maximum(level, drainage.lake_m), level)
+    level = choose(inland, torch.maximum(level, drainage.lake_m), level)
     return level.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
 
 
@@ -116,7 +117,7 @@ def _channels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> _Ch
     hills, plains = RUNNING_WIDTH_M
     runs = (terrain.river_m < FAR_M) & (width > plains + (hills - plains) * terrain.uplift)
     runs &= planes([float(c.water > 0) for c in climates], device) > 0
-    return _Channel(breadth, terrain.river_m + 0.5 * terrain.river_width_m, torch.where(runs, 0.5 * width, 0.0))
+    return _Channel(breadth, terrain.river_m + 0.5 * terrain.river_width_m, choose(runs, 0.5 * width, 0.0))
 
 
 def _tides(terrain: Terrain) -> list[float]:
@@ -147,7 +148,7 @@ def _levels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> tuple
     over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
     wet = ((over - torch.maximum(channel.middle_m - 0.5 * cell, -channel.half_m)) / cell).clamp(0.0, 1.0)
     wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], seed.device)
-    wet = torch.where(height < _held(plans, far, seed, keep), 1.0, wet).flatten(1)
+    wet = choose(height < _held(plans, far, seed, keep), 1.0, wet).flatten(1)
     ranked, order = height.flatten(1).sort(1)
     flooded = torch.cumsum(((1 - wet) * weight).gather(1, order), 1)
     missing = asked - share(wet)
@@ -192,7 +193,7 @@ def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Wat
     any_water, salty = (
         planes(v, device) > 0 for v in ([float(c.water > 0) for c in climates], [float(s) for s in salt])
     )
-    held = torch.where(any_water, _held(plans, terrain, seed, keep), NO_LEVEL_M)
+    held = choose(any_water, _held(plans, terrain, seed, keep), NO_LEVEL_M)
     level = torch.maximum(planes(levels, device), held)
     lake = ground < level
     sea = salty & lake & (held <= ground)
@@ -208,20 +209,20 @@ def fill_water(plans: Sequence[CoverPlan], terrain: Terrain, u01: Tensor) -> Wat
     tall = [min(4.0, 0.02 * f["relief_m"]) * s.beaches * s.beach for s, f in zip(shores, terrain.facts, strict=True)]
     tall = [1.0 + 2.0 * s.beach if sea else t for s, t, sea in zip(shores, tall, salt, strict=True)]
     beach = planes(tall, device) * (0.5 + channel.breadth).clamp(min=0)
-    above = ground - torch.where(salty & (held <= ground), high, level)
+    above = ground - choose(salty & (held <= ground), high, level)
     sandy = channel.breadth > planes([1.2 - 1.2 * s.bars for s in shores], device)
     bar = (channel.half_m > 0) & sandy & (channel.middle_m < channel.half_m + 0.3 * terrain.river_width_m)
     strand = (above >= 0) & (above < beach) & (above < BEACH_M * terrain.slope) & (terrain.slope < 2 * FLAT)
     shore = strand | bar | (bed & ~wet)
     open_water = lake | river
     running = (terrain.river_m < FAR_M) & any_water & wet
-    over_river = torch.where(running, (ground - terrain.river_level_m).clamp(min=0.0), -NO_LEVEL_M)
+    over_river = choose(running, (ground - terrain.river_level_m).clamp(min=0.0), -NO_LEVEL_M)
     return Water(
         open_water,
         river & ~lake,
         torch.minimum(above, over_river),
         shore & ~open_water & ~tidal,
-        torch.where(lake, level, ground),
+        choose(lake, level, ground),
         sea,
         tidal & ~open_water,
     )

@@ -17,6 +17,7 @@ from terraficta.synth.scene.terrain.relief import RaisedGround, Relief
 from terraficta.synth.scene.terrain.rivers import CHANNEL_KM2
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, seeds_of, uniform
+from terraficta.synth.scene.world.choice import choose
 from terraficta.synth.scene.world.lattice import fbm, gradient_noise
 from terraficta.synth.scene.world.places import listed
 from terraficta.synth.scene.world.window import Points, Window
@@ -138,8 +139,8 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
         before = nearest.index_select(0, at)
         nearest.index_copy_(0, at, torch.minimum(bank, before))
         for plane, value in ((width, here), (level, water)):
-            plane.index_copy_(0, at, torch.where(bank < before, value, plane.index_select(0, at)))
-    cut = torch.where(nearest <= 0, level, cut)
+            plane.index_copy_(0, at, choose(bank < before, value, plane.index_select(0, at)))
+    cut = choose(nearest <= 0, level, cut)
     return tuple(plane.view(scenes, places) for plane in (cut, nearest, width, level, foot))
 
 
@@ -157,7 +158,7 @@ def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainag
     drop = (height - height.gather(1, receiver)).clamp(min=0.0)
     channel = feeds_channel(drainage, [plan.form.thirst for plan in plans])
     own = torch.arange(height.shape[1], device=device)
-    hand = climb(torch.where(channel, own, receiver), torch.where(channel, 0.0, drop))
+    hand = climb(choose(channel, own, receiver), choose(channel, 0.0, drop))
     smooth, above, steep, uplift = smoothed(near, nodes, height, hand, drop, drainage.uplift.flatten(1))
 
     hurst = [plan.form.hurst for plan in plans]
@@ -171,7 +172,7 @@ def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainag
     rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
     shaped = _shape(at, near, plans, drainage, smooth + rough, rough, steep, uplift, above)
     cut, bank, width, level, foot = cut_channels(near, drainage, channel, shaped, uplift)
-    above = torch.where(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
+    above = choose(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
     return RaisedGround(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, foot, near.node)))
 
 

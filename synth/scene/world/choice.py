@@ -2,58 +2,53 @@
 
 from __future__ import annotations
 
-import struct
-
 import torch
 from torch import Tensor
 
-FEW = 1 << 14
+FEW = 1 << 13
 """for fewer cells the calls cost more than the choice"""
-BITS = {torch.float32: torch.int32, torch.int32: torch.int32, torch.int64: torch.int64, torch.uint8: torch.int8}
-"""integers as wide as a value"""
 
 
 def choose(where: Tensor, this: Tensor | float, other: Tensor | float) -> Tensor:
-    """`torch.where`, to the last bit; on a CPU two to eight times as fast, for it branches at no cell.
+    """`torch.where` of finite numbers, to the last bit but the sign of 0; on a CPU two to ten times as fast.
 
-    Where masks are as ragged as lots and textures, a processor guesses most branches wrongly; bits are picked by a
-    mask of ones and zeros instead, many cells at a time.
+    Where masks are as ragged as lots and textures, a processor guesses most branches wrongly. Many cells at a time,
+    floats are weighed by 0 and 1 instead, and bytes picked by masks of bits; all else is left to `torch.where`.
 
     Parameters
     ----------
     where : Tensor
         (...) bool
     this, other : Tensor | float
-        (...) broadcast together, of one dtype, where True and where False
+        (...) broadcast together, where True and where False
 
     Examples
     --------
     >>> where = torch.arange(FEW) % 3 == 0
-    >>> bool((choose(where, 2.5, torch.zeros(FEW)) == torch.where(where, 2.5, 0.0)).all())
+    >>> torch.equal(choose(where, 2.5, torch.zeros(FEW)), torch.where(where, 2.5, 0.0))
     True
     """
-    kinds = {value.dtype for value in (this, other) if isinstance(value, Tensor)}
-    kind = kinds.pop() if len(kinds) == 1 else None
-    if kind not in BITS or where.numel() < FEW or where.device.type != "cpu" or not _fits(this, other, kind):
+    kind = _kind_of(this, other)
+    if kind is None or where.numel() < FEW or where.device.type != "cpu":
         return torch.where(where, this, other)
-    wide = BITS[kind]
-    ones = where.view(torch.int8).to(wide).neg_()
-    mine, rest = _bits(this, kind), _bits(other, kind)
-    differ = torch.bitwise_xor(mine, rest)
-    whole = differ.shape == torch.broadcast_shapes(differ.shape, where.shape)
-    out = differ.bitwise_and_(ones) if whole else differ & ones
-    return out.bitwise_xor_(rest).view(kind)
-
-
-def _fits(this: Tensor | float, other: Tensor | float, kind: torch.dtype | None) -> bool:
-    """Whether bare numbers are of the kind of the other value: else the two are promoted."""
-    whole = kind != torch.float32
-    return not any(whole and isinstance(value, float) for value in (this, other))
-
-
-def _bits(value: Tensor | float, kind: torch.dtype) -> Tensor | int:
-    if isinstance(value, Tensor):
-        return value.view(BITS[kind])
     if kind == torch.float32:
-        return int(struct.unpack("<i", struct.pack("<f", value))[0])
-    return int(value) - 256 if kind == torch.uint8 and value > 127 else int(value)
+        weight = where.view(torch.int8).to(kind)
+        mine, rest = (v if isinstance(v, Tensor) else weight.new_full(weight.shape, v) for v in (this, other))
+        return torch.lerp(rest, mine, weight)
+    ones = where.view(torch.int8).neg()
+    mine, rest = (v.view(torch.int8) if isinstance(v, Tensor) else torch.tensor(v, dtype=kind).view(torch.int8)
+                  for v in (this, other))  # fmt: skip
+    return (mine ^ rest).bitwise_and(ones).bitwise_xor(rest).view(kind)
+
+
+def _kind_of(this: Tensor | float, other: Tensor | float) -> torch.dtype | None:
+    """The dtype of a choice, where it is a float or a byte and nothing is promoted."""
+    kinds = {value.dtype for value in (this, other) if isinstance(value, Tensor)}
+    bare = [value for value in (this, other) if not isinstance(value, Tensor)]
+    if not kinds:
+        return torch.float32 if all(isinstance(value, float) for value in bare) else None
+    kind = kinds.pop() if len(kinds) == 1 else None
+    whole = not any(isinstance(value, float) for value in bare)
+    if kind == torch.float32 or (kind in (torch.uint8, torch.int8) and whole):
+        return kind
+    return None
