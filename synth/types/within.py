@@ -32,7 +32,7 @@ def packed(kind: Tensor, identity: Tensor) -> Tensor:
     Parameters
     ----------
     kind : Tensor
-        (MORE, M) int64 position in the legend
+        (MORE, M) position in the legend
     identity : Tensor
         (MORE, M) int64 of the object, with its pool
 
@@ -42,8 +42,8 @@ def packed(kind: Tensor, identity: Tensor) -> Tensor:
     >>> [int(kind) for kind, _, _ in unpacked(packed(kind, identity))]
     [22, 23, 2, 3, 4]
     """
-    part = kind << 7 | pool_of(identity) << 5 | (identity >> 20) & 31
-    code = torch.full_like(kind[0], _MIXED)
+    part = kind.to(torch.int64) << 7 | pool_of(identity) << 5 | (identity >> 20) & 31
+    code = torch.full_like(part[0], _MIXED)
     for place in range(MORE):
         code |= part[place] << _PART * place
     return code

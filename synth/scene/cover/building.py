@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -211,6 +211,11 @@ class Spots:
     cell_m: Tensor
     u01: Tensor
 
+    @property
+    def lines_seen(self) -> bool:
+        """Whether any stands for a cell small enough to show a marking, or a wall."""
+        return len(self.cell_m) > 0 and float(self.cell_m.amin()) < LINES_SEEN_M
+
     def some(self, at: Tensor, y_m: Tensor, x_m: Tensor) -> Spots:
         """Other places, near those at (K,)."""
         rest = (
@@ -227,7 +232,7 @@ class Built:
     Parameters
     ----------
     what : Tensor
-        int64: ROOF, STREET, PAVED, LAWN, TREE or BARE
+        int8: ROOF, STREET, PAVED, LAWN, TREE or BARE
     identity : Tensor
         int64 of the building on a roof, else of the lot; with the pool of materials that it is of
     height_m : Tensor
@@ -240,10 +245,23 @@ class Built:
 
 
 @dataclass(frozen=True)
-class _Block:
-    """The street block of each place (M,): identity, use, and the frame of its streets."""
+class _Object:
+    """What each place (M,) lies in, by its identity; numbers are drawn once."""
 
     identity: Tensor
+    _drawn: dict[salt.Salt, Tensor] = field(default_factory=dict, kw_only=True, repr=False, compare=False)
+
+    def draw(self, number: salt.Salt) -> Tensor:
+        """(M,) uniform in [0, 1), one an object."""
+        if number not in self._drawn:
+            self._drawn[number] = uniform(self.identity, number)
+        return self._drawn[number]
+
+
+@dataclass(frozen=True)
+class _Block(_Object):
+    """The street block of each place (M,): identity, use, and the frame of its streets."""
+
     street: Tensor
     along_m: Tensor
     across_m: Tensor
@@ -261,10 +279,9 @@ class _Block:
 
 
 @dataclass(frozen=True)
-class _Lot:
+class _Lot(_Object):
     """The lot of each place (M,): identity, place in it from its corner, its sides [m]."""
 
-    identity: Tensor
     u: Tensor
     v: Tensor
     side_u: Tensor
@@ -302,19 +319,20 @@ def build(plans: Sequence[TownPlan], spots: Spots) -> Built:
     tree = _trees(number, block, spots, what)
     what = choose(tree, TREE, what)
     roof &= block.inner_m > 1.0
-    wall = block.walled & ~roof & ((lot.wall_m < WALL_M[0]) | (block.inner_m < 1.0 + 2 * WALL_M[0]))
-    wall &= (block.inner_m > 1.0) & (spots.cell_m < LINES_SEEN_M)
-    height_m, roof = choose(wall, WALL_M[1], height_m), roof | wall
+    if any(plan.walled for plan in plans) and spots.lines_seen:
+        wall = block.walled & ~roof & ((lot.wall_m < WALL_M[0]) | (block.inner_m < 1.0 + 2 * WALL_M[0]))
+        wall &= (block.inner_m > 1.0) & (spots.cell_m < LINES_SEEN_M)
+        height_m, roof = choose(wall, WALL_M[1], height_m), roof | wall
     what = choose(roof, ROOF, what)
-    pool = choose(roof, large, yard).to(torch.int64)
+    pool = choose(roof, large, yard).view(torch.int8)
     identity = choose(block.park | block.square, block.identity, lot.identity)
     identity = choose(~roof & (block.inner_m < 0), block.street, identity)
-    made = ~block.vacant & (uniform(lot.identity, salt.Lot.EARTH) > YARDS_OF_EARTH)
+    made = ~block.vacant & (lot.draw(salt.Lot.EARTH) > YARDS_OF_EARTH)
     earth = (what == BARE) & ~made
     identity = choose(earth, hashed(spots.town, salt.TownSeed.GROUND) | GROUND, identity)
     vehicle, car, line = _traffic(block, lot, spots, (what == STREET) & ~yard)
     vehicle_pool, line_pool = (POOLS["road"].index(name) for name in ("vehicle", "marking"))
-    pool = choose(vehicle, vehicle_pool, choose(line, line_pool, pool))
+    pool = choose(vehicle, vehicle_pool, pool if line is None else choose(line, line_pool, pool)).to(torch.int64)
     identity = choose(vehicle, car, identity) | pool << POOL_BIT
     return Built(what, identity, choose(roof, height_m, choose(vehicle, VEHICLE_M, 0.0)))
 
@@ -384,29 +402,30 @@ def _piece(along: Tensor, seed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def _roofs(number: dict[str, Tensor], block: _Block, lot: _Lot) -> tuple[Tensor, Tensor, Tensor]:
     """Roof or not, its height [m], whether it is of a large building; all (M,)."""
     dense, inner, wall = block.dense, block.inner_m, lot.wall_m
-    own, depth = uniform(lot.identity, salt.Lot.SIZE), uniform(lot.identity, salt.Lot.DEPTH)
-    lucky = uniform(lot.identity, salt.Lot.BUILT)
+    own, depth = lot.draw(salt.Lot.SIZE), lot.draw(salt.Lot.DEPTH)
+    lucky = lot.draw(salt.Lot.BUILT)
     # houses apart, or side by side where it is denser; a shed in a corner of the garden
-    terraced = uniform(block.identity, salt.StreetBlock.TERRACED) < 1.6 * dense - 0.35
+    terraced = block.draw(salt.StreetBlock.TERRACED) < 1.6 * dense - 0.35
     side = choose(terraced, lot.side_u, 9.0 + 8.0 * own)
     half_u = 0.5 * torch.minimum(side, lot.side_u - choose(terraced, 0.0, 2.0))
     half_v = 0.5 * torch.minimum(8.5 + 5.5 * depth, lot.side_v - 5.0)
     house = lot.within(half_u, half_v) & (lucky < 0.68 + 0.45 * dense)
     ridge = PITCH * (half_v - (lot.v - 0.5 * lot.side_v).abs()).clamp(0.0, 5.0)
-    ridge = choose(uniform(block.identity, salt.StreetBlock.PITCHED) < number["pitched"], ridge, 0.0)
+    ridge = choose(block.draw(salt.StreetBlock.PITCHED) < number["pitched"], ridge, 0.0)
     shed = (lot.u > 1.0) & (lot.u < 3.5 + 3.5 * own) & (lot.v > 1.0) & (lot.v < 4.0 + 3.0 * depth)
-    shed &= uniform(lot.identity, salt.Lot.SHED) < 0.55
-    house, shed = _dry_houses(number, block, lot, house, shed)
+    shed &= lot.draw(salt.Lot.SHED) < 0.55
+    if bool(block.walled.any()) or bool((number["planned"] > 0).any()):
+        house, shed = _dry_houses(number, block, lot, house, shed)
     house_m = choose(house, 2.5 + 3.0 * (1 + 1.4 * own) + ridge, 2.6)
     roof = (house | shed) & ~(block.park | block.square)
     # rows along the streets; behind them more, the nearer to the middle
     row = (inner > 1.5) & (inner < 10 + 7 * own + 6 * dense) & (own > 0.05)
     behind = (inner > 1.5) & (wall > 1.2) & (lucky < 1.3 * dense - 0.45)
-    floors = 2.0 + (1.0 + 6.0 * (dense - 0.5).clamp(min=0.0)) * uniform(block.identity, salt.StreetBlock.TOWER)
+    floors = 2.0 + (1.0 + 6.0 * (dense - 0.5).clamp(min=0.0)) * block.draw(salt.StreetBlock.TOWER)
     roof = choose(block.rows, row | behind, roof)
     height = choose(block.rows, 1.0 + 3.1 * floors * (0.8 + 0.3 * own), house_m)
     # slabs and towers in green; halls that fill their yards
-    tower = uniform(block.identity, salt.StreetBlock.TOWER) < 0.35
+    tower = block.draw(salt.StreetBlock.TOWER) < 0.35
     slab = lot.within(choose(tower, 10.0, 6.5), choose(tower, 10.0, 0.5 * lot.side_v - 7.0))
     roof = choose(block.estate, slab & (inner > 6.0) & (lucky < 0.85), roof)
     height = choose(block.estate, choose(tower, 28.0 + 40.0 * own, 10.0 + 14.0 * own), height)
@@ -425,8 +444,8 @@ def _dry_houses(
     number: dict[str, Tensor], block: _Block, lot: _Lot, house: Tensor, shed: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Houses and sheds (M,) as they are, but for villas, and for rooms along the walls of a court."""
-    own, depth = uniform(lot.identity, salt.Lot.SIZE), uniform(lot.identity, salt.Lot.DEPTH)
-    lucky, wall = uniform(lot.identity, salt.Lot.BUILT), lot.wall_m
+    own, depth = lot.draw(salt.Lot.SIZE), lot.draw(salt.Lot.DEPTH)
+    lucky, wall = lot.draw(salt.Lot.BUILT), lot.wall_m
     near_u, near_v = lot.u / lot.side_u, lot.v / lot.side_v
     young = number["planned"] > 0
     notch = (near_u > 0.5 + 0.2 * own) & (near_v > 0.45 + 0.3 * depth)
@@ -441,10 +460,10 @@ def _dry_houses(
 def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) -> tuple[Tensor, Tensor]:
     """What lies between the roofs, and the pool of what is paved; both (M,)."""
     inner, dense = block.inner_m, block.dense
-    kind, where = uniform(lot.identity, salt.Lot.YARD), uniform(lot.identity, salt.Lot.GARDEN)
-    garden = 0.7 * uniform(block.identity, salt.StreetBlock.GARDEN) + 0.3 * where
+    kind, where = lot.draw(salt.Lot.YARD), lot.draw(salt.Lot.GARDEN)
+    garden = 0.7 * block.draw(salt.StreetBlock.GARDEN) + 0.3 * where
     bare = garden < number["bare"]
-    open_ground = choose(bare, BARE, LAWN)
+    open_ground = choose(bare, BARE, torch.full_like(bare, LAWN, dtype=torch.int8))
     # gardens: a drive from the street, a terrace behind the house
     drive = (lot.u > lot.side_u - 2.8) & (lot.v < 0.45 * lot.side_v) & (kind < 0.7)
     terrace = lot.within(4.0 * where, 0.5 * lot.side_v * (0.3 + 0.3 * kind)) & (where > 0.45)
@@ -454,18 +473,24 @@ def _yards(number: dict[str, Tensor], block: _Block, lot: _Lot, spots: Spots) ->
     yard = choose(block.rows, court, yard)
     strip = (lot.u < 9.0) & (kind < 0.7)
     yard = choose(block.estate, choose(strip, STREET, open_ground), yard)
-    standing = choose(kind < 0.35, STREET, choose(kind < 0.75, PAVED, choose(where < 0.4, BARE, LAWN)))
+    standing = choose(where < 0.4, BARE, torch.full_like(open_ground, LAWN))
+    standing = choose(kind < 0.35, STREET, choose(kind < 0.75, PAVED, standing))
     yard = choose(block.works, choose((inner < 4.0) & (where < 0.6), LAWN, standing), yard)
-    yard = choose(block.square, choose(garden < 0.65, STREET, PAVED), yard)
+    yard = choose(block.square, PAVED, yard)
+    yard = choose(block.square & (garden < 0.65), STREET, yard)
     path = (lot.u - 0.5 * lot.side_u).abs() < 1.2
-    yard = choose(block.park, choose(path & (kind < 0.5), PAVED, LAWN), yard)
-    slab = lot.within(0.3 * lot.side_u, 0.3 * lot.side_v) & (uniform(lot.identity, salt.Lot.BUILT) > 1 - 0.4 * SITES)
-    yard = choose(block.vacant, choose(slab, PAVED, BARE), yard)
+    yard = choose(block.park, LAWN, yard)
+    yard = choose(block.park & path & (kind < 0.5), PAVED, yard)
+    slab = lot.within(0.3 * lot.side_u, 0.3 * lot.side_v) & (lot.draw(salt.Lot.BUILT) > 1 - 0.4 * SITES)
+    yard = choose(block.vacant, BARE, yard)
+    yard = choose(block.vacant & slab, PAVED, yard)
     footway = ~block.vacant & (inner < 1.5) & (dense > 0.4)
     yard = choose(footway, PAVED, yard)
     lane = spots.density < number["unpaved"]
-    what = choose(inner < 0, choose(lane, PAVED, STREET), yard)
-    return choose(what == PAVED, STREET, what), (what == PAVED) | lane
+    street = inner < 0
+    what = choose(street, STREET, yard)
+    paved = (what == PAVED) | lane
+    return choose(what == PAVED, STREET, what), paved
 
 
 def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor) -> Tensor:
@@ -476,7 +501,7 @@ def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor)
     dx, dy = (way - 0.3 - 0.4 * uniform(tree, side) for way, side in
               ((u - column, salt.GardenTree.X), (v - line, salt.GardenTree.Y)))  # fmt: skip
     spread = BROADEST_M / TREE_M * (0.5 + 0.5 * uniform(tree, salt.GardenTree.SPREAD))
-    avenue = uniform(block.identity, salt.StreetBlock.AVENUE) < 0.4
+    avenue = block.draw(salt.StreetBlock.AVENUE) < 0.4
     wooded = number["wooded"]
     chance = choose(block.works | block.square | block.vacant, 0.15 * wooded, wooded)
     chance = choose(block.park, 0.15 + wooded, chance)
@@ -490,8 +515,8 @@ def _trees(number: dict[str, Tensor], block: _Block, spots: Spots, what: Tensor)
     )
 
 
-def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Whether a vehicle stands there, which, and whether a line is painted there; all (M,)."""
+def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Whether a vehicle stands there, which, and whether a line is painted there, all (M,); None: no line is seen."""
     half = block.across_m - block.inner_m
     kerb = (block.inner_m < -KERB_M[0]) & (block.inner_m > -KERB_M[1]) & (half > 2.9)
     lane = (block.across_m > LANE_M[0]) & (block.across_m < LANE_M[1]) & ~kerb & (block.inner_m < 0)
@@ -509,12 +534,15 @@ def _traffic(block: _Block, lot: _Lot, spots: Spots, paved: Tensor) -> tuple[Ten
     u, v = deep - rank * STALL_M[1], lot.v - stall * STALL_M[0]
     in_park = (block.inner_m > 0) & (rank < 2)
     parked = hashed(lot.identity, salt.Lot.VEHICLES, stall.to(torch.int64), (2 * ranks + rank).to(torch.int64))
-    full = uniform(parked, salt.Vehicle.PRESENT) < 0.9 * uniform(lot.identity, salt.Lot.FULL)
+    full = uniform(parked, salt.Vehicle.PRESENT) < 0.9 * lot.draw(salt.Lot.FULL)
     stands |= in_park & full & (u > 0.4) & (u < 4.7) & (v > 0.4) & (v < 2.2)
     vehicle = stands & paved
+    car = choose(in_park, parked, on_street)
+    if not spots.lines_seen:
+        return vehicle, car, None
     near = choose(in_park, torch.minimum(v, STALL_M[0] - v), 1e3)
     dash = (block.inner_m < 0) & (half > 2.7) & (block.dense > 0.3) & (torch.remainder(block.along_m, 9.0) < 4.0)
     near = choose(dash, block.across_m, near)
     width = torch.maximum(spots.cell_m, torch.full_like(spots.cell_m, LINE_M))
     line = (near < 0.5 * width) & (spots.u01 * width < LINE_M) & (spots.cell_m < LINES_SEEN_M)
-    return vehicle, choose(in_park, parked, on_street), line & paved & ~vehicle
+    return vehicle, car, line & paved & ~vehicle

@@ -316,7 +316,7 @@ def _parkland(plans: Sequence[CoverPlan], cover: Tensor, habitat: Habitat) -> Te
 
 
 def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat, wild: Tensor, tree: Tensor) -> Tensor:
-    """Classes (..., M) int64 of what lies at places in towns; where it is too dry or cold, lawns are none.
+    """Classes (..., M) uint8 of what lies at places in towns; where it is too dry or cold, lawns are none.
 
     Parameters
     ----------
@@ -331,11 +331,15 @@ def _classes_of(what: Tensor, identity: Tensor, cells: Places, habitat: Habitat,
     tree : Tensor
         (N, 1, 1) the class that is planted in gardens
     """
-    at = TERRAFICTA.index
+    device = what.device
+
+    def at(name: str) -> Tensor:
+        return torch.tensor(TERRAFICTA.index(name), dtype=torch.uint8, device=device)
+
     cold, dry = cells.of(habitat.summer_c) < BARREN_C, cells.of(habitat.moisture) < UNWATERED
     lawn = choose(dry & (identity & 7 > 1), at("bare_soil"), at("park"))
     lawn = choose(cold, at("grassland"), lawn)
-    crown = choose(cold, at("grassland"), cells.each(tree.flatten()))
+    crown = choose(cold, at("grassland"), cells.each(tree.flatten().to(torch.uint8)))
     earth = choose(cells.of(wild) == at("sand"), at("sand"), at("bare_soil"))
     out = choose(what == STREET, at("road"), earth)
     out = choose(what == ROOF, at("building"), out)

@@ -66,7 +66,7 @@ class Settlement:
     height_m : Tensor
         of the roof or the vehicle above the ground [m]
     what : Tensor
-        int64, what lies there as `building` has it; -1 outside
+        int8, what lies there as `building` has it; -1 outside
     cells : Places
         the K settled cells that may hold more than one thing
     more : Built

@@ -8,6 +8,9 @@ from torch import Tensor
 FEW = 1 << 13
 """for fewer cells the calls cost more than the choice"""
 
+BYTES = (torch.uint8, torch.int8, torch.bool)
+"""kinds of a byte"""
+
 
 def choose(where: Tensor, this: Tensor | float, other: Tensor | float) -> Tensor:
     """`torch.where` of finite numbers, to the last bit but the sign of 0; on a CPU two to ten times as fast.
@@ -49,6 +52,6 @@ def _kind_of(this: Tensor | float, other: Tensor | float) -> torch.dtype | None:
         return torch.float32 if all(isinstance(value, float) for value in bare) else None
     kind = kinds.pop() if len(kinds) == 1 else None
     whole = not any(isinstance(value, float) for value in bare)
-    if kind == torch.float32 or (kind in (torch.uint8, torch.int8) and whole):
+    if kind == torch.float32 or (kind in BYTES and whole):
         return kind
     return None
