@@ -13,8 +13,10 @@ POOLS: dict[str, tuple[str, ...]] = {
 }
 """of built classes: roofs of houses, and large flat ones; streets, what is paved beside them, vehicles on them, and
 lines"""
-MORE = 5
-"""places within a mixed cell that are looked at beside its own"""
+MORE = 3
+"""places within a mixed cell that are looked at beside its own; of five, the share of roofs in a pixel of two cells along
+a side would be off by 0.071 instead of 0.080 (root of the mean square against cells of an eighth), for half as much
+work again"""
 POOL_BIT = 32
 """identities are hashes of 32 bits; the pool of an object stands above them, in two bits"""
 _PART = 12  # bits of a place: 5 of its class, 2 of its pool, 5 of its variant
@@ -38,9 +40,9 @@ def packed(kind: Tensor, identity: Tensor) -> Tensor:
 
     Examples
     --------
-    >>> kind, identity = torch.tensor([[22], [23], [2], [3], [4]]), torch.full((MORE, 1), 1 << 32)
+    >>> kind, identity = torch.tensor([[22], [23], [2]]), torch.full((MORE, 1), 1 << 32)
     >>> [int(kind) for kind, _, _ in unpacked(packed(kind, identity))]
-    [22, 23, 2, 3, 4]
+    [22, 23, 2]
     """
     part = kind.to(torch.int64) << 7 | pool_of(identity) << 5 | (identity >> 20) & 31
     code = torch.full_like(part[0], _MIXED)

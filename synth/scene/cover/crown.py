@@ -73,7 +73,8 @@ def lone_trees(window: Window, chance: Tensor, seed: Tensor) -> tuple[Places, Te
         y, x = y_m / side_m, x_m / side_m
         line, column = torch.floor(y), torch.floor(x)
         tree = hashed(own, salt.Cover.LONE_TREES, number, line.to(torch.int64), column.to(torch.int64))
-        radius = (least + (most - least) * uniform(tree, salt.LoneTree.SPREAD) ** 1.5) / side_m
+        spread = uniform(tree, salt.LoneTree.SPREAD)
+        radius = (least + (most - least) * spread * spread.sqrt()) / side_m
         dy, dx = (way - radius - (1 - 2 * radius) * uniform(tree, at)
                   for way, at in ((y - line, salt.LoneTree.Y), (x - column, salt.LoneTree.X)))  # fmt: skip
         under = (dy * dy + dx * dx < radius * radius) & (uniform(tree, salt.LoneTree.PRESENT) < common)

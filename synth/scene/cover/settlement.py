@@ -184,9 +184,14 @@ def _density(plans: Sequence[CoverPlan], cells: Places, identity: Tensor, away: 
     large = (0.05 / (uniform(identity, salt.Town.SIZE) + 0.05)).sqrt()  # radius over that of the largest town
     rim = 0.16 + 0.26 * compact
     middle = (0.38 + 0.8 * large + 0.3 * compact).clamp(max=1.1)
-    town = rim + (middle - rim) * torch.exp(-((away / (reach * (0.5 + large))) ** 1.3))
+    town = rim + (middle - rim) * _fallen(away / (reach * (0.5 + large)))
     village = 0.1 + (0.25 + 0.35 * compact) * torch.exp(-yard_m / 110.0)
     return choose(yard_m < 0, town, torch.maximum(town, village))
+
+
+def _fallen(away: Tensor) -> Tensor:
+    """exp(-away^1.3), of no power: torch rounds the powers at the end of a list otherwise than those before."""
+    return torch.exp(-torch.exp(1.3 * torch.log(away.clamp(min=1e-6))))
 
 
 def _places(terrain: Terrain, cells: Places, u01: Tensor) -> tuple[Tensor, Tensor]:

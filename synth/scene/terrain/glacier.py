@@ -72,7 +72,8 @@ def trough(above_m: Tensor, depth_m: Tensor, exponent: Tensor) -> Tensor:
     the same way.
     """
     share = (above_m / depth_m).clamp(0.0, 1.0)
-    return torch.where(above_m < depth_m, depth_m * torch.pow(share, exponent), above_m)
+    risen = torch.exp(exponent * torch.log(share.clamp(min=1e-9)))  # a power, the same wherever it lies in a list
+    return torch.where(above_m < depth_m, depth_m * risen, above_m)
 
 
 def carve_troughs(forms: Sequence[Landform], glaciers: Sequence[Glacier], drainage: Drainage) -> Drainage:

@@ -18,8 +18,8 @@ ROUNDS = tuple((np.uint32(shift), np.uint32(factor)) for shift, factor in ((16, 
 """shift, and factor, of the rounds of `mix`; a last shift has none"""
 SPREAD, STEP, DRAW = 0x9E3779B1, 0x51ED270B, 0x632BE5AB
 """what sets seeds, counters and draws apart"""
-AT_ONCE = 1 << 14
-"""hashes that are scrambled in one go: 64 kB of them stay in the cache of a core"""
+AT_ONCE = 1 << 16
+"""hashes that are scrambled in one go: 256 kB of them stay in the cache of a core, and calls are few"""
 TURN = torch.tensor([(math.sin(2 * math.pi * (k + 0.5) / 256), math.cos(2 * math.pi * (k + 0.5) / 256))
                       for k in range(256)])  # fmt: skip
 """(256, 2) unit vectors (y, x): a table, so that CPU and GPU agree to the last bit"""
