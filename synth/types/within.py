@@ -14,8 +14,8 @@ POOLS: dict[str, tuple[str, ...]] = {
 """of built classes: roofs of houses, and large flat ones; streets, what is paved beside them, vehicles on them, and
 lines"""
 MORE = 3
-"""places within a mixed cell that are looked at beside its own; of five, the share of roofs in a pixel of two cells along
-a side would be off by 0.071 instead of 0.080 (root of the mean square against cells of an eighth), for half as much
+"""places within a mixed cell that are looked at beside its own. By five, the share of roofs in a pixel of two cells
+along a side would be off by 0.071 instead of 0.080 (root of the mean square, against eight cells), for half as much
 work again"""
 POOL_BIT = 32
 """identities are hashes of 32 bits; the pool of an object stands above them, in two bits"""
