@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from terraficta.synth.scene.cover.plan import CoverPlan
-from terraficta.synth.scene.terrain.drainage import first_below
+from terraficta.synth.scene.terrain.drainage import Drainage, downstream, first_below
 from terraficta.synth.scene.terrain.glacier import NO_LEVEL_M, kettle_level
 from terraficta.synth.scene.terrain.ground import FAR_M
 from terraficta.synth.scene.terrain.landform import SURVEYED
@@ -69,22 +69,24 @@ class Water:
     tidal: Tensor
 
 
-def _held(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tensor) -> Tensor:
+def _held(
+    plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tensor, brooks: Sequence[Tensor] | None = None
+) -> Tensor:
     """(N, H, W) level of the water that a dam, a moraine or a kettle holds; `NO_LEVEL_M` where nothing does.
 
-    `keep` (N, 1): share of the dams and of the kettles that are there.
+    `keep` (N, 1): share of the dams and of the kettles that are there; `brooks`: of `_brooks`, where it is at hand.
     """
     climates = [p.climate for p in plans]
     device, drainage, styles = seed.device, terrain.drainage, [f["style"] for f in terrain.facts]
     top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
-    own = torch.arange(top.shape[1], device=device)
+    own = torch.arange(top.shape[1], device=device).expand_as(top)
     u01 = uniform(hashed(seed[:, None], drainage.place, salt.Pond.DAM), salt.Dam.SHARE)
     tall = per_scene([min(25.0, 0.15 * f["relief_m"]) for f in terrain.facts], device).to(torch.float32)[:, None]
     height = tall * (0.1 + uniform(hashed(seed[:, None], drainage.place, salt.Pond.HEIGHT), salt.Dam.SHARE) ** 2)
     rates = [c.water * DAMS.get(style, 0.05) for c, style in zip(climates, styles, strict=True)]
     rate = per_scene(rates, device).to(torch.float32)[:, None]
     dam = (area > 4 * CHANNEL_KM2) & (area < 400 * CHANNEL_KM2) & (u01 < rate * keep) & ~drainage.valley
-    below = first_below(choose(drainage.valley, own, drainage.receiver), dam)
+    below = first_below(drainage.receiver, dam, _brooks(drainage) if brooks is None else brooks)
     level = choose(below >= 0, (top + height).gather(1, below.clamp(min=0)), NO_LEVEL_M)
     rows = [n for n, style in enumerate(styles) if style == "glacial"]
     if rows:
@@ -95,6 +97,12 @@ def _held(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor, keep: Tens
     inland = torch.tensor(ends, device=device)[:, None]  # a great valley ends in a lake, on a coast in the sea
     level = choose(inland, torch.maximum(level, drainage.lake_m), level)
     return level.gather(1, terrain.node.flatten(1)).reshape(terrain.slope.shape)
+
+
+def _brooks(drainage: Drainage) -> list[Tensor]:
+    """The ways down to the lines of the great valleys, as `downstream` has them."""
+    own = torch.arange(drainage.receiver.shape[1], device=drainage.receiver.device)
+    return downstream(choose(drainage.valley, own, drainage.receiver))
 
 
 @dataclass(frozen=True)
@@ -141,14 +149,15 @@ def _levels(plans: Sequence[CoverPlan], terrain: Terrain, seed: Tensor) -> tuple
         """(N,) share of the ground that `part` (N, P) of the looks covers; summed in order, for equal bits."""
         return torch.cumsum(part * weight, 1)[:, -1]
 
-    ponds = share((height < _held(plans, far, seed, every)).flatten(1))
+    brooks = _brooks(far.drainage)
+    ponds = share((height < _held(plans, far, seed, every, brooks)).flatten(1))
     keep = (0.7 * asked / ponds.clamp(min=1e-6)).clamp(max=1.0).to(torch.float32)[:, None]
     channel = _channels(plans, far, seed)
     cell = far.cell_m.to(torch.float32)[:, None, None]
     over = torch.minimum(channel.middle_m + 0.5 * cell, channel.half_m)
     wet = ((over - torch.maximum(channel.middle_m - 0.5 * cell, -channel.half_m)) / cell).clamp(0.0, 1.0)
     wet = wet * planes([float(c.moisture > DRY_BED) for c in climates], seed.device)
-    wet = choose(height < _held(plans, far, seed, keep), 1.0, wet).flatten(1)
+    wet = choose(height < _held(plans, far, seed, keep, brooks), 1.0, wet).flatten(1)
     ranked, order = height.flatten(1).sort(1)
     flooded = torch.cumsum(((1 - wet) * weight).gather(1, order), 1)
     missing = asked - share(wet)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world.choice import choose
+
 EIGHT = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 """the neighbours (y, x) of a node"""
 FILL_STEP = 1e-4
@@ -116,34 +118,41 @@ def fill_depressions(height: Tensor, outlet: Tensor, step: float = FILL_STEP) ->
             return water
 
 
-def steepest(height: Tensor, outlet: Tensor, bias: Tensor | None = None) -> Tensor:
+def steepest(height: Tensor, outlet: Tensor, pull: Sequence[Tensor] | None = None) -> Tensor:
     """(N, R*R) int64: the receiver of each node, its steepest neighbour below; itself where it is an outlet.
 
-    `bias` (N, R, R) int64 hashes: slopes are weighed by 0.5..1.5, so that rivers do not run along the grid.
+    `pull`: of `pulls`.
     """
     n, rows, columns = height.shape
-    own = torch.arange(rows * columns, device=height.device).reshape(1, rows, columns).expand(n, -1, -1)
-    best, receiver = torch.zeros_like(height), own.clone()
+    best, way = torch.zeros_like(height), torch.full_like(height, len(EIGHT), dtype=torch.int8)
     for number, (dy, dx) in enumerate(EIGHT):
         fall = height - shifted(height, dy, dx, 1e9)
         if 0 not in (dy, dx):
             fall *= 1 / math.sqrt(2)
-        if bias is not None:
-            fall = fall * (0.5 + 1.0 / 16 * ((bias >> (4 * (number % 7))) & 15).to(height.dtype))
-        better = fall > best
-        best = torch.where(better, fall, best)
-        receiver = torch.where(better, own + (dy * columns + dx), receiver)
-    return torch.where(outlet, own, receiver).flatten(1)
+        if pull is not None:
+            fall *= pull[number % len(pull)]
+        way = choose(fall > best, number, way)
+        best = torch.maximum(best, fall)
+    way = choose(outlet, len(EIGHT), way)
+    step = torch.tensor([dy * columns + dx for dy, dx in EIGHT] + [0], device=height.device)
+    own = torch.arange(rows * columns, device=height.device)
+    return own + step.index_select(0, way.flatten().to(torch.int64)).view(n, -1)
 
 
-def _rounds(receiver: Tensor) -> list[Tensor]:
+def pulls(bias: Tensor) -> list[Tensor]:
+    """0.5 .. 1.5 (N, R, R) from hashes (N, R, R): how slopes to each neighbour are weighed, so that rivers do not run
+    along the grid."""
+    return [0.5 + 1.0 / 16 * ((bias >> (4 * number)) & 15).to(torch.float32) for number in range(7)]
+
+
+def downstream(receiver: Tensor) -> list[Tensor]:
     """Pointers 1, 2, 4, ... nodes downstream; whoever has arrived points to the spare place at the end."""
     spare = receiver.shape[1]
     own = torch.arange(spare, device=receiver.device)
     pointer = torch.where(receiver == own, spare, receiver)
     pointer = torch.cat([pointer, torch.full_like(pointer[:, :1], spare)], 1)
     rounds = []
-    while bool((pointer < spare).any()):
+    while int(pointer.amin()) < spare:
         rounds.append(pointer)
         pointer = pointer.gather(1, pointer)
     return rounds
@@ -156,7 +165,7 @@ def accumulate(receiver: Tensor, amount: Tensor, rounds: Sequence[Tensor] | None
     where they are at hand.
     """
     total = torch.cat([amount, torch.zeros_like(amount[:, :1])], 1)
-    for pointer in _rounds(receiver) if rounds is None else rounds:
+    for pointer in downstream(receiver) if rounds is None else rounds:
         total = total.scatter_add(1, pointer, total)
         total[:, -1] = 0
     return total[:, :-1]
@@ -165,18 +174,21 @@ def accumulate(receiver: Tensor, amount: Tensor, rounds: Sequence[Tensor] | None
 def climb(receiver: Tensor, rise: Tensor, rounds: Sequence[Tensor] | None = None) -> Tensor:
     """Sum `rise` (N, R*R) from each node down to its outlet, both included: the height gained going upstream."""
     total = torch.cat([rise, torch.zeros_like(rise[:, :1])], 1)
-    for pointer in _rounds(receiver) if rounds is None else rounds:
+    for pointer in downstream(receiver) if rounds is None else rounds:
         total = total + total.gather(1, pointer)
     return total[:, :-1]
 
 
-def first_below(receiver: Tensor, marked: Tensor) -> Tensor:
-    """(N, R*R) int64: the first marked node on the way down, the node itself included; -1 where there is none."""
+def first_below(receiver: Tensor, marked: Tensor, rounds: Sequence[Tensor] | None = None) -> Tensor:
+    """(N, R*R) int64: the first marked node on the way down, the node itself included; -1 where there is none.
+
+    `rounds`: those of the receiver, where they are at hand.
+    """
     spare = receiver.shape[1]
     own = torch.arange(spare, device=receiver.device)
     found = torch.where(marked, own, -1)
     found = torch.cat([found, torch.full_like(found[:, :1], -1)], 1)
-    for pointer in _rounds(receiver):
+    for pointer in downstream(receiver) if rounds is None else rounds:
         found = torch.where(found >= 0, found, found.gather(1, pointer))
     return found[:, :-1]
 
@@ -210,7 +222,7 @@ def wear_down(
     base : Tensor
         (N, R*R) height of the outlets
     bias : Tensor
-        (N, R, R) int64 hashes, see `steepest`
+        (N, R, R) int64 hashes, see `pulls`
     rounds : int
         how often; rivers settle within three to six
 
@@ -225,13 +237,13 @@ def wear_down(
     flow tree in closed form as in P. Steer 2021, doi:10.5194/esurf-9-1239-2021 (SALEVE).
     """
     shape, columns = height.shape, height.shape[2]
-    height = fill_depressions(height, outlet)
+    height, pull = fill_depressions(height, outlet), pulls(bias)
     for _ in range(rounds):
-        receiver = steepest(height, outlet, bias)
-        downstream = _rounds(receiver)
-        area = accumulate(receiver, inflow + 1, downstream)
+        receiver = steepest(height, outlet, pull)
+        way = downstream(receiver)
+        area = accumulate(receiver, inflow + 1, way)
         slope = uplift.flatten(1) / torch.sqrt(area.to(torch.float32))
-        height = climb(receiver, slope * step_length(receiver, columns) + base, downstream).reshape(shape)
+        height = climb(receiver, slope * step_length(receiver, columns) + base, way).reshape(shape)
     return height, receiver, area
 
 

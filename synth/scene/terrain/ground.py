@@ -112,10 +112,14 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
     nearest = torch.full_like(height, FAR_M)
     width, level, cut = torch.zeros_like(height), torch.zeros_like(height), height.clone()
     foot = nearest.clone()
+    beside = torch.zeros_like(channel.flatten(), dtype=torch.int32)  # a bit for each neighbour with a channel
+    for k in range(9):
+        beside |= channel.flatten().roll(-((k // 3 - 1) * nodes + k % 3 - 1)).to(torch.int32) << k
+    beside = beside.index_select(0, own)
     for k in range(9):
         j, i = k // 3 - 1, k % 3 - 1
         step = j * nodes + i
-        at = listed(channel.flatten().roll(-step).index_select(0, own))  # most nodes have no channel
+        at = listed(beside & (1 << k))  # most nodes have no channel
         node = own.index_select(0, at) + step
         dy, dx, here, wider, water, drop, main = (table.index_select(0, node) for table in tables)
         y, x = ty.index_select(0, at) - j, tx.index_select(0, at) - i
