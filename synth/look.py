@@ -107,7 +107,7 @@ def draw_look(
         number=number,
         date=date,
         sensor=sensor,
-        materials=draw_material_plan(own, facts, land.cover.crops),
+        materials=draw_material_plan(own, facts, land.cover.crops, recipe.material.variability > 0),
         sun=draw_sun(recipe.light, [view], [(moment.climate.latitude_deg, moment.day_of_year)] if dated else None),
         air=draw_atmosphere(recipe.air, [view]),
         optics=optics,

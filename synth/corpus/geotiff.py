@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import rasterio
 import torch
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
@@ -167,7 +168,8 @@ def _store(
     block = min(256, -(-max(grid.shape) // 16) * 16)
     profile: dict[str, Any] = {
         "count": values.shape[0], "height": grid.height_px, "width": grid.width_px, "dtype": values.dtype,
-        "nodata": nodata, "crs": grid.crs, "transform": grid.transform, "interleave": "band", "compress": "deflate",
+        "nodata": nodata, "crs": _system(grid.crs), "transform": grid.transform, "interleave": "band",
+        "compress": "deflate",
     }  # fmt: skip
     floats = values.dtype.kind == "f"
     if max(grid.shape) > LARGEST_PLAIN_PX:  # with overviews
@@ -184,6 +186,12 @@ def _store(
         content = bytes(memory.getbuffer())
     path.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
+
+
+@lru_cache
+def _system(crs: str | None) -> CRS | None:
+    """A coordinate reference system, read once for all files of a corpus."""
+    return None if crs is None else CRS.from_user_input(crs)
 
 
 def _describe(file: Any, names: Sequence[str]) -> None:

@@ -79,7 +79,6 @@ def _held(
     climates = [p.climate for p in plans]
     device, drainage, styles = seed.device, terrain.drainage, [f["style"] for f in terrain.facts]
     top, area = drainage.elevation_m.flatten(1), drainage.area_km2.flatten(1)
-    own = torch.arange(top.shape[1], device=device).expand_as(top)
     u01 = uniform(hashed(seed[:, None], drainage.place, salt.Pond.DAM), salt.Dam.SHARE)
     tall = per_scene([min(25.0, 0.15 * f["relief_m"]) for f in terrain.facts], device).to(torch.float32)[:, None]
     height = tall * (0.1 + uniform(hashed(seed[:, None], drainage.place, salt.Pond.HEIGHT), salt.Dam.SHARE) ** 2)

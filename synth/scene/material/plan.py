@@ -92,7 +92,7 @@ class MaterialPlan:
 
 
 def draw_material_plan(
-    key: SceneKey, facts: Mapping[str, Any] | None = None, crops: Sequence[Crop] | None = None
+    key: SceneKey, facts: Mapping[str, Any] | None = None, crops: Sequence[Crop] | None = None, varied: bool = True
 ) -> MaterialPlan:
     """Draw what a scene is made of; all chance is the same at every season.
 
@@ -106,6 +106,8 @@ def draw_material_plan(
         with time: soils, roofs and species stay
     crops : Sequence[Crop] | None
         of the scene, where they have been drawn already by `draw_crops`
+    varied : bool
+        False: all classes are seen by their means, so that only what tells objects apart is drawn
 
     Examples
     --------
@@ -115,6 +117,10 @@ def draw_material_plan(
     own = key.at("material")
     setting = draw_setting(facts or {}, own)
     sown = draw_sown(setting, key, crops)
+    if not varied:
+        kinds = {name: draw_plants(name, own.at(name), setting, sown.get(name, []), False) for name in VEGETATED}
+        none = np.zeros(VARIANTS)
+        return MaterialPlan({}, none, none, none, kinds, sown, 0.0, {}, {}, own.at("texture").field_seed())
     film_cm, wet_share = _draw_damp(own.at("damp"), setting)
     return MaterialPlan(
         solids=_draw_solids(own, setting),

@@ -61,7 +61,9 @@ class Plants:
     spacing_m: np.ndarray
 
 
-def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tuple[int, Crop]]) -> Plants:
+def draw_plants(
+    cover: str, key: SceneKey, setting: Setting, sown: Sequence[tuple[int, Crop]], varied: bool = True
+) -> Plants:
     """What grows in a class.
 
     Parameters
@@ -74,9 +76,14 @@ def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tupl
         of the scene
     sown : Sequence[tuple[int, Crop]]
         its crops, if it is sown
+    varied : bool
+        False: their groups alone, where nobody looks at what sets them apart
     """
     kinds = [cover] * len(sown) if sown else draw_kinds(cover, key, setting, KINDS_AT_ONCE.get(cover, 1))
     ends = [VARIANTS * number // len(kinds) for number in range(len(kinds) + 1)]
+    runs = [(first, after - 1) for first, after in pairwise(ends)]
+    if not varied:
+        return Plants({}, runs, np.zeros((VARIANTS, 2)))
     parts, spacing = [], []
     for number, head in enumerate(kinds):
         crop = sown[number][1] if sown else None
@@ -89,7 +96,6 @@ def draw_plants(cover: str, key: SceneKey, setting: Setting, sown: Sequence[tupl
         parts.append(_dying(traits) if cover in WOODED else traits)
         spacing += [(crop.row_m, 0.0) if crop else ROWS_M.get(head, (0.0, 0.0))] * count
     plants = {name: np.concatenate([part[name] for part in parts]) for name in TRAITS}
-    runs = [(first, after - 1) for first, after in pairwise(ends)]
     return Plants(plants, runs, np.array(spacing))
 
 
