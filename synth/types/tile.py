@@ -112,8 +112,11 @@ class Tile:
         """(H, W) uint8: the heaviest class + 1, 0 where unlabelled."""
         if len(self.legend) == 0:
             return torch.zeros(self.grid.shape, dtype=torch.uint8)
-        weight, best = self.mass.max(0)
-        return torch.where(weight > 0, best + 1, 0).to(torch.uint8)
+        weight, best = torch.zeros_like(self.mass[0]), torch.zeros_like(self.mass[0], dtype=torch.uint8)
+        for k in (self.mass.flatten(1).amax(1) > 0).nonzero()[:, 0].tolist():  # few classes lie on one tile
+            best = torch.where(self.mass[k] > weight, k + 1, best)
+            weight = torch.maximum(weight, self.mass[k])
+        return best
 
     def in_fold(self, value: int) -> Tensor:
         """(H, W) bool: valid labelled pixels of a fold (1 train, 2 test); every one where the tile has no fold."""

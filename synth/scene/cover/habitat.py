@@ -15,7 +15,7 @@ from terraficta.synth.scene.cover.water import Water
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import hashed, per_scene, planes
-from terraficta.synth.scene.world.choice import choose
+from terraficta.synth.scene.world.choice import choose, less
 from terraficta.synth.scene.world.lattice import fbm
 from terraficta.synth.types.biome import LAPSE_K_M, SNOWLINE_C, TREELINE_C
 from terraficta.synth.types.legend import TERRAFICTA
@@ -198,6 +198,6 @@ def natural_cover(
     most = torch.full_like(terrain.slope, -1e9)
     for name, score in suitability(climates, terrain, habitat, water, fire):
         score = score + favour[name] if name in favour else score
-        best = choose(score > most, TERRAFICTA.index(name), best).to(torch.uint8)
+        best = choose(less(most, score), TERRAFICTA.index(name), best).to(torch.uint8)
         most = torch.maximum(most, score)
     return best

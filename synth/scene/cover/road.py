@@ -100,7 +100,7 @@ def _aside(terrain: Terrain) -> tuple[Tensor, Tensor]:
     look, at = Overlook.of(terrain.far), terrain.far.window
     scene = torch.arange(at.shape[0], device=at.y_m.device)[:, None, None].expand(at.shape).flatten()
     y, x = (v.to(torch.float32).expand(at.shape).flatten() for v in (at.y_m[:, :, None], at.x_m[:, None, :]))
-    around = [look.at(y + SPUR_M * j, x + SPUR_M * i, scene)[0] for j, i in ((0, 1), (1, 0), (0, -1), (-1, 0))]
+    around = [look.height_at(y + SPUR_M * j, x + SPUR_M * i, scene) for j, i in ((0, 1), (1, 0), (0, -1), (-1, 0))]
     height, rise_y, rise_x = look.planes
     above = height - 0.25 * (around[0] + around[1] + around[2] + around[3])
     slope = torch.sqrt(rise_y * rise_y + rise_x * rise_x)
@@ -128,13 +128,13 @@ def _passable(
     for there, roads in ((straight, True), (foot, False)):
         at = Places.where(there)
         y, x = (at.of(v).to(torch.float32) for v in (points.y_m, points.x_m))
-        here = look.at(y, x, at.scene)[0]
+        here = look.height_at(y, x, at.scene)
         ways = [(-at.of(east), at.of(south))] if roads else [(1.0, 0.0), (0.0, 1.0)]
         rise = torch.zeros_like(here)
         for reach_m in REACH_M:
             for way_y, way_x in ways:
                 for away in (reach_m, -reach_m):
-                    there_m = look.at(y + away * way_y, x + away * way_x, at.scene)[0] - here
+                    there_m = look.height_at(y + away * way_y, x + away * way_x, at.scene) - here
                     rise = torch.maximum(rise, (there_m.abs() if roads else there_m) / reach_m)
         kept.append(at.onto(rise < GRADE if roads else rise > GRADE, False))
     return kept[0], kept[1]

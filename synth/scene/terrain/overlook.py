@@ -35,14 +35,15 @@ class Overlook:
         planes = torch.stack([v.flatten() for v in (far.elevation_m, far.rise_y, far.rise_x)])
         return cls(far.window.y_m.to(torch.float32), far.window.x_m.to(torch.float32), planes)
 
-    def at(self, y_m: Tensor, x_m: Tensor, scene: Tensor) -> Tensor:
-        """(3, M) height and rises at places (M,) of scenes (M,); beyond the look, those of its rim."""
-        wide = self.columns.shape[1]
+    def height_at(self, y_m: Tensor, x_m: Tensor, scene: Tensor) -> Tensor:
+        """(M,) height at places (M,) of scenes (M,) [m]; beyond the look, that of its rim."""
+        wide, height = self.columns.shape[1], self.planes[0]
         row, way_y = _between(self.rows, y_m, scene)
         column, way_x = _between(self.columns, x_m, scene)
         first = (scene * self.rows.shape[1] + row) * wide + column
         above, below = (
-            torch.lerp(self.planes[:, line], self.planes[:, line + 1], way_x) for line in (first, first + wide)
+            torch.lerp(height.index_select(0, line), height.index_select(0, line + 1), way_x)
+            for line in (first, first + wide)
         )
         return torch.lerp(above, below, way_y)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.chance import fraction, hashed, mix, uniform
-from terraficta.synth.scene.world.choice import choose
+from terraficta.synth.scene.world.choice import choose, less
 from terraficta.synth.scene.world.lattice import lattice_nodes, lattice_phase
 from terraficta.synth.scene.world.window import Points
 
@@ -170,7 +170,7 @@ def partition(along: Tensor, seed: Tensor, jitter: float = 0.6) -> tuple[Tensor,
         return n.to(torch.float32) + jitter * (fraction(hashed(seed, n)) - 0.5)
 
     here = cut(number)
-    after = along >= here
+    after = ~less(along, here)
     number = choose(after, number, number - 1)
     there = cut(choose(after, number + 1, number))
     start, end = choose(after, here, there), choose(after, there, here)

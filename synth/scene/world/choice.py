@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +43,19 @@ def choose(where: Tensor, this: Tensor | float, other: Tensor | float) -> Tensor
     mine, rest = (v.view(torch.int8) if isinstance(v, Tensor) else torch.tensor(v, dtype=kind).view(torch.int8)
                   for v in (this, other))  # fmt: skip
     return (mine ^ rest).bitwise_and(ones).bitwise_xor(rest).view(kind)
+
+
+def less(this: Tensor, other: Tensor) -> Tensor:
+    """(...) bool, this < other; on a CPU by numpy, which compares many at a time, as torch does not.
+
+    Parameters
+    ----------
+    this, other : Tensor
+        (...) broadcast together
+    """
+    if this.device.type != "cpu" or max(this.numel(), other.numel()) < FEW:
+        return this < other
+    return torch.from_numpy(np.less(this.numpy(), other.numpy()))
 
 
 def _kind_of(this: Tensor | float, other: Tensor | float) -> torch.dtype | None:

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from terraficta.synth.scene.world.choice import less
+
 
 def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, u01: Tensor) -> Tensor:
     """(N, H, W) bool: cells that a line covers, each by the chance of its covered share.
@@ -30,7 +32,7 @@ def covered(distance_m: Tensor, half_m: Tensor | float, cell_m: Tensor, u01: Ten
     """
     far, near = distance_m + 0.5 * cell_m, distance_m - 0.5 * cell_m
     share = torch.minimum(far, torch.as_tensor(half_m)) - torch.maximum(near, -torch.as_tensor(half_m))
-    return share > u01 * cell_m
+    return less(u01 * cell_m, share)
 
 
 def listed(chosen: Tensor) -> Tensor:
