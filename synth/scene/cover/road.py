@@ -45,7 +45,7 @@ class Roads:
     surface : Tensor
         (N, H, W) bool, paved, bridges included wherever a river is crossed
     identity : Tensor
-        (N, H, W) int64, which stretch
+        (N, H, W) int64, which stretch; 0 off roads
     """
 
     cells: Cells
@@ -77,16 +77,17 @@ def lay_roads(
     cell, half = terrain.cell_m.to(torch.float32)[:, None, None], planes(half_m, device)
     straight = covered(lined.edge_m, half, cell, u01)
     foot = covered(terrain.valley_foot_m, half, cell, u01)
-    straight, foot = _passable(terrain, lined, points, straight, foot)
+    straight, foot = _passable(terrain, lined, straight, foot)
     cells = Cells(lined.identity, lined.edge_m, lined.junction_m, lined.junction)
     surface = (straight | foot) & (terrain.slope < STEEPEST)
-    identity = hashed(cells.identity, salt.RoadCell.STRETCH)
+    paved = Places.where(surface)
+    identity = hashed(paved.of(cells.identity), salt.RoadCell.STRETCH)
     narrow = (
-        (terrain.river_m > 0)
-        | (terrain.river_width_m < WIDEST_BRIDGE_M)
+        (paved.of(terrain.river_m) > 0)
+        | (paved.of(terrain.river_width_m) < WIDEST_BRIDGE_M)
         | (uniform(identity, salt.Stretch.LONG_BRIDGE) < 0.25)
     )
-    return Roads(cells, surface & narrow, identity)
+    return Roads(cells, paved.onto(narrow, False), paved.onto(identity, 0))
 
 
 def _aside(terrain: Terrain) -> tuple[Tensor, Tensor]:
@@ -109,9 +110,7 @@ def _aside(terrain: Terrain) -> tuple[Tensor, Tensor]:
     return south, east
 
 
-def _passable(
-    terrain: Terrain, cells: BorderedCells, points: Points, straight: Tensor, foot: Tensor
-) -> tuple[Tensor, Tensor]:
+def _passable(terrain: Terrain, cells: BorderedCells, straight: Tensor, foot: Tensor) -> tuple[Tensor, Tensor]:
     """Which cells of straight roads are kept, and which at the feet of valleys get one, all (N, H, W) bool.
 
     A straight road ends where it would climb steeper than `GRADE`; where hills as steep as that stand around a valley,
@@ -120,16 +119,21 @@ def _passable(
     if terrain.far is None:
         return straight, foot & False
     look = Overlook.of(terrain.far)
-    nearest = cells.borders[0].away_m <= cells.borders[1].away_m
-    south, east = (
-        torch.where(nearest, one, two) for one, two in zip(*((b.south, b.east) for b in cells.borders), strict=True)
-    )
     kept = []
     for there, roads in ((straight, True), (foot, False)):
         at = Places.where(there)
-        y, x = (at.of(v).to(torch.float32) for v in (points.y_m, points.x_m))
+        y, x = (at.of(v.to(torch.float32)) for v in (terrain.window.y_m[:, :, None], terrain.window.x_m[:, None, :]))
         here = look.height_at(y, x, at.scene)
-        ways = [(-at.of(east), at.of(south))] if roads else [(1.0, 0.0), (0.0, 1.0)]
+        ways: list[tuple[Tensor | float, Tensor | float]] = [(1.0, 0.0), (0.0, 1.0)]
+        if roads:
+            first, second = cells.borders
+            nearest = at.of(first.away_m) <= at.of(second.away_m)
+            south, east = (
+                torch.where(nearest, at.of(one), at.of(two))
+                for one, two in ((first.south, second.south), (first.east, second.east))
+            )
+            apart = torch.sqrt(south * south + east * east).clamp(min=1e-3)
+            ways = [(-east / apart, south / apart)]
         rise = torch.zeros_like(here)
         for reach_m in REACH_M:
             for way_y, way_x in ways:

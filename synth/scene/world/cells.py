@@ -45,15 +45,12 @@ class Border:
     away_m : Tensor
         distance to it [m]
     south, east : Tensor
-        the way to it, a unit vector
-    first : Tensor
-        bool, whether the cell comes before that neighbour: of the two sides of a line one is the first
+        the way from site to site, across it, in units of the spacing
     """
 
     away_m: Tensor
     south: Tensor
     east: Tensor
-    first: Tensor
 
 
 @dataclass(frozen=True)
@@ -139,8 +136,7 @@ def _cut(
         apart = torch.sqrt(gap_y * gap_y + gap_x * gap_x).clamp(min=1e-3)
         edges.append((d2[other] - d2[0]) / (2 * apart) * scale)
         if lined:
-            way = (edges[-1], gap_y / apart, gap_x / apart, identity[0] < identity[other])
-            borders.append(Border(*(v.reshape(points.shape) for v in way)))
+            borders.append(Border(*(v.reshape(points.shape) for v in (edges[-1], gap_y, gap_x))))
     junction = (torch.sqrt(d2[2]) - torch.sqrt(d2[0])) * 0.5 * scale
     meeting = mix(identity[0] + identity[1] + identity[2])
     return Cells(*(v.reshape(points.shape) for v in (identity[0], torch.minimum(*edges), junction, meeting))), borders
