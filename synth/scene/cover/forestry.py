@@ -15,7 +15,7 @@ from terraficta.synth.scene.world import salt
 from terraficta.synth.scene.world.cells import partition
 from terraficta.synth.scene.world.chance import hashed, heading, per_scene, seeds_of, turn, uniform
 from terraficta.synth.scene.world.choice import choose
-from terraficta.synth.scene.world.places import Places, covered
+from terraficta.synth.scene.world.places import Places, covered, listed
 from terraficta.synth.types.legend import TERRAFICTA, UPLAND_FORESTS
 
 PLANTABLE = (*UPLAND_FORESTS, "shrubland", "grassland")
@@ -78,7 +78,27 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     seed, along, across = _axes(plans, terrain, cells)
     share = cells.each(asked)
     settlers = cells.each(torch.tensor([p.settlers for p in plans], device=device))
-    # stands of 150 to 500 m: the lower its lot, the longer ago it was felled
+    by_stand, by_road = not all(p.settlers for p in plans), any(p.settlers for p in plans)
+    age, identity, young = _stands(seed, along, across, share) if by_stand else (share, seed, share > 1)
+    if by_road:  # few scenes have both
+        reached, plot = _lots(seed, along, across, share)
+        age, identity = choose(settlers, reached, age), choose(settlers, plot, identity)
+    felled = age < 1
+    grown = choose(age > 0.45, at("grassland"), at("shrubland"))
+    grown = choose(young, cells.of(cover), grown)
+    grown = choose(settlers, at("pasture"), choose(age > 0.75, at("bare_soil"), grown))
+    grown = choose(settlers & (age > 0.9), at("bare_soil"), grown)
+    parcel = choose(felled, identity | (1 << 36), 0)
+    after = choose(felled, grown, cells.of(cover)).to(torch.uint8)
+    whole = cover.flatten().index_copy(0, cells.at, after).reshape(cover.shape)
+    return Stands(whole, cells.onto(parcel, 0), torch.zeros_like(terrain.slope))
+
+
+def _stands(seed: Tensor, along: Tensor, across: Tensor, share: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Age of stands at places (M,), below 1 felled; their identity; whether young forest has come back.
+
+    Stands are of 150 to 500 m: the lower its lot, the longer ago it was felled.
+    """
     row, _, _ = partition(along / 420.0, hashed(seed, salt.Forestry.ROWS), 0.7)
     stand, _, _ = partition(
         across / (160.0 + 240.0 * uniform(hashed(seed, row), salt.StandRow.WIDTH)),
@@ -87,7 +107,11 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     )
     identity = hashed(seed, row, stand)
     order = uniform(identity, salt.Stand.ORDER)
-    # settlers: depth cleared of each lot on either side of the road; it averages the share asked for
+    return order / share, identity, order < REGROWN  # 1: felled this year
+
+
+def _lots(seed: Tensor, along: Tensor, across: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """The same by settlers' lots on either side of their roads: how far in it is cleared averages the share."""
     road = torch.floor(across / LOT_M[0])
     inward = across / LOT_M[0] - road - 0.5
     lot, _, _ = partition(
@@ -95,17 +119,7 @@ def fell(plans: Sequence[CoverPlan], terrain: Terrain, cover: Tensor) -> Stands:
     )
     plot = hashed(seed, salt.Forestry.PLOT, road.to(torch.int64), lot, (inward > 0).long())
     depth = share + (2 * uniform(plot, salt.Plot.DEPTH) - 1) * torch.minimum(share, 1 - share)
-    reached = (inward.abs() * 2) / depth.clamp(min=1e-6)
-    age = choose(settlers, reached, order / share)  # 1: this year
-    felled = age < 1
-    grown = choose(age > 0.45, at("grassland"), at("shrubland"))
-    grown = choose(order < REGROWN, cells.of(cover), grown)
-    grown = choose(settlers, at("pasture"), choose(age > 0.75, at("bare_soil"), grown))
-    grown = choose(settlers & (age > 0.9), at("bare_soil"), grown)
-    parcel = choose(felled, choose(settlers, plot, identity) | (1 << 36), 0)
-    after = choose(felled, grown, cells.of(cover)).to(torch.uint8)
-    whole = cover.flatten().index_copy(0, cells.at, after).reshape(cover.shape)
-    return Stands(whole, cells.onto(parcel, 0), torch.zeros_like(terrain.slope))
+    return (inward.abs() * 2) / depth.clamp(min=1e-6), plot
 
 
 def plant(
@@ -142,14 +156,16 @@ def plant(
     estate_row, _, _ = partition(along / 2200.0, hashed(seed, salt.Forestry.ESTATE_ROWS), 0.7)
     estate, _, _ = partition(across / 1800.0, hashed(seed, salt.Forestry.ESTATES, estate_row), 0.7)
     identity = hashed(seed, salt.Forestry.ESTATE, estate_row, estate)
+    some = listed(uniform(identity, salt.Estate.PLANTED) < share)
+    along, across, identity = (value.index_select(0, some) for value in (along, across, identity))
+    cells = Places(cells.at.index_select(0, some), cells.shape)
+    seed, share = (cells.each(value) for value in (seeds_of([p.seeds.forestry for p in plans], device), asked.sqrt()))
     wide = 220.0 + 260.0 * uniform(identity, salt.Estate.WIDTH)
     deep = 160.0 + 140.0 * uniform(identity, salt.Estate.DEPTH)
     row, du, _ = partition(along / wide, hashed(identity, salt.Estate.ROWS), 0.15)
     column, dv, _ = partition(across / deep, hashed(identity, salt.Estate.COLUMNS), 0.15)
     compartment = hashed(identity, row, column)
-    planted = (uniform(identity, salt.Estate.PLANTED) < share) & (
-        uniform(compartment, salt.Compartment.PLANTED) < share
-    )
+    planted = uniform(compartment, salt.Compartment.PLANTED) < share
     cell = cells.number(terrain.cell_m)
     track = planted & covered(torch.minimum(du * wide, dv * deep), TRACK_M, cell, cells.of(u01))
     felled = planted & (uniform(compartment, salt.Compartment.FELLED) < 0.06)

@@ -246,11 +246,11 @@ def cut_parcels(
     # terraces: strips follow the contour lines
     rise = number([s.terrace_m for s in systems])
     slope = cells.of(terrain.slope)
-    terraced = (rise > 0) & (slope > 0.04) & (uniform(block, salt.Block.TERRACED) < 0.7)
-    high = cells.of(terrain.elevation_m) / rise.clamp(min=0.1)
-    strip, du, _ = partition(
-        choose(terraced, high, along_m / long), hashed(block, salt.BlockSeed.STRIPS, paddy.long()), 0.6
-    )
+    terraced, place = torch.zeros_like(paddy), along_m / long
+    if any(system.terrace_m for system in systems):
+        terraced = (rise > 0) & (slope > 0.04) & (uniform(block, salt.Block.TERRACED) < 0.7)
+        place = choose(terraced, cells.of(terrain.elevation_m) / rise.clamp(min=0.1), place)
+    strip, du, _ = partition(place, hashed(block, salt.BlockSeed.STRIPS, paddy.long()), 0.6)
     band = hashed(block, strip, paddy.long())
     lot = uniform(band, salt.Strip.LENGTH)
     short = short * choose(lot < 0.08, 3.5, choose(lot < 0.3, 2.0, 1.0))
@@ -261,6 +261,8 @@ def cut_parcels(
     idle = terraced & (du < 0.12)
     headland = (end_m < HEADLAND_M) & (long > 8 * HEADLAND_M) & ~terraced
     row = heading(way, salt.Survey.DIRECTION) + choose(headland, 0.5 * math.pi, 0.0)
+    if not any(system.pivot for system in systems):
+        return Parcels(identity, band, edge, idle, row)
     # pivots: circles in the squares of a survey, some cut into sectors
     square = 2.2 * asked
     p, q = along_m / square, across_m / square

@@ -130,6 +130,7 @@ def _worked(terrain: Terrain, seed: Tensor, chance: Tensor) -> Tensor:
         first_y, first_x = (_axis(m[:, :1], spacing_m, tier_seed, side)[0] for m, side in axes)
         identity = hashed(hashed(tier_seed[:, None], first_y + rows)[:, :, None], (first_x + columns)[:, None, :])
         worked = _area(identity, chance[:, None, None]) > 0
-        scene = torch.arange(len(seed), device=seed.device)[:, None, None]
-        any_pit |= worked[scene, y[:, :, None], x[:, None, :]]
+        if bool(worked.any()):
+            tall = worked.gather(1, y[:, :, None].expand(-1, -1, worked.shape[2]))
+            any_pit |= tall.gather(2, x[:, None, :].expand(-1, y.shape[1], -1))
     return any_pit

@@ -158,6 +158,8 @@ def _yard_m(plans: Sequence[CoverPlan], corner: Tensor) -> Tensor:
         FARMSTEADS * near * float(c.settlement > 0) * min(1.0, 2 * c.farmland * c.arable)
         for c, near in zip(climates, close, strict=True)
     ]
+    if not any(chance):
+        return torch.zeros_like(corner, dtype=torch.float32)
     more = uniform(corner, salt.Corner.YARD) ** 2
     yard = choose(uniform(corner, salt.Corner.VILLAGE) < VILLAGES, 90.0 + 190.0 * more, 25.0 + 70.0 * more)
     yard = yard * planes([math.sqrt(near) for near in close], device)
