@@ -1,5 +1,6 @@
 """The same scene is the same bytes, however it is made; the same ground lies under every tier and sensor."""
 
+import pytest
 import torch
 
 from terraficta.synth.render import render
@@ -28,6 +29,18 @@ def test_alone_in_a_batch_and_in_any_order() -> None:
         for index in range(len(KEYS)):
             assert same(batch[index], alone[index]), f"{tier}, scene {index}: alone and in a batch differ"
             assert same(batch[index], backwards[index]), f"{tier}, scene {index}: order matters"
+
+
+def test_however_many_are_grown_and_seen_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = render(small("tier3"), KEYS)
+    monkeypatch.setattr("terraficta.synth.scene.world.window.CELLS_AT_ONCE", 1)
+    monkeypatch.setattr("terraficta.synth.look.CELLS_AT_ONCE", 1)
+    by_scene = render(small("tier3"), KEYS)
+    monkeypatch.setattr("terraficta.synth.look.GROWN_AT_ONCE", 1)
+    alone = render(small("tier3"), KEYS)
+    for index in range(len(KEYS)):
+        assert same(together[index], by_scene[index])
+        assert same(together[index], alone[index])
 
 
 def test_the_number_of_threads_does_not_matter() -> None:
