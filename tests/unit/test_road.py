@@ -91,10 +91,10 @@ def test_the_overlook_gives_back_its_own_places_and_what_lies_between() -> None:
     look, scene = Overlook.of(far), torch.arange(SCENES).repeat_interleave(63)
     y, x = (axis.float() for axis in (far.window.y_m, far.window.x_m))
     line = torch.arange(63).repeat(SCENES)
-    exact = look.at(y[scene, line], x[scene, line], scene)[0]
+    exact = look.height_at(y[scene, line], x[scene, line], scene)
     torch.testing.assert_close(exact, far.elevation_m[scene, line, line], atol=0.02, rtol=1e-4)
     middle = 0.5 * (y[:, :-1] + y[:, 1:]).flatten()
-    between = look.at(middle, x[scene, line], scene)[0]
+    between = look.height_at(middle, x[scene, line], scene)
     mean = 0.5 * (far.elevation_m[scene, line, line] + far.elevation_m[scene, line + 1, line])
     torch.testing.assert_close(between, mean, atol=0.5, rtol=1e-3)
     whole = look.over(far.window, far.elevation_m[None])[0]
