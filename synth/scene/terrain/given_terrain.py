@@ -120,7 +120,7 @@ def _raise(given: GivenLand, at: Window, drainage: Drainage) -> RaisedGround:
     hand = climb(torch.where(channel, torch.arange(nodes * nodes, device=top.device), receiver), drop)
     above, uplift = smoothed(near, nodes, hand, drainage.uplift.flatten(1))
     flat = height.flatten(1)
-    _, bank, width, level, foot = cut_channels(near, drainage, channel, flat, uplift)
+    _, bank, width, level, foot = cut_channels(near, drainage, channel, flat, uplift, at.cell_m)
     within = bank <= 0
     ground = torch.where(within, torch.minimum(flat, level), flat)
     above = torch.where(within, 0.0, above).clamp(min=0.0)

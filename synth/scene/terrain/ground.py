@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,23 @@ FAR_M = 1e6
 WIDTH_M = 2.5
 """bankfull width of a river with a catchment of 1 km2 [m]; it grows with the square root of the catchment.
 Source: L. Leopold, T. Maddock 1953, USGS Professional Paper 252 (exponent 0.5 of discharge)."""
+MEANDER = 10.9
+"""wavelength of meanders, over the width of the river. Source: L. Leopold, M. Wolman 1960,
+doi:10.1130/0016-7606(1960)71[769:RM]2.0.CO;2"""
+SINUOUS = 1.6
+"""sinuosity of rivers on the flattest land; from 1.5 on Leopold and Wolman (1957) call a river meandering"""
+RESTLESS = 0.4
+"""least amplitude of a reach's meanders, over the largest; chosen"""
+FINEST_WAVES = 2.0
+"""most waves in a reach; shorter ones, of brooks, are left out: where the land is bent they would look like combs"""
+SEEN_CELLS = 6.0
+"""meanders shorter than so many cells are not drawn"""
+BRAIDED = (0.0125, 0.44, 4.5)
+"""slope from which on a river braids, at a bankfull discharge of 1 m3/s, and minus its exponent; and the width of a
+river of that discharge [m], which goes with its square root. Source: L. Leopold, M. Wolman 1957, USGS Professional
+Paper 282-B, in SI units; L. Leopold, T. Maddock 1953"""
+LONGEST = 3.0
+"""meanders longer than this, over the reach between two nodes, are left to how all valleys wander"""
 VALLEY_KM2 = 4.0
 """least catchment of a river whose valley has a road; chosen: such rivers are some 3 km apart, as main roads are"""
 FOOT = 0.3
@@ -88,11 +106,40 @@ def feeds_channel(drainage: Drainage, thirst: Sequence[float]) -> Tensor:
     return (drainage.area_km2.flatten(1) >= least) | drainage.valley
 
 
-def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor, uplift: Tensor) -> tuple[Tensor, ...]:
+def sinuosity(width_m: Tensor, slope: Tensor) -> Tensor:
+    """Length of a river over that of its valley, by its width [m] and the slope of the valley.
+
+    It falls evenly from `SINUOUS` on level ground to 1 where the river would braid.
+    """
+    steepest, exponent, unit_m = BRAIDED
+    braided = steepest * (width_m.clamp(min=1e-3) / unit_m) ** (-2 * exponent)
+    return 1 + (SINUOUS - 1) * (1 - slope / braided).clamp(0.0, 1.0)
+
+
+def meanders(width_m: Tensor, slope: Tensor, reach_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Amplitude [m] and number of the waves that a reach between two nodes winds in: a half, or whole ones.
+
+    They begin and end on the straight line, so that rivers meet.
+
+    Error
+    -----
+    the length of a sine wave by its series, a tenth off at most: `tests/unit/test_meander.py`.
+    """
+    wave_m = MEANDER * width_m
+    waves = (reach_m / wave_m.clamp(min=1e-3)).round().clamp(min=1.0)
+    waves = torch.where(wave_m > 1.5 * reach_m, 0.5, waves)
+    amplitude = reach_m / waves / math.pi * torch.sqrt(1.35 * (sinuosity(width_m, slope) - 1))
+    return torch.where((wave_m > LONGEST * reach_m) | (waves > FINEST_WAVES), 0.0, amplitude), waves
+
+
+def cut_channels(
+    near: Near, drainage: Drainage, channel: Tensor, height: Tensor, uplift: Tensor, cell_m: Tensor
+) -> tuple[Tensor, ...]:
     """Lower the ground (N, P) to the level of each reach around it, over a floodplain that is wider on flat land.
 
-    `channel` as of `feeds_channel`. Returns height, and distance, width and level of the nearest channel, and the
-    distance to the foot of the right-hand side of the nearest valley of `VALLEY_KM2`.
+    `channel` as of `feeds_channel`; of meanders those are drawn that cells of `cell_m` (N,) show. Returns height, and
+    distance, width and level of the nearest channel, and the distance to the foot of the right-hand side of the nearest
+    valley of `VALLEY_KM2`.
     """
     nodes, (scenes, places) = drainage.elevation_m.shape[1], height.shape
     metres = drainage.spacing_m.to(torch.float32)[:, None]
@@ -103,10 +150,11 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
     widen = torch.minimum(broad.gather(1, receiver), 2 * broad) - broad
     way_y = (receiver // nodes - number // nodes).to(torch.float32)
     way_x = (receiver % nodes - number % nodes).to(torch.float32)
-    large = (drainage.area_km2.flatten(1) >= VALLEY_KM2).to(torch.float32)
-    tables = [
-        table.flatten() for table in (*(w.expand_as(top) for w in (way_y, way_x)), broad, widen, top, fall, large)
-    ]
+    sway, waves = _bends(drainage, way_y, way_x, broad, fall, cell_m)
+    tables = [table.flatten() for table in (*(w.expand_as(top) for w in (way_y, way_x)), broad, widen, top, fall)]
+    large = (drainage.area_km2.flatten(1) >= VALLEY_KM2).flatten()
+    winding = (sway != 0).flatten() & channel.flatten()
+    sway, waves, winds, grows = sway.flatten(), waves.flatten(), bool(winding.any()), bool(large.any())
     own = (near.node + torch.arange(scenes, device=top.device)[:, None] * (nodes * nodes)).flatten()
     ty, tx, flat, height = (plane.flatten() for plane in (near.ty, near.tx, uplift, height))
     nearest = torch.full_like(height, FAR_M)
@@ -121,24 +169,30 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
         step = j * nodes + i
         at = listed(beside & (1 << k))  # most nodes have no channel
         node = own.index_select(0, at) + step
-        dy, dx, here, wider, water, drop, main = (table.index_select(0, node) for table in tables)
+        dy, dx, here, wider, water, drop = (table.index_select(0, node) for table in tables)
         y, x = ty.index_select(0, at) - j, tx.index_select(0, at) - i
         m = metres[0] if scenes == 1 else metres[:, 0].index_select(0, at // places)
         t = ((y * dy + x * dx) / (dy * dy + dx * dx).clamp(min=1.0)).clamp(0.0, 1.0)
-        y, x = y - t * dy, x - t * dx
+        off_y, off_x = y - t * dy, x - t * dx
         here, water = here + t * wider, water + t * drop
-        bank = (torch.sqrt(y * y + x * x) * m - 0.5 * here).clamp(min=0.0)
+        middle = torch.sqrt(off_y * off_y + off_x * off_x) * m
+        straight = bank = (middle - 0.5 * here).clamp(min=0.0)
+        if winds:
+            some = listed(winding.index_select(0, node))
+            apart_m = m if len(m) == 1 else m.index_select(0, some)
+            ways = [v.index_select(0, some) for v in (middle, y, x, t, dy, dx)]
+            wound = _wind(apart_m, *ways, *(v.index_select(0, node.index_select(0, some)) for v in (sway, waves)))
+            bank = straight.index_copy(0, some, (wound - 0.5 * here.index_select(0, some)).clamp(min=0.0))
         plain = torch.minimum(here * (2.0 + 6.0 * (1 - flat.index_select(0, at))) + 0.35 * m, 0.5 * m)
         away = (bank / plain).clamp(max=1.0)
         away = away * away * (3 - 2 * away)
         low = water + 0.005 * bank.clamp(max=500.0) + (height.index_select(0, at) - water) * away
         cut.index_copy_(0, at, torch.minimum(cut.index_select(0, at), low))
-        wide = (main > 0).nonzero()[:, 0]
-        if len(wide):
-            off = (bank - (FOOT * plain).clamp(min=FOOT_M)).abs().index_select(0, wide)
-            right = (y * dx - x * dy).index_select(0, wide) > 0
-            on = at.index_select(0, wide)
-            off = torch.where(right, off, FAR_M)
+        if grows:
+            some = listed(large.index_select(0, node) & (off_y * dx > off_x * dy))
+            on, side = at.index_select(0, some), (FOOT * plain.index_select(0, some)).clamp(min=FOOT_M)
+            side = side + sway.index_select(0, node.index_select(0, some)).abs()
+            off = (straight.index_select(0, some) - side).abs()
             foot.index_copy_(0, on, torch.minimum(foot.index_select(0, on), off))
         before = nearest.index_select(0, at)
         nearest.index_copy_(0, at, torch.minimum(bank, before))
@@ -146,6 +200,52 @@ def cut_channels(near: Near, drainage: Drainage, channel: Tensor, height: Tensor
             plane.index_copy_(0, at, choose(bank < before, value, plane.index_select(0, at)))
     cut = choose(nearest <= 0, level, cut)
     return tuple(plane.view(scenes, places) for plane in (cut, nearest, width, level, foot))
+
+
+def _bends(
+    drainage: Drainage, way_y: Tensor, way_x: Tensor, width_m: Tensor, fall_m: Tensor, cell_m: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Amplitude (N, R*R) [m] and number of the waves of the reaches that begin at each node.
+
+    Half a wave lies to one side of a reach and to the other side of the next.
+    """
+    nodes, step_m = drainage.elevation_m.shape[1], drainage.spacing_m.to(torch.float32)[:, None]
+    run_m = torch.sqrt(way_y * way_y + way_x * way_x) * step_m
+    sway, waves = meanders(width_m, -fall_m / run_m.clamp(min=1e-3), run_m)
+    sway = torch.where(run_m < SEEN_CELLS * waves * cell_m.to(torch.float32)[:, None], 0.0, sway)
+    sway = sway * (RESTLESS + (1 - RESTLESS) * uniform(drainage.place, salt.Node.MEANDER))
+    number = torch.arange(nodes * nodes, device=run_m.device)
+    row, column = drainage.first[:, :1] + number // nodes, drainage.first[:, 1:] + number % nodes
+    odd = torch.where(way_y == 0, column, row) % 2
+    return torch.where((waves < 1) & (odd == 1), -sway, sway), waves
+
+
+def _wind(
+    step_m: Tensor, middle_m: Tensor, y: Tensor, x: Tensor, t: Tensor, dy: Tensor, dx: Tensor, sway_m: Tensor,
+    waves: Tensor,
+) -> Tensor:  # fmt: skip
+    """Distance (M,) of places from the middle of a river that winds about its reach [m].
+
+    Parameters
+    ----------
+    step_m : Tensor
+        node spacing [m]
+    middle_m : Tensor
+        from the straight line [m]; it stays so before and behind the reach, where there is no wave
+    y, x : Tensor
+        the way from the reach's first node to the place [node spacings]
+    t : Tensor
+        0 .. 1 along the reach
+    dy, dx : Tensor
+        the reach [node spacings]
+    sway_m, waves : Tensor
+        of `meanders`
+    """
+    length = torch.sqrt(dy * dy + dx * dx)
+    turn = 2 * math.pi * waves
+    aside = (y * dx - x * dy) / length * step_m - sway_m * torch.sin(turn * t)
+    askew = sway_m * turn / (length * step_m) * torch.cos(turn * t)
+    return torch.where((t > 0) & (t < 1), aside.abs() * torch.rsqrt(1 + askew * askew), middle_m)
 
 
 def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainage: Drainage) -> RaisedGround:
@@ -175,7 +275,7 @@ def raise_ground(at: Window, bent: Points, plans: Sequence[TerrainPlan], drainag
     broad = fbm(at, 6.0 * step, hashed(seed, salt.RaisedGround.BROAD), 3, hurst)
     rough = steep * (0.12 * gully + 0.10 * broad + 0.02 * fine).flatten(1)
     shaped = _shape(at, near, plans, drainage, smooth + rough, rough, steep, uplift, above)
-    cut, bank, width, level, foot = cut_channels(near, drainage, channel, shaped, uplift)
+    cut, bank, width, level, foot = cut_channels(near, drainage, channel, shaped, uplift, at.cell_m)
     above = choose(bank < FAR_M, torch.minimum(cut - level, above + 10.0), above).clamp(min=0.0)
     return RaisedGround(*(v.reshape(at.shape) for v in (cut, above, uplift, bank, width, level, foot, near.node)))
 

@@ -6,6 +6,7 @@ lands that it touches, so windows of one world agree on every node.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,12 @@ MARGIN_NODES = 3
 """nodes around a place that its ground may depend on: 3 x 3, where each leads to, and where rivers join"""
 WANDER_NODES = 10.0
 """standard deviation of the way that valleys stray from the lattice"""
+MEANDERING = 0.07
+"""standard deviation of the bends of plains, over the same; chosen: great rivers wind, and the ground does not fold"""
+MEANDER_NODES = 4.5
+"""their size: with nodes 100 m apart, meanders of rivers some 80 m wide"""
+LOWLAND = 0.012
+"""relief over the size of the largest landforms, with which the bends of plains are lost"""
 TALL = 7.0
 """height of a land worn down under uplift 1 (99th percentile), in units of uplift"""
 STEEPEST = 0.55
@@ -61,12 +68,15 @@ def wander(at: Window, spacing: Tensor, plans: Sequence[TerrainPlan]) -> Points:
     """
     seed = seeds_of([plan.seeds.wander for plan in plans], at.y_m.device)
     angle = per_scene([plan.turn_rad for plan in plans], at.y_m.device)[:, None, None]
+    flat = [math.exp(-plan.form.relief_m / plan.form.landform_m / LOWLAND) for plan in plans]
+    meandering = planes([MEANDERING * low for low in flat], at.y_m.device)
     reach = (WANDER_NODES * spacing).to(torch.float32)[:, None, None]
     dy, dx = (
         reach
         * (
             fbm(at, 128.0 * spacing, hashed(seed, bend), 3, 1.3)
             + 0.035 * fbm(at, 5.0 * spacing, hashed(seed, salt.Wander.WIGGLE, side), 3)
+            + meandering * fbm(at, MEANDER_NODES * spacing, hashed(seed, salt.Wander.MEANDER, side), 1)
         )
         for side, bend in enumerate((salt.Wander.BEND_Y, salt.Wander.BEND_X))
     )

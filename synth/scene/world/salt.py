@@ -50,6 +50,7 @@ class Wander(Salt):
     BEND_Y = 0
     BEND_X = 1
     WIGGLE = 2
+    MEANDER = 3
 
 
 @unique
@@ -84,6 +85,7 @@ class Node(Salt):
     KETTLE = 21
     KETTLE_SIZE = 22
     KETTLE_KEPT = 23
+    MEANDER = 24
 
 
 @unique
