@@ -176,7 +176,7 @@ def names_head(mapper: Mapper, recipe: FinetuneRecipe) -> FitAlone:
 
 
 def blend_head(mapper: Mapper, recipe: FinetuneRecipe) -> FitEvidence:
-    """The default head: forest and names, or forest and ridge."""
+    """The default head: forest, linear expert and names, or a ridge in place of names."""
 
     def fit(evidence: Evidence, labels: Labels, blocks: NDArray[np.int64], meanings: Meanings, seed: int) -> FittedHead:
         names = None if evidence.fiction is None else names_of(meanings, 1)
