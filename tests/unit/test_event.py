@@ -3,17 +3,20 @@
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from cover_maker import draw_covers
+from scipy.ndimage import label
 from terrain_maker import make_terrain
 
 from terraficta.synth.render import render_dates
-from terraficta.synth.scene.cover.event import STRIKES, Event, land_on, strike
+from terraficta.synth.scene.cover.event import STRIKES, Event, land_on, slides, strike
 from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.season import Moment
 from terraficta.synth.scene.terrain.terrain import Terrain
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, TIMBER
 from terraficta.synth.types.scene_recipe import (
@@ -137,3 +140,42 @@ def test_scars_green_again_with_age() -> None:
     assert 0.3 * height[-1] < height[3] < 0.9 * height[-1], "but young"
     for one, two in zip(after[4].planes(), before.planes(), strict=True):
         assert torch.equal(one, two)
+
+
+def test_tongues_lie_below_their_scars_and_green_first() -> None:
+    recipe = TerrainRecipe(relief_m=(1200.0, 1600.0), styles=("fluvial",))
+    terrain = make_terrain(recipe, KEYS[:3], 200, 200, torch.full((3,), 6.0))
+    lower = []
+    for n in range(3):
+        scar, tongue = (plane[0].numpy() for plane in slides(terrain, n, Event("landslide", 0.9, 1, 4711 + n)))
+        height, (pieces, count) = terrain.elevation_m[n].numpy(), label(scar | tongue)
+        assert not (scar & tongue).any()
+        for piece in range(1, count + 1):
+            above, below = scar & (pieces == piece), tongue & (pieces == piece)
+            if above.sum() > 8 and below.sum() > 8:
+                lower.append(height[below].mean() < height[above].mean())
+    assert len(lower) > 20
+    assert np.mean(lower) > 0.9
+    before, (fresh, some, old) = _after("landslide", 0.9, (1.0, 5.0, 10.0))
+    bare = TERRAFICTA.index("bare_soil")
+    share = [float(((cover.cover == bare) & (before.cover != bare)).float().mean()) for cover in (fresh, some, old)]
+    assert share[0] > share[1] > share[2] == 0
+
+
+def test_sizes_of_landslides_follow_the_power_law() -> None:
+    """Of a level slope, on which nothing cuts them short: how many are larger than an area falls with its power."""
+    side, cell_m = 1500, 8.0
+    recipe = TerrainRecipe(relief_m=(300.0, 300.0), styles=("fluvial",))
+    terrain = make_terrain(recipe, KEYS[:1], 8, 8, torch.full((1,), 8.0))
+    plane = torch.full((1, side, side), 0.6)
+    window = Window.over(side, side, torch.full((1,), cell_m))
+    far = terrain.far
+    assert far is not None
+    steep = replace(far, rise_y=torch.full_like(far.rise_y, 0.6), rise_x=torch.zeros_like(far.rise_x))
+    slope = replace(terrain, slope=plane, rise_y=plane, rise_x=torch.zeros_like(plane), window=window, far=steep)
+    scar, tongue = slides(slope, 0, Event("landslide", 0.3, 1, 99))
+    pieces, count = label((scar | tongue)[0].numpy())
+    area_m2 = np.bincount(pieces.ravel())[1:] * cell_m**2
+    small, large = ((area_m2 > least).sum() for least in (3_000, 30_000))
+    assert count > 500
+    assert np.log10(small / large) == pytest.approx(1.4, abs=0.3)

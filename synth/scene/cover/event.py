@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import NormalDist
@@ -15,12 +16,13 @@ from terraficta.synth.scene.cover.landcover import LandCover, grow_landcover
 from terraficta.synth.scene.cover.plan import CoverPlan
 from terraficta.synth.scene.cover.season import Moment
 from terraficta.synth.scene.terrain.given_land import GivenLand
+from terraficta.synth.scene.terrain.overlook import Overlook
 from terraficta.synth.scene.terrain.terrain import Terrain
 from terraficta.synth.scene.world import salt
-from terraficta.synth.scene.world.cells import voronoi
 from terraficta.synth.scene.world.chance import MASK, hashed, per_scene, uniform
 from terraficta.synth.scene.world.lattice import fbm
-from terraficta.synth.scene.world.window import Points, Window
+from terraficta.synth.scene.world.scatter import scatter
+from terraficta.synth.scene.world.window import Window
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.legend import TERRAFICTA, TIMBER
 from terraficta.synth.types.scene_recipe import EVENTS, EventRecipe, SceneRecipe
@@ -34,11 +36,19 @@ FUEL = (*TIMBER, "shrubland", "grassland", "moss_lichen")
 BURNT_YEARS, GRASS_YEARS, SHRUB_YEARS = 0.7, 2.5, 8.0
 """until when a scar is bare, under grass, under shrubs; then what grew before is back, lower. Boreal and Mediterranean
 forests green up within one to five years: B. Bright et al. 2019, doi:10.1186/s42408-018-0021-9; chosen in that order"""
-SLIDE_M = 220.0
-"""distance between possible landslides [m]"""
-SLIDE_SLOPE = 0.3
-"""slope from which on ground slides: 17 deg; most slides start on 20 to 40 deg (D. Keefer 1984,
-doi:10.1130/0016-7606(1984)95<406:LCBE>2.0.CO;2)"""
+SLIDE_M2, SLIDE_TAIL = 800.0, 1.4
+"""least area of a landslide [m2], near which the sizes of an inventory roll over, and exponent of the share of larger
+ones: B. Malamud, D. Turcotte, F. Guzzetti, P. Reichenbach 2004, doi:10.1002/esp.1064, eq. (3)"""
+SLIDE_SIZES = 3
+"""sizes that are strewn one by one, each three times as long as the one before"""
+SLIDE_LONG, SCAR, TONGUE, FILLED = 3.0, 0.4, 0.65, 0.648
+"""times as long as wide; share of the length that is scar; width of the tongue, of that of the scar; and what such a
+shape fills of length times width. The first three are chosen, the last follows"""
+SLIDE_SLOPE, SLIDE_REST = 0.3, 0.2
+"""slope from which on ground slides, 17 deg, and down to which it runs on, 11 deg; most slides start on 20 to 40 deg
+(D. Keefer 1984, doi:10.1130/0016-7606(1984)95<406:LCBE>2.0.CO;2); the other is chosen"""
+SLIDE_YEARS, SCAR_YEARS = 3.0, 8.0
+"""until when a tongue lies bare, and its scar, which has lost its soil; then under grass; chosen in that order"""
 
 
 @dataclass(frozen=True)
@@ -230,23 +240,14 @@ def _harvest(cover: LandCover, terrain: Terrain, n: int, event: Event, age: floa
 
 
 def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float) -> LandCover:
-    """Steep ground gives way in tongues that run downhill; grass returns after some years."""
-    device = cover.cover.device
-    east, south = terrain.rise_x[n], terrain.rise_y[n]
-    steep = terrain.slope[n].clamp(min=1e-6)
-    seed = torch.tensor([event.seed], dtype=torch.int64, device=device)
-    points, spacing = _scene(terrain, n).points(), per_scene([SLIDE_M], device)
-    slid = torch.zeros_like(cover.cover, dtype=torch.bool)
-    for run_m in (0.0, 35.0, 70.0, 105.0, 140.0):  # looked for uphill: what lies below is buried
-        up = Points(points.y_m + run_m * (south / steep), points.x_m + run_m * (east / steep), points.cell_m)
-        cells = voronoi(up, spacing, seed)
-        slid |= (uniform(cells.identity, salt.Slide.PRESENT) < 0.6 * event.dose) & (
-            cells.edge_m > SLIDE_M * (0.16 + 0.0012 * run_m)
-        )
-    slid &= (
-        (terrain.slope[n] > SLIDE_SLOPE) & ~TERRAFICTA.among(cover.cover, ("water", "building", "snow")) & ~cover.bridge
-    )
-    stage = TERRAFICTA.index("bare_soil" if age < 3 else "grassland")
+    """Steep ground gives way: a scar, and below it a tongue; grass returns after some years, to the tongue first."""
+    scar, tongue = slides(terrain, n, event)
+    spared = TERRAFICTA.among(cover.cover, ("water", "building", "snow")) | cover.bridge
+    scar, tongue = scar & ~spared, tongue & ~spared
+    slid = scar | tongue
+    bare = scar if age < SCAR_YEARS else torch.zeros_like(scar)
+    bare = slid if age < SLIDE_YEARS else bare
+    stage = torch.where(bare, TERRAFICTA.index("bare_soil"), TERRAFICTA.index("grassland"))
     return replace(
         cover,
         cover=torch.where(slid, stage, cover.cover).to(torch.uint8),
@@ -255,6 +256,53 @@ def _slide(cover: LandCover, terrain: Terrain, n: int, event: Event, age: float)
         row=torch.where(slid, 0.0, cover.row),
         height_m=torch.where(slid, 0.0, cover.height_m),
     )
+
+
+def slides(terrain: Terrain, n: int, event: Event) -> tuple[Tensor, Tensor]:
+    """Scars and tongues (1, H, W) bool of the landslides of scene n; a tongue lies downhill of its scar.
+
+    Areas follow the power law of inventories: for each size the world is cut into squares that the longest of it spans,
+    and each holds one with the probability that the law leaves. It begins at its site and runs down the slope.
+    """
+    device, window = terrain.slope.device, _scene(terrain, n).points()
+    slope = terrain.slope[n].flatten()[None]
+    rise = torch.stack([v[n].flatten() for v in (terrain.rise_y, terrain.rise_x)])
+    broad = _broad(terrain, n)
+    scar = torch.zeros_like(slope, dtype=torch.bool)
+    tongue = scar.clone()
+    for size in range(SLIDE_SIZES):
+        least_m2, longer = SLIDE_M2 * 9**size, 9**-SLIDE_TAIL
+        seed = hashed(torch.tensor([event.seed], dtype=torch.int64, device=device), size)
+        sites = scatter(window, per_scene([3 * math.sqrt(least_m2 * SLIDE_LONG / FILLED)], device), seed)
+        present = sites.draw(salt.Slide.PRESENT) < event.dose * (9 * longer) ** size
+        rarer = 1 - (1 - longer) * sites.draw(salt.Slide.SIZE).to(torch.float64)
+        area_m2 = least_m2 * rarer ** (-1 / SLIDE_TAIL)
+        long_m = torch.sqrt(area_m2 * (SLIDE_LONG / FILLED)).to(torch.float32)
+        way = torch.lerp(rise, broad, (size + 1) / SLIDE_SIZES)  # what is long does not turn with every gully
+        down_y, down_x = (-way / way.square().sum(0).sqrt().clamp(min=1e-6)).unsqueeze(1)
+        for site in sites.around():
+            reach, here = long_m.gather(1, site.which), present.gather(1, site.which)
+            along = (site.dy * down_y + site.dx * down_x) / reach
+            across = (site.dy * down_x - site.dx * down_y).abs() * (2 * SLIDE_LONG) / reach
+            scar |= here & (across < _lens(along, 0.0, SCAR))
+            tongue |= here & (across < TONGUE * _lens(along, 0.5 * SCAR, 1.0))
+    scar &= slope > SLIDE_SLOPE
+    tongue &= ~scar & (slope > SLIDE_REST)
+    shape = (1, *terrain.slope.shape[1:])
+    return scar.view(shape), tongue.view(shape)
+
+
+def _broad(terrain: Terrain, n: int) -> Tensor:
+    """(2, H*W) rise towards the south and the east over run of scene n, as it looks from afar."""
+    assert terrain.far is not None, "the look from afar is struck by nothing"
+    far = terrain.far.part(slice(n, n + 1))
+    return Overlook.of(far).over(_scene(terrain, n), torch.stack([far.rise_y, far.rise_x])).flatten(1)
+
+
+def _lens(along: Tensor, first: float, last: float) -> Tensor:
+    """1 in the middle of a stretch, 0 at its ends and beyond, as the width of an ellipse."""
+    t = (2 * along - first - last) / (last - first)
+    return (1 - t * t).clamp(min=0).sqrt()
 
 
 STRIKES: dict[str, Callable[[LandCover, Terrain, int, Event, float], LandCover]] = {

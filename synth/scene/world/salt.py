@@ -559,6 +559,7 @@ class Slide(Salt):
     """The identity of the site of a landslide."""
 
     PRESENT = 3
+    SIZE = 4
 
 
 # --- material ---------------------------------------------------------------------------------------------------------
