@@ -19,26 +19,31 @@ NATURAL_SOLIDS = ("soil", "litter", "bark", "sand", "rock", "lichen", "char", "a
 HOUSES = {
     "cool": {"tile": 0.3, "concrete_tile": 0.22, "shingle": 0.2, "slate": 0.1, "metal": 0.06, "red": 0.04, "wood": 0.03,
              "bitumen": 0.05},
-    "dry": {"tile": 0.22, "concrete": 0.3, "soil": 0.16, "gravel": 0.12, "white": 0.08, "concrete_tile": 0.07,
-            "bitumen": 0.05},
+    "mediterranean": {"tile": 0.5, "concrete": 0.18, "concrete_tile": 0.12, "gravel": 0.08, "white": 0.07,
+                      "bitumen": 0.05},
+    "steppe": {"tile": 0.12, "sheet": 0.22, "slate": 0.14, "metal": 0.1, "concrete": 0.14, "soil": 0.12, "bitumen": 0.1,
+               "rust": 0.06},
+    "arid": {"concrete": 0.42, "soil": 0.22, "gravel": 0.14, "white": 0.12, "tile": 0.04, "bitumen": 0.06},
     "tropical": {"sheet": 0.22, "rust": 0.2, "tile": 0.18, "concrete": 0.2, "wood": 0.1, "bitumen": 0.04, "blue": 0.03,
                  "green": 0.03},
 }  # fmt: skip
-"""shares of the roofs of houses by material, in three families of climates; chosen"""
+"""shares of the roofs of houses by material, in five families of climates; chosen"""
 LARGE = {"bitumen": 0.33, "gravel": 0.16, "metal": 0.16, "concrete": 0.12, "white": 0.1, "sheet": 0.08, "blue": 0.025,
          "red": 0.015, "green": 0.01}  # fmt: skip
 """of large flat roofs; chosen"""
 CARRIAGEWAYS = {"asphalt": 0.84, "concrete": 0.13, "gravel": 0.03}
 YARDS = {
     "cool": {"asphalt": 0.42, "concrete": 0.26, "gravel": 0.22, "soil": 0.1},
-    "dry": {"asphalt": 0.15, "concrete": 0.25, "gravel": 0.25, "soil": 0.35},
+    "mediterranean": {"asphalt": 0.2, "concrete": 0.3, "gravel": 0.25, "soil": 0.25},
+    "steppe": {"asphalt": 0.2, "concrete": 0.2, "gravel": 0.25, "soil": 0.35},
+    "arid": {"asphalt": 0.12, "concrete": 0.25, "gravel": 0.23, "soil": 0.4},
     "tropical": {"asphalt": 0.15, "concrete": 0.25, "gravel": 0.2, "soil": 0.4},
 }
 """of streets, and of yards, lanes, footways and car parks; chosen"""
 VEHICLES = {"white": 0.24, "coal": 0.26, "metal": 0.24, "sheet": 0.12, "red": 0.07, "blue": 0.07}
 """of vehicles, by what their paint is nearest to; chosen"""
-FAMILY = {"desert": "dry", "steppe": "dry", "mediterranean": "dry", "savanna": "tropical", "monsoon": "tropical",
-          "rainforest": "tropical"}  # fmt: skip
+FAMILY = {"desert": "arid", "steppe": "steppe", "mediterranean": "mediterranean", "savanna": "tropical",
+          "monsoon": "tropical", "rainforest": "tropical"}  # fmt: skip
 """climates by what they build of; elsewhere cool"""
 POOL_RUNS = {"building": ((0, 9), (10, 15)), "road": ((0, 5), (6, 10), (11, 14), (15, 15))}
 """first and last variant of each of `POOLS`"""
