@@ -24,8 +24,8 @@ DIRECTIONS = 128
 """in which labels may narrow the variance, the best known ones; spectra of hundreds of bands have few more"""
 LEAST_SPREAD = 1e-6
 """deviation of a column among labels, in its own units, below which it tells nothing"""
-CHUNK = 65_536
-"""pixels that are standardised together"""
+CHUNK = 8192
+"""pixels that are standardised together: what a cache holds, in half the time of eight times as many"""
 
 
 @dataclass(frozen=True)
