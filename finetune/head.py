@@ -13,6 +13,7 @@ from torch import Tensor
 from terraficta.finetune.calibrate import EPSILON, fit_temperature, out_of_fold, soften
 from terraficta.finetune.conformal import ConformalSets, fit_sets
 from terraficta.finetune.experts.blend import Blend
+from terraficta.finetune.experts.linear import fit_logistic
 from terraficta.finetune.recipe import FinetuneRecipe
 from terraficta.pretrain.head import Head, fit_ridge
 from terraficta.pretrain.model import Mapper
@@ -58,21 +59,7 @@ def logistic_head(inverse_penalty: float) -> FitHead:
 
     def fit(features: Tensor, mass: Tensor) -> Head:
         mean, spread = features.mean(0), features.std(0).clamp(min=1e-6)
-        row, target = torch.nonzero(mass, as_tuple=True)  # a soft label is several weighted rows
-        x = ((features - mean) / spread)[row].numpy()
-        weight = torch.zeros(features.shape[1], mass.shape[1])
-        bias = torch.zeros(mass.shape[1])
-        present = torch.unique(target)
-        if len(present) > 1:
-            from sklearn.linear_model import LogisticRegression  # loaded to fit, not to map: 0.1 GB
-
-            model = LogisticRegression(C=inverse_penalty, max_iter=500, tol=1e-3)
-            model.fit(x, target.numpy(), sample_weight=mass[row, target].numpy())
-            slope = torch.from_numpy(model.coef_).float().T
-            start = torch.from_numpy(model.intercept_).float()
-            if len(present) == 2:  # scikit-learn keeps one column for two classes
-                slope, start = torch.cat([-slope, slope], 1) / 2, torch.cat([-start, start]) / 2
-            weight[:, present], bias[present] = slope, start
+        weight, bias = fit_logistic((features - mean) / spread, mass, inverse_penalty, most=500, tolerance=1e-3)
         weight = weight / spread[:, None]
         return silence(Head(weight, bias - mean @ weight, torch.tensor(1.0)), mass)
 

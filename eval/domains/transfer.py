@@ -21,7 +21,7 @@ from terraficta.eval.metrics import Tally
 from terraficta.eval.table import Table
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts.blend import LEAST_SHARE
+from terraficta.finetune.experts.blend import LEAST_SHARE, Blend, Exponents
 from terraficta.finetune.experts.forest import fit_forest
 from terraficta.finetune.experts.linear import fit_linear
 from terraficta.finetune.experts.names import NamesHead
@@ -127,19 +127,15 @@ def fit_learners(
     forest = fit_forest(evidence.context, classes, weight, mass.shape[1], seed, amounts.trees)
     ridge = ridge_head(mapper)(evidence.features, mass)
     names = NamesHead.of(meanings) if meanings.enough else None
-    linear, power = fit_linear(torch.from_numpy(evidence.context), mass), BlendRecipe()
+    linear = fit_linear(torch.from_numpy(evidence.context), mass)
+    exponents = Exponents.of(BlendRecipe(), MANY_LABELS, 0.0 if names is None else meanings.telling)
+    blend = Blend(ridge, forest, linear, names, exponents, torch.zeros(mass.shape[1]))
 
     def of_forest(e: Evidence) -> Tensor:
         return torch.from_numpy(forest.probabilities(e.context)).clamp(min=LEAST_SHARE).log()
 
-    def blended(e: Evidence) -> Tensor:
-        said = power.forest * of_forest(e) + power.linear * linear.log_probabilities(torch.from_numpy(e.context))
-        if names is None:
-            return said + power.ridge * ridge.log_probabilities(e.features)
-        return said + meanings.telling * power.names_at(MANY_LABELS) * names.log_probabilities(e)
-
     made: dict[str, Predict] = {
-        "forest": of_forest, "ridge": lambda e: ridge.log_probabilities(e.features), "default": blended
+        "forest": of_forest, "ridge": lambda e: ridge.log_probabilities(e.features), "default": blend.log_probabilities,
     }  # fmt: skip
     return made if names is None else made | {NAMES: names.log_probabilities}
 

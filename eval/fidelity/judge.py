@@ -15,7 +15,7 @@ from terraficta.eval.metrics import Tally
 from terraficta.finetune.context import band_pairs, context_features
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts.blend import LEAST_SHARE
+from terraficta.finetune.experts.blend import LEAST_SHARE, Exponents
 from terraficta.finetune.experts.forest import fit_forest
 from terraficta.finetune.experts.linear import fit_linear
 from terraficta.finetune.experts.names import NamesHead
@@ -171,14 +171,14 @@ def judge(mapper: Mapper, exam: Exam, amounts: JudgeAmounts) -> dict[str, float 
     encoder = Encoder.fit(mapper, exam.train).with_tiles(exam.tiles)
     test, fit = read_pixels(encoder, exam.tiles, exam.test), ridge_head(mapper)
     named = NamesHead.of(exam.meanings).log_probabilities(test) if exam.meanings.enough else None
-    power = BlendRecipe()
-    said = None if named is None else exam.meanings.telling * power.names_at(amounts.labels_per_class) * named
+    told = 0.0 if named is None else exam.meanings.telling
+    power = Exponents.of(BlendRecipe(), amounts.labels_per_class, told)
     ridge, default = [], []
     for labels, forest, linear in zip(exam.draws, exam.forests, exam.linear, strict=True):
         head = fit(read_pixels(encoder, exam.train, labels).features, labels.mass)
         logs = head.log_probabilities(test.features)
         ridge.append(miou(logs, exam.test.mass))
-        rest = power.ridge * logs if said is None else said
+        rest = power.ridge * logs if named is None else power.names * named
         default.append(miou(power.forest * forest + power.linear * linear + rest, exam.test.mass))
     known = mapper.familiarity
     return {

@@ -13,6 +13,7 @@ from terraficta.finetune.evidence import Evidence
 from terraficta.finetune.experts.forest import Forest
 from terraficta.finetune.experts.linear import Linear
 from terraficta.finetune.experts.names import NamesHead
+from terraficta.finetune.recipe import BlendRecipe
 from terraficta.pretrain.head import Head
 
 LEAST_SHARE = 2e-3
@@ -26,6 +27,13 @@ class Exponents(NamedTuple):
     forest: float
     linear: float
     names: float
+
+    @classmethod
+    def of(cls, recipe: BlendRecipe, labels_per_class: float, told: float) -> Exponents:
+        """For so many labels a class, and names that are told from chance so far (0..1): a ridge where they are not."""
+        return cls(
+            0.0 if told > 0 else recipe.ridge, recipe.forest, recipe.linear, told * recipe.names_at(labels_per_class)
+        )
 
 
 @dataclass(frozen=True)

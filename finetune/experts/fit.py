@@ -114,8 +114,7 @@ def fit_experts(
 def exponents_for(mass: Tensor, told: float, recipe: FinetuneRecipe) -> Exponents:
     """Exponents for labels (P, K), by those of the median class; names count as far as they are told."""
     counts = torch.bincount(mass.argmax(1), minlength=mass.shape[1])
-    blend, labels = recipe.blend, float(counts[counts > 0].float().median())
-    return Exponents(0.0 if told > 0 else blend.ridge, blend.forest, blend.linear, told * blend.names_at(labels))
+    return Exponents.of(recipe.blend, float(counts[counts > 0].float().median()), told)
 
 
 def fit_blend(

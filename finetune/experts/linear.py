@@ -91,26 +91,44 @@ def fit_linear(context: Tensor, mass: Tensor) -> Linear:
     mass : Tensor
         (P, K) class mass, of two classes or more
     """
-    from sklearn.linear_model import LogisticRegression  # loaded to fit, not to map: 0.1 GB
-
     middle, spread = context.mean(0), context.std(0, correction=0)
     scale = torch.where(spread > LEAST_SPREAD, 1 / spread, 0.0)
     z = ((context - middle) * scale).clamp(-FARTHEST, FARTHEST)
     labelled = mass.sum(0) > 0
-    weight = evenly(mass) * len(mass) / labelled.sum()
-    row, target = torch.nonzero(mass, as_tuple=True)  # a soft label is several weighted rows
-    model = LogisticRegression(C=VARIANCE, max_iter=300, tol=1e-2)
-    model.fit(z[row].numpy(), target.numpy(), sample_weight=weight[row, target].numpy())
-    slope, start = torch.from_numpy(model.coef_).float().T, torch.from_numpy(model.intercept_).float()
-    if slope.shape[1] == 1:  # scikit-learn keeps one column for two classes
-        slope, start = torch.cat([-slope, slope], 1) / 2, torch.cat([-start, start]) / 2
-    score = torch.zeros(len(slope), mass.shape[1])
-    bias = torch.zeros(mass.shape[1])
-    score[:, labelled], bias[labelled] = slope, start
-    probability = torch.softmax(torch.addmm(start, z, slope), 1)
+    weight, bias = fit_logistic(z, evenly(mass) * len(mass) / labelled.sum(), VARIANCE, most=300, tolerance=1e-2)
+    probability = torch.softmax(torch.addmm(bias[labelled], z, weight[:, labelled]), 1)
     told = (probability * (1 - probability)).mean(1).sqrt()[:, None]
     known = _narrowed(told * torch.cat([z, torch.ones(len(z), 1)], 1))
-    return Linear(middle, scale, score, bias, known, labelled)
+    return Linear(middle, scale, weight, bias, known, labelled)
+
+
+def fit_logistic(x: Tensor, mass: Tensor, variance: float, most: int, tolerance: float) -> tuple[Tensor, Tensor]:
+    """Weights (D, K) and biases (K,) of logistic regression (scikit-learn); 0 where a class has no mass, or has it all.
+
+    Parameters
+    ----------
+    x : Tensor
+        (P, D) standardised
+    mass : Tensor
+        (P, K) by which labels count; a soft label is several weighted rows
+    variance : float
+        of a weight: the inverse penalty
+    most, tolerance : float
+        steps at most, and at which gradient they end
+    """
+    weight, bias = torch.zeros(x.shape[1], mass.shape[1]), torch.zeros(mass.shape[1])
+    row, target = torch.nonzero(mass, as_tuple=True)
+    present = torch.unique(target)
+    if len(present) > 1:
+        from sklearn.linear_model import LogisticRegression  # loaded to fit, not to map: 0.1 GB
+
+        model = LogisticRegression(C=variance, max_iter=most, tol=tolerance)
+        model.fit(x[row].numpy(), target.numpy(), sample_weight=mass[row, target].numpy())
+        slope, start = torch.from_numpy(model.coef_).float().T, torch.from_numpy(model.intercept_).float()
+        if len(present) == 2:  # scikit-learn keeps one column for two classes
+            slope, start = torch.cat([-slope, slope], 1) / 2, torch.cat([-start, start]) / 2
+        weight[:, present], bias[present] = slope, start
+    return weight, bias
 
 
 def _narrowed(told: Tensor) -> Tensor:

@@ -12,25 +12,19 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as moved
 
 from terraficta.finetune.tileset.tileset import Tileset
-from terraficta.synth.physics.sun import sun_position
-from terraficta.synth.types.crop import MIDWINTER_DAY
+from terraficta.synth.physics.sun import OVERPASS_H, When, sun_position
+from terraficta.synth.types.crop import MIDWINTER_DAY, YEAR_DAYS
 from terraficta.synth.types.grid import GEOGRAPHIC, NO_WAY
 from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import read_sensor, sensor_names
 from terraficta.synth.types.tile import Tile
 
-OVERPASS_H = (9.7, 11.2)
-"""true solar time at which land missions fly over, as the generator draws it [h]"""
 AERIAL = "aerial"
 """how the names of cameras begin that fly at any hour"""
-YEAR_DAYS = 365
 DAYS_OFF = 10
 """that seasons of two years lie apart at one date, either way [d]"""
 MOST_TILES = 64
 """tiles whose date and place are read, evenly spread"""
-
-When = tuple[float, int]
-"""latitude [deg], day of the year"""
 
 
 def as_the_tiles(recipe: SceneRecipe, tileset: Tileset) -> tuple[SceneRecipe, dict[str, str]]:

@@ -22,7 +22,7 @@ from rasterio.warp import transform_bounds
 from terraficta.synth.corpus.geotiff import IMAGE, LABEL, MASS, unit_of
 from terraficta.synth.corpus.journal import TILES
 from terraficta.synth.instrument.product import NODATA
-from terraficta.synth.types.crop import MIDWINTER_DAY
+from terraficta.synth.types.crop import MIDWINTER_DAY, YEAR_DAYS
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.scene_recipe import SceneRecipe
 from terraficta.synth.types.sensor import Band, Sensor
@@ -32,7 +32,7 @@ CATALOGUE, COLLECTION, SHELVES = "catalog.json", "collection.json", "stac"
 """the root, which STAC spells so; what is common to all tiles; and lists of a thousand tiles each"""
 TILES_A_SHELF = 1000
 """items that one file links to: a list of millions would be read whole to see one"""
-FIRST_YEAR, YEAR_DAYS = 2001, 365
+FIRST_YEAR = 2001
 """of the calendar of fiction, as `scene.cover.season` has it"""
 COMMON_NM = (
     ("coastal", 400, 450), ("blue", 450, 515), ("green", 515, 600), ("yellow", 600, 625), ("red", 625, 690),

@@ -20,6 +20,8 @@ LOWEST_SZA_DEG = 80.0
 """no scene is lit by a lower sun"""
 When = tuple[float, int]
 """latitude [deg] and day of the year"""
+OVERPASS_H = (9.7, 11.2)
+"""true solar time at which land missions fly over: in the morning [h]"""
 VIEW_ZENITH_DEG = (0.0, 9.0)
 """off-nadir angles of a push-broom swath, e.g. Sentinel-2 +-10.3 deg and Landsat +-7.5 deg"""
 
@@ -96,7 +98,7 @@ def _draw_one(recipe: LightRecipe, key: SceneKey, when: When | None) -> list[flo
         return _draw_dated(key, *when)
     latitude = np.rad2deg(np.arcsin(rng.uniform(np.sin(np.deg2rad(-50)), np.sin(np.deg2rad(68)), CANDIDATES)))
     day = rng.integers(1, 366, CANDIDATES).astype(float)
-    hour = rng.uniform(9.7, 11.2, CANDIDATES)  # land missions fly over in the morning
+    hour = rng.uniform(*OVERPASS_H, CANDIDATES)
     wish = rng.uniform(least, most)
     zenith, azimuth = sun_position(latitude, day, hour)
     best = int(np.abs(zenith - wish).argmin())
@@ -108,7 +110,7 @@ def _draw_one(recipe: LightRecipe, key: SceneKey, when: When | None) -> list[flo
 def _draw_dated(key: SceneKey, latitude_deg: float, day: int) -> list[float]:
     """The sun of a place on a day at the hour of an overpass; through the polar night it stays at its lowest."""
     rng = key.at("light", "dated").rng()
-    hour = rng.uniform(9.7, 11.2)
+    hour = rng.uniform(*OVERPASS_H)
     zenith, azimuth = sun_position(*(np.array([v], dtype=float) for v in (latitude_deg, day, hour)))
     view, side = rng.uniform(*VIEW_ZENITH_DEG), rng.choice([98.0, 278.0]) + rng.uniform(-4, 4)
     return [min(float(zenith[0]), LOWEST_SZA_DEG), float(azimuth[0]), view, float(side), latitude_deg, float(day)]

@@ -15,6 +15,8 @@ import numpy as np
 
 from terraficta.synth.types.key import SceneKey
 
+YEAR_DAYS = 365
+"""of the calendar of fiction"""
 MIDWINTER_DAY = -10
 """day of the year (north) at which the growing cycle begins: 21 December"""
 SPREAD_DAYS = 8.0
@@ -205,7 +207,7 @@ paddies to itself."""
 
 
 def _growth(plant: _Plant, sowing_day: float, harvest_day: float) -> Growth:
-    sowing, harvest = ((day - MIDWINTER_DAY) / 365.0 for day in (sowing_day, harvest_day))
+    sowing, harvest = ((day - MIDWINTER_DAY) / YEAR_DAYS for day in (sowing_day, harvest_day))
     emergence, peak, ripening = (sowing + share * (harvest - sowing) for share in plant.phases)
     return Growth(sowing, emergence, peak, ripening, harvest)
 

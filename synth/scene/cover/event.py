@@ -181,8 +181,7 @@ def _with(cover: LandCover, one: LandCover, n: int) -> LandCover:
 
 
 def _scene(terrain: Terrain, n: int) -> Window:
-    at = terrain.window
-    return Window(at.y_m[n : n + 1], at.x_m[n : n + 1], at.cell_m[n : n + 1])
+    return terrain.window.part(slice(n, n + 1))
 
 
 def _field(terrain: Terrain, n: int, seed: int, spacing_m: float, octaves: int, hurst: float) -> Tensor:

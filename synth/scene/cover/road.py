@@ -102,7 +102,7 @@ def _aside(terrain: Terrain) -> tuple[Tensor, Tensor]:
     scene = torch.arange(at.shape[0], device=at.y_m.device)[:, None, None].expand(at.shape).flatten()
     y, x = (v.to(torch.float32).expand(at.shape).flatten() for v in (at.y_m[:, :, None], at.x_m[:, None, :]))
     around = [look.height_at(y + SPUR_M * j, x + SPUR_M * i, scene) for j, i in ((0, 1), (1, 0), (0, -1), (-1, 0))]
-    height, rise_y, rise_x = look.planes
+    height, rise_y, rise_x = (v.flatten() for v in (look.height_m, terrain.far.rise_y, terrain.far.rise_x))
     above = height - 0.25 * (around[0] + around[1] + around[2] + around[3])
     slope = torch.sqrt(rise_y * rise_y + rise_x * rise_x)
     run = (above * slope / (slope * slope + EVEN * EVEN)).clamp(-ROUND_M, ROUND_M) / slope.clamp(min=1e-6)

@@ -8,11 +8,10 @@ from datetime import date, timedelta
 from typing import Any
 
 from terraficta.synth.scene.cover.climate import Climate
-from terraficta.synth.types.crop import MIDWINTER_DAY
+from terraficta.synth.types.crop import MIDWINTER_DAY, YEAR_DAYS
 from terraficta.synth.types.key import SceneKey
 from terraficta.synth.types.scene_recipe import TimeRecipe
 
-YEAR_DAYS = 365
 FIRST_YEAR = 2001
 LOW_TIDE = -1.0
 

@@ -1,4 +1,4 @@
-"""The overlook: height and slope of the world around its origin, at any place, as seen from afar."""
+"""The overlook: the height of the world around its origin, at any place, as seen from afar."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ class Overlook:
     ----------
     rows, columns : Tensor
         (N, 64) float32 where its places lie [m]
-    planes : Tensor
-        (3, N*64*64) height [m], rise towards the south and the east over run
+    height_m : Tensor
+        (N, 64, 64) height there [m]
     """
 
     rows: Tensor
     columns: Tensor
-    planes: Tensor
+    height_m: Tensor
 
     @classmethod
     def of(cls, far: Terrain) -> Overlook:
         """That of a look."""
-        planes = torch.stack([v.flatten() for v in (far.elevation_m, far.rise_y, far.rise_x)])
-        return cls(far.window.y_m.to(torch.float32), far.window.x_m.to(torch.float32), planes)
+        return cls(far.window.y_m.to(torch.float32), far.window.x_m.to(torch.float32), far.elevation_m)
 
     def height_at(self, y_m: Tensor, x_m: Tensor, scene: Tensor) -> Tensor:
         """(M,) height at places (M,) of scenes (M,) [m]; beyond the look, that of its rim."""
-        wide, height = self.columns.shape[1], self.planes[0]
+        wide, height = self.columns.shape[1], self.height_m.flatten()
         row, way_y = _between(self.rows, y_m, scene)
         column, way_x = _between(self.columns, x_m, scene)
         first = (scene * self.rows.shape[1] + row) * wide + column
