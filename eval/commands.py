@@ -97,7 +97,9 @@ def _said(usual: Stored, scale: float | None, offset: float | None, nodata: floa
 @app.command()
 def predict(
     run: Annotated[Path, typer.Option(help="folder of terraficta finetune run")],
-    out: Annotated[Path, typer.Option(help="GeoTIFF to write; .png, .qml, .aux.xml and .run.json come beside it")],
+    out: Annotated[
+        Path, typer.Option(help="GeoTIFF to write; .trust.tif, .png, .qml, .aux.xml, .run.json come beside it")
+    ],
     image: Annotated[
         list[str] | None,
         typer.Option(help="raster, or any name that GDAL opens; several: a map of each, before and after where change"),
@@ -120,7 +122,7 @@ def predict(
         str | None, typer.Option(help="address of a dask scheduler, whose workers see all files under the same paths")
     ] = None,
 ) -> None:
-    """Map images of any size: class, probability, entropy, set size, familiarity and each class, as a COG."""
+    """Map images of any size: class, probability, entropy and each class, as a COG; what to trust beside it."""
     if image is None and tileset is None:
         raise Refusal("predict", "--image", "none", "--image TIF, or --tileset DIR", "say what to map")
     if image is not None and scene is not None:

@@ -8,23 +8,22 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import rasterio
 import torch
-from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from terraficta.eval.map.predict import Made
 from terraficta.eval.map.preview import thin, write_preview
-from terraficta.eval.map.product import AHEAD, STEPS, decode, open_map, read_legend
+from terraficta.eval.map.product import decode, open_map, read_legend
+from terraficta.eval.map.trust import BANDS, decode_familiarity, trust_file
 from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.pretrain.weights import weights_digest
 from terraficta.synth.types.run import Run, whole_file
 
 ROWS = 512
 """rows that are joined at once [px]"""
-PLACE = 1 + AHEAD.index("familiarity")
-"""number of that band"""
+FAMILIARITY = 1 + BANDS.index("familiarity")
+"""number of that band of a file of trust"""
 
 
 def same_grid(maps: Sequence[Path]) -> bool:
@@ -52,6 +51,7 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
     run = Run("predict", {"joined": [str(one.map) for one in made]}, seed=0)
     with ExitStack() as stack:
         files = [stack.enter_context(rasterio.open(one.map)) for one in made]
+        trusts = [stack.enter_context(rasterio.open(trust_file(one.map))) for one in made]
         about = {"TIFFTAG_SOFTWARE": "terraficta map", "map_model": files[0].tags().get("map_model", "")}
         kept = stack.enter_context(unfinished(out, content_key([str(one.map) for one in made], about)))
         with open_map(out, files[0], legend, about, kept) as target:
@@ -60,7 +60,7 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
                 parts = [decode(torch.from_numpy(file.read(window=window))) for file in files]
                 seen = torch.stack([part.sum(0) > 0 for part in parts]).sum(0)
                 mean = torch.stack(parts).sum(0) / seen.clamp(min=1)
-                own = torch.stack([_familiarity(file.read(PLACE, window=window)) for file in files])
+                own = torch.stack([decode_familiarity(file.read(FAMILIARITY, window=window)) for file in trusts])
                 target.write(y, 0, mean, seen > 0, own.nanmean(0))
         mapped, familiarity = int(target.counts.sum()), target.familiarity
         shares = {n: c / max(mapped, 1) for n, c in zip(legend.classes, target.counts.tolist(), strict=True)}
@@ -76,9 +76,3 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
         made[0], map=out, preview=out.with_suffix(".png"), record=record, shares=shares, mapped_px=mapped,
         familiarity=familiarity,
     )  # fmt: skip
-
-
-def _familiarity(stored: NDArray[np.uint8]) -> torch.Tensor:
-    """Bytes of a map to shares, NaN where nothing is known."""
-    known = torch.from_numpy(stored).float()
-    return torch.where(known == 0, torch.nan, (known - 1) / STEPS)

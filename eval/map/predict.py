@@ -18,6 +18,7 @@ from torch import Tensor
 from terraficta.eval.map.preview import natural_colour, thin, write_preview
 from terraficta.eval.map.product import open_map
 from terraficta.eval.map.source import Source, open_source
+from terraficta.eval.map.trust import trust_file
 from terraficta.eval.map.unfinished import content_key, unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.finetune.encoder import Encoder
@@ -92,7 +93,7 @@ def predict_image(
     images : Sequence[str | Path]
         one GeoTIFF, or two where the run maps change
     out : Path
-        GeoTIFF to write; beside it come .png, .qml, .tif.aux.xml and .run.json
+        GeoTIFF to write; beside it come .trust.tif, .png, .qml, .tif.aux.xml and .run.json
     scene : str | None
         id of the tile that the image is of; None, or one that the model does not know: where the model scales each
         scene by itself, the image is scaled by its own pixels
@@ -253,7 +254,7 @@ def _whole_name(name: str | Path) -> str:
 def map_files(out: Path) -> list[Path]:
     """The files of a map: itself, and what comes beside it."""
     beside_it = [out.with_suffix(suffix) for suffix in (".png", ".qml", ".run.json")]
-    return [out, *beside_it, out.with_name(out.name + ".aux.xml")]
+    return [out, trust_file(out), *beside_it, out.with_name(out.name + ".aux.xml")]
 
 
 def require_free(out: Path, inputs: Sequence[str | Path], model: str, overwrite: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,47 +17,37 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from torch import Tensor
 
+from terraficta.eval.map.shares import STEPS, share_bytes
+from terraficta.eval.map.trust import BANDS, encode_trust, trust_file
 from terraficta.eval.map.unfinished import Unfinished
 from terraficta.finetune.conformal import ConformalSets
 from terraficta.synth.types.legend import Legend
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import whole_file
 
-STEPS = 250
-"""probability and entropy are stored as 1 + round(250 v): steps of 0.004, and 0 stays free for nodata"""
 MOST_CLASSES = 255
 ENCODED_PX = 32
 """rows of a piece that are encoded at once: what that takes in between is many times the piece"""
-AHEAD = ("class", "probability", "entropy", "set size", "familiarity")
+AHEAD = ("class", "probability", "entropy")
 """bands ahead of the probability of the first class"""
 BEFORE_CLASSES = len(AHEAD)
-COUNTS = (1, 4)
+COUNTS = ("class", "set size")
 """bands that hold whole numbers as they are; the others hold shares"""
 
 
-def encode(probabilities: Tensor, familiarity: Tensor | None = None, sets: ConformalSets | None = None) -> Tensor:
-    """Probabilities (K, H, W) and familiarity (H, W) to the bytes of a map (5 + K, H, W): see `AHEAD`, then each class.
+def encode(probabilities: Tensor) -> Tensor:
+    """Probabilities (K, H, W) to the bytes of a map (3 + K, H, W): see `AHEAD`, then each class.
 
-    Entropy is Shannon's, divided by ln K: 0 where one class is certain, 1 where all are equal. What is not known
-    (no familiarity, or NaN; no sets) is nodata.
+    Entropy is Shannon's, divided by ln K: 0 where one class is certain, 1 where all are equal.
     """
     probability, best = probabilities.max(0)
     entropy = -torch.special.xlogy(probabilities, probabilities).sum(0) / math.log(max(len(probabilities), 2))
-    size = torch.zeros_like(best) if sets is None else sets.sizes(probabilities)
-    known = torch.zeros_like(best)
-    if familiarity is not None:
-        known = torch.where(familiarity.isnan(), 0, share_bytes(familiarity.nan_to_num()))
-    ahead = [best + 1, share_bytes(probability), share_bytes(entropy), size, known]
-    return torch.cat([torch.stack(ahead), share_bytes(probabilities)]).to(torch.uint8)
-
-
-def share_bytes(share: Tensor) -> Tensor:
-    """0..1 to 1..251."""
-    return (1 + (share.clamp(0, 1) * STEPS).round()).long()
+    ahead = torch.stack([best + 1, share_bytes(probability), share_bytes(entropy)])
+    return torch.cat([ahead, share_bytes(probabilities)]).to(torch.uint8)
 
 
 def decode(stored: Tensor) -> Tensor:
-    """Bytes of a map (5 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata.
+    """Bytes of a map (3 + K, ...) to probabilities (K, ...) that sum to 1; 0 where nodata.
 
     The lowest step holds everything below 0.002 and is read as 0.001: a class that was not impossible stays possible.
     """
@@ -96,10 +86,11 @@ class MapWriter:
         height, width = valid.shape
         rows = [slice(start, start + ENCODED_PX) for start in range(0, height, ENCODED_PX)]
         known = torch.full(valid.shape, math.nan) if familiarity is None else familiarity
-        parts = [encode(probabilities[:, some], known[some], self._sets) * valid[some] for some in rows]
-        stored = torch.cat(parts, 1).numpy()
-        with rasterio.open(self._kept.flat, "r+") as target:
-            target.write(stored, window=Window(x, y, width, height))
+        stored = [encode(probabilities[:, some]) * valid[some] for some in rows]
+        beside = [encode_trust(probabilities[:, some], known[some], self._sets) * valid[some] for some in rows]
+        for flat, parts in ((self._kept.flat, stored), (self._kept.flat_trust, beside)):
+            with rasterio.open(flat, "r+") as target:
+                target.write(torch.cat(parts, 1).numpy(), window=Window(x, y, width, height))
         self.pieces += 1
         self.counts += torch.bincount(probabilities.argmax(0)[valid], minlength=len(self.counts))
         self._familiar += float(known[valid].double().sum())
@@ -124,11 +115,13 @@ def open_map(
     """Open a map on the grid of `source`; on success it becomes a Cloud Optimised GeoTIFF beside its style.
 
     Bands, all uint8 with nodata 0 (GeoTIFF knows one nodata for all of them): `class` (1..K, with colour table and
-    names), `probability` of that class, `entropy` (of ln K), `set size` (classes that cannot be ruled out),
-    `familiarity` (0..1), then `probability: NAME` for every class. Scale and offset are stored with the bands, so a GIS
-    shows probabilities. Tags hold the coverage of the sets and their limits: which classes are in a set follows from
-    the probabilities. GeoTIFF keeps no colour table beside further
-    bands, so table and names are in `<name>.tif.aux.xml`, which GDAL reads by itself, and `<name>.qml` is QGIS's.
+    names), `probability` of that class, `entropy` (of ln K), then `probability: NAME` for every class. Scale and offset
+    are stored with the bands, so a GIS shows probabilities. GeoTIFF keeps no colour table beside further bands, so
+    table and names are in `<name>.tif.aux.xml`, which GDAL reads by itself, and `<name>.qml` is QGIS's.
+
+    `<name>.trust.tif` lies beside it on the same grid: `set size` (classes that cannot be ruled out) and `familiarity`
+    (0..1). Its tags hold the coverage of the sets and their limits: which classes are in a set follows from the
+    probabilities.
 
     Parameters
     ----------
@@ -144,39 +137,50 @@ def open_map(
     kept : Unfinished
         where it grows; it may hold pieces already
     sets : ConformalSets | None
-        of the model; None: the band of their sizes is nodata
+        of the model; None: their sizes are nodata
     """
     if len(legend) > MOST_CLASSES:
         raise Refusal(path, "legend", f"{len(legend)} classes", "at most 255", "merge classes")
     names = [*AHEAD, *(f"probability: {name}" for name in legend.classes)]
-    whole = [n in COUNTS for n in range(1, len(names) + 1)]
+    if not kept.begun:
+        with _flat(kept.flat_trust, source, BANDS) as target:
+            if sets is not None:
+                limits = json.dumps(sets.limits.tolist())
+                target.update_tags(1, coverage=sets.asked, stated=sets.stated, limits=limits)
+        with _flat(kept.flat, source, names) as target:
+            target.update_tags(legend=json.dumps(legend.classes), colours=json.dumps(legend.colours), **about)
+            target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
+    yield MapWriter(kept, len(legend), sets)
+    for flat, packed in ((kept.flat_trust, kept.packed_trust), (kept.flat, kept.packed)):
+        # nearest: a class and its probabilities must come from the same pixel in overviews as well
+        copy_raster(
+            flat, packed, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST",
+            blocksize=512, bigtiff="IF_SAFER",
+        )  # fmt: skip
+    _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
+    _write_text(path.with_suffix(".qml"), _qgis_style(legend))
+    os.replace(kept.packed_trust, trust_file(path))
+    os.replace(kept.packed, path)
+
+
+@contextmanager
+def _flat(path: Path, source: Any, names: Sequence[str]) -> Iterator[Any]:
+    """A new file of bytes on the grid of `source`: uncompressed, never sparse, so that pieces are put in their place.
+
+    It stands under its name once it is whole.
+    """
     profile: dict[str, Any] = {
         "driver": "GTiff", "dtype": "uint8", "count": len(names), "nodata": 0,
         "height": source.height, "width": source.width,
         "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER", "photometric": "MINISBLACK",
     }  # fmt: skip
-    profile |= place_of(source)
-    if not kept.flat.is_file():
-        with whole_file(kept.flat) as partial, rasterio.open(partial, "w", **profile) as target:
-            # uncompressed and never sparse: every pixel has its place from the start, and pieces are put there in turn
-            if source.rpcs is not None:
-                target.rpcs = source.rpcs
-            target.descriptions = names
-            target.scales = [1.0 if count else 1 / STEPS for count in whole]
-            target.offsets = [0.0 if count else -1 / STEPS for count in whole]
-            target.update_tags(legend=json.dumps(legend.classes), colours=json.dumps(legend.colours), **about)
-            target.update_tags(1, **{f"CLASS_{k}": name for k, name in enumerate(legend.classes, 1)})
-            if sets is not None:
-                target.update_tags(4, coverage=sets.asked, stated=sets.stated, limits=json.dumps(sets.limits.tolist()))
-    yield MapWriter(kept, len(legend), sets)
-    # nearest: a class and its probabilities must come from the same pixel in overviews as well
-    copy_raster(
-        kept.flat, kept.packed, driver="COG", compress="DEFLATE", level=6, overview_resampling="NEAREST",
-        blocksize=512, bigtiff="IF_SAFER",
-    )  # fmt: skip
-    _write_text(path.with_name(path.name + ".aux.xml"), _pam(legend))
-    _write_text(path.with_suffix(".qml"), _qgis_style(legend))
-    os.replace(kept.packed, path)
+    with whole_file(path) as partial, rasterio.open(partial, "w", **profile | place_of(source)) as target:
+        if source.rpcs is not None:
+            target.rpcs = source.rpcs
+        target.descriptions = names
+        target.scales = [1.0 if name in COUNTS else 1 / STEPS for name in names]
+        target.offsets = [0.0 if name in COUNTS else -1 / STEPS for name in names]
+        yield target
 
 
 def _write_text(path: Path, text: str) -> None:

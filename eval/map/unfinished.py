@@ -46,14 +46,29 @@ class Unfinished:
         return self.folder / "flat.tif"
 
     @property
+    def flat_trust(self) -> Path:
+        """The same of the trust beside it."""
+        return self.folder / "flat.trust.tif"
+
+    @property
     def packed(self) -> Path:
         """The map in its last form, before it is given its name."""
         return self.folder / "packed.tif"
 
+    @property
+    def packed_trust(self) -> Path:
+        """The same of the trust beside it."""
+        return self.folder / "packed.trust.tif"
+
+    @property
+    def begun(self) -> bool:
+        """Whether both files are there to be filled."""
+        return self.flat.is_file() and self.flat_trust.is_file()
+
     def done(self) -> tuple[int, list[int], float]:
         """Pieces on disk, and what they hold: pixels of each class, familiarity in all; at first (0, [], 0)."""
         path = self.folder / "done.json"
-        if not (path.is_file() and self.flat.is_file()):
+        if not (path.is_file() and self.begun):
             return 0, [], 0.0
         content = json.loads(path.read_text())
         return content["pieces"], content["counts"], content["familiar"]

@@ -14,7 +14,8 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject
 
 from terraficta.eval.map.preview import class_colours, thin
-from terraficta.eval.map.product import AHEAD, STEPS, read_legend
+from terraficta.eval.map.product import AHEAD, read_legend
+from terraficta.eval.map.shares import STEPS
 from terraficta.finetune.tileset.meanings import WORDS, understand
 from terraficta.synth.card.card import make_card, write_card_data
 from terraficta.synth.card.page import Picture, write_card_page

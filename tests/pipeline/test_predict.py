@@ -19,6 +19,7 @@ from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 from terraficta.eval.map.predict import predict_image, scene_images
 from terraficta.eval.map.product import decode, encode
 from terraficta.eval.map.source import open_source
+from terraficta.eval.map.trust import encode_trust, trust_file
 from terraficta.eval.map.unfinished import unfinished
 from terraficta.eval.map.windows import Windows
 from terraficta.eval.score import score_map, score_run
@@ -134,11 +135,11 @@ def test_bytes_keep_probabilities_to_half_a_step() -> None:
     probabilities = torch.softmax(3 * torch.randn(5, 30, 30, generator=torch.Generator().manual_seed(0)), 0)
     stored = encode(probabilities)
     assert stored.dtype == torch.uint8
-    assert stored.shape == (10, 30, 30)
+    assert stored.shape == (8, 30, 30)
     assert torch.equal(stored[0].long(), probabilities.argmax(0) + 1)
     assert stored[[1, 2]].min() >= 1
-    assert stored[[3, 4]].max() == 0  # neither sets nor familiarity are known
-    assert stored[5:].min() >= 1
+    assert stored[3:].min() >= 1
+    assert encode_trust(probabilities).max() == 0, "neither sets nor familiarity are known"
     assert (decode(stored) - probabilities).abs().max() < 0.006
     assert ((stored[1].float() - 1) / 250 - probabilities.max(0).values).abs().max() <= 0.0021
 
@@ -161,12 +162,12 @@ def test_map_is_a_cog_on_the_grid_of_the_image(fitted: tuple[Path, Path], tmp_pa
         assert (file.crs, file.transform, file.shape) == (image.crs, image.transform, image.shape)
         assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert file.descriptions == (
-            "class", "probability", "entropy", "set size", "familiarity",
+            "class", "probability", "entropy",
             "probability: forest", "probability: water", "probability: soil",
         )  # fmt: skip
         assert file.nodata == 0
         assert set(file.dtypes) == {"uint8"}
-        assert file.scales == (1.0, 0.004, 0.004, 1.0, *(0.004,) * 4)
+        assert file.scales == (1.0, *(0.004,) * 5)
         assert file.offsets[0] == 0
         tileset = read_tileset(folder)
         colours = file.colormap(1)
@@ -181,7 +182,7 @@ def test_map_is_a_cog_on_the_grid_of_the_image(fitted: tuple[Path, Path], tmp_pa
     assert made.preview.read_bytes().startswith(b"\x89PNG")
     assert 'label="water"' in (tmp_path / "map.qml").read_text()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "map.png", "map.qml", "map.run.json", "map.tif", "map.tif.aux.xml",
+        "map.png", "map.qml", "map.run.json", "map.tif", "map.tif.aux.xml", "map.trust.tif",
     ]  # fmt: skip
 
 
@@ -193,9 +194,12 @@ def test_map_says_how_many_classes_are_left_and_how_familiar_the_ground_is(
     model, (tile, *_) = read_map_model(run), list(read_tileset(folder).tiles())
     assert model.sets is not None
     probabilities, familiarity = model.with_familiarity(tile.image[None], tile.valid[None], [tile.id])
-    with rasterio.open(made.map) as file:
-        size, familiar = torch.from_numpy(file.read([4, 5])).float()
-        tags = file.tags(4)
+    with rasterio.open(trust_file(made.map)) as file, rasterio.open(made.map) as beside:
+        size, familiar = torch.from_numpy(file.read()).float()
+        tags = file.tags(1)
+        assert (file.crs, file.transform, file.shape) == (beside.crs, beside.transform, beside.shape)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert (file.descriptions, file.scales, file.nodata) == (("set size", "familiarity"), (1.0, 0.004), 0)
     assert torch.equal(size.long(), model.sets.sizes(probabilities[0]))
     assert (0.004 * (familiar - 1) - familiarity[0]).abs().max() < 0.003
     assert made.familiarity == pytest.approx(float(familiarity.mean()), abs=1e-4)

@@ -35,7 +35,7 @@ def test_workers_map_to_the_same_bytes(mapped: tuple[list[Path], Path, Path], tm
     command(f"map {words} --labels {points} --scale 0.0001 --workers 2 --out {short / 'map.tif'}")
     place = short / "map"
     command(f"eval predict --run {place / 'model'} --tileset {place} --scene all --out {long / 'map.tif'}")
-    names = sorted(f"map_place{n}{end}" for n in range(PLACES) for end in (".tif", ".png", ".qml"))
+    names = sorted(f"map_place{n}{end}" for n in range(PLACES) for end in (".tif", ".trust.tif", ".png", ".qml"))
     assert sorted(everything(short)) == sorted(everything(long)) == names
     assert everything(short) == everything(long)
 
@@ -47,7 +47,7 @@ def test_predict_maps_many_images(mapped: tuple[list[Path], Path, Path], tmp_pat
     one = tmp_path / "one" / "map_place1.tif"
     command(f"eval predict --run {run} --image {images[1]} --window 32 --overlap 8 --out {one}")
     many = everything(tmp_path / "many")
-    assert len(many) == 3 * PLACES
+    assert len(many) == 4 * PLACES
     assert everything(tmp_path / "one").items() <= many.items()
 
 
