@@ -178,8 +178,8 @@ def judge(mapper: Mapper, exam: Exam, amounts: JudgeAmounts) -> dict[str, float 
         head = fit(read_pixels(encoder, exam.train, labels).features, labels.mass)
         logs = head.log_probabilities(test.features)
         ridge.append(miou(logs, exam.test.mass))
-        rest = power.ridge * logs if named is None else power.names * named
-        default.append(miou(power.forest * forest + power.linear * linear + rest, exam.test.mass))
+        said = {"ridge": logs, "forest": forest, "linear": linear} | ({} if named is None else {"names": named})
+        default.append(miou(power.product(said), exam.test.mass))
     known = mapper.familiarity
     return {
         "names": None if named is None else miou(named, exam.test.mass),

@@ -35,6 +35,10 @@ class Exponents(NamedTuple):
             0.0 if told > 0 else recipe.ridge, recipe.forest, recipe.linear, told * recipe.names_at(labels_per_class)
         )
 
+    def product(self, said: Mapping[str, Tensor]) -> Tensor:
+        """(P, K) logarithm of the product of experts, each given by name as log-probabilities (P, K)."""
+        return torch.stack([getattr(self, name) * logs for name, logs in said.items()]).sum(0)
+
 
 @dataclass(frozen=True)
 class Blend:
@@ -65,10 +69,7 @@ class Blend:
 
     def log_probabilities(self, evidence: Evidence) -> Tensor:
         """(P, K)."""
-        total = self.prior.expand(len(evidence), -1)
-        for name, said in self.experts(evidence).items():
-            total = total + getattr(self.exponents, name) * said
-        return torch.log_softmax(total, 1)
+        return torch.log_softmax(self.prior + self.exponents.product(self.experts(evidence)), 1)
 
     def experts(self, evidence: Evidence) -> dict[str, Tensor]:
         """Log-probabilities (P, K) of those that count, by name."""

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from network_maker import SMALL
 from rasterio.transform import from_origin
 from tileset_maker import BANDS, draw_ground, write_raster, write_tileset
 
@@ -30,14 +31,12 @@ from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.pretrain.familiarity import Familiarity
 from terraficta.pretrain.precision import fast_precision
-from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
 from terraficta.synth.types.sensor import read_sensor
 from terraficta.synth.types.stored import Stored
 
 SENSOR = read_sensor("sentinel2a").pick(BANDS)
-SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from network_maker import SMALL
 from tileset_maker import write_tileset
 
 from terraficta.eval.benchmark.arms import PIXEL_ARMS
@@ -19,11 +20,8 @@ from terraficta.finetune.map_model import write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
-from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
-
-SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pyogrio
 import pytest
 import rasterio
 import torch
+from network_maker import SMALL
 from rasterio.warp import transform
 from tileset_maker import write_tileset
 
@@ -17,11 +18,8 @@ from terraficta.finetune.map_model import read_map_model, write_map_model
 from terraficta.finetune.recipe import read_finetune_recipe
 from terraficta.finetune.tileset.labels import draw_labels
 from terraficta.finetune.tileset.tileset import read_tileset
-from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.run import Run
-
-SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import torch
 import yaml
+from network_maker import SMALL
 from tileset_maker import read_manifest_of, write_manifest, write_raster, write_tileset
 
 from terraficta.commands import app, spread
@@ -18,12 +19,10 @@ from terraficta.finetune.recipe import FinetuneRecipe, read_finetune_recipe
 from terraficta.finetune.regression import fit_values, read_value_model, sample_values, write_value_model
 from terraficta.finetune.tileset.tileset import read_tileset
 from terraficta.finetune.unet import UNet
-from terraficta.pretrain.recipe import ModelRecipe
 from terraficta.synth.corpus.corpus import write_corpus
 from terraficta.synth.types.refusal import Refusal
 from terraficta.synth.types.scene_recipe import SceneRecipe, read_scene_recipe
 
-SMALL = ModelRecipe(spectral=16, context=8, encoder_args={"dims": (8, 8, 8, 8), "depths": (1, 1, 1, 1)})
 QUANTITY = "brightness [%]"
 HEADS = ("frozen", "full", "unet", "forest")
 
