@@ -17,6 +17,8 @@ COLOURS = {"names": "#d0558f", "ridge": "#2f9fb8", "default": "#1b9e77"}
 """of the scores, as the same arms have them in a report"""
 APART = 0.22
 """between the scores of a variant, in rows"""
+NAME_APART = 0.045
+"""least distance between the names of tiers, over the width of the curve"""
 
 Gains = Mapping[str, Mapping[str, Interval]]
 """variant -> score -> difference and its interval"""
@@ -54,11 +56,21 @@ def _draw_curve(axis: Axes, tiers: Gains, cost_ms: Mapping[str, float]) -> None:
         found = [tiers[name][score] for name in names]
         moved = [x * 1.012 ** (number - 1) for x in at]  # so that bars of one tier stand side by side
         axis.errorbar(moved, [f.mean for f in found], _reach(found), fmt="o-", color=colour, capsize=2, label=score)
-    for name, x in zip(names, at, strict=True):
-        axis.annotate(name, (x, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", fontsize=8)
+    for name, x in zip(names, spaced(at), strict=True):
+        axis.annotate(
+            name, (x, 1.01), xycoords=("data", "axes fraction"), ha="center", va="bottom", rotation=90, fontsize=7
+        )
     axis.axhline(0, color="#888888", lw=0.8)
     axis.set(xlabel="seeing four scenes once, grounds at hand [ms of one core]", ylabel="mIoU less random weights")
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(loc="upper left", framealpha=0.9, fontsize=8)
+
+
+def spaced(at: Sequence[float]) -> list[float]:
+    """Rising places as they are, or a little to the right of where the one before would be written over."""
+    placed: list[float] = []
+    for x in at:
+        placed.append(max([x, *(other + NAME_APART * (at[-1] - at[0]) for other in placed[-1:])]))
+    return placed
 
 
 def _draw_parts(axis: Axes, parts: Gains) -> None:

@@ -9,6 +9,7 @@ import torch
 from tileset_maker import write_tileset
 
 from terraficta.eval.fidelity.ablation import ablate, by_place, content_of, summarise
+from terraficta.eval.fidelity.figure import spaced
 from terraficta.eval.fidelity.judge import JudgeAmounts, thinned
 from terraficta.eval.fidelity.slice import mean_loss, moved, random_direction, weights_between
 from terraficta.eval.fidelity.variants import (
@@ -145,3 +146,8 @@ def test_an_ablation_goes_through_and_on(tmp_path: Path) -> None:
     assert (tmp_path / "out" / record["figures"][0]).read_bytes()[:4] == b"\x89PNG"
     curve = {row[0]: row[1] for row in first[2].rows}
     assert list(curve) == [UNLEARNED, "tier3 (whole)", SEQUENCE]
+
+
+def test_names_of_tiers_are_not_written_over_each_other() -> None:
+    assert spaced([]) == []
+    assert spaced([50.0, 250.0, 251.0, 252.0]) == pytest.approx([50.0, 250.0, 259.09, 268.18])
