@@ -52,8 +52,9 @@ def join_maps(made: Sequence[Made], out: Path) -> Made:
     with ExitStack() as stack:
         files = [stack.enter_context(rasterio.open(one.map)) for one in made]
         trusts = [stack.enter_context(rasterio.open(trust_file(one.map))) for one in made]
+        read = [file.name for file in (*files, *trusts)]
         about = {"TIFFTAG_SOFTWARE": "terraficta map", "map_model": files[0].tags().get("map_model", "")}
-        kept = stack.enter_context(unfinished(out, content_key([str(one.map) for one in made], about)))
+        kept = stack.enter_context(unfinished(out, content_key(read, about)))
         with open_map(out, files[0], legend, about, kept) as target:
             for y in range(target.pieces * ROWS, files[0].height, ROWS):
                 window = Window(0, y, files[0].width, min(ROWS, files[0].height - y))
