@@ -21,7 +21,7 @@ from terraficta.eval.metrics import Tally
 from terraficta.eval.table import Table
 from terraficta.finetune.encoder import Encoder
 from terraficta.finetune.evidence import Evidence, evidence_at
-from terraficta.finetune.experts.blend import LEAST_SHARE, Blend, Exponents
+from terraficta.finetune.experts.blend import Blend, Exponents, log_shares
 from terraficta.finetune.experts.forest import fit_forest
 from terraficta.finetune.experts.linear import fit_linear
 from terraficta.finetune.experts.names import NamesHead
@@ -132,7 +132,7 @@ def fit_learners(
     blend = Blend(ridge, forest, linear, names, exponents, torch.zeros(mass.shape[1]))
 
     def of_forest(e: Evidence) -> Tensor:
-        return torch.from_numpy(forest.probabilities(e.context)).clamp(min=LEAST_SHARE).log()
+        return log_shares(forest.probabilities(e.context))
 
     made: dict[str, Predict] = {
         "forest": of_forest, "ridge": lambda e: ridge.log_probabilities(e.features), "default": blend.log_probabilities,

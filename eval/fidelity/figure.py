@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 import matplotlib
@@ -67,10 +68,8 @@ def _draw_curve(axis: Axes, tiers: Gains, cost_ms: Mapping[str, float]) -> None:
 
 def spaced(at: Sequence[float]) -> list[float]:
     """Rising places as they are, or a little to the right of where the one before would be written over."""
-    placed: list[float] = []
-    for x in at:
-        placed.append(max([x, *(other + NAME_APART * (at[-1] - at[0]) for other in placed[-1:])]))
-    return placed
+    least = NAME_APART * (max(at, default=0.0) - min(at, default=0.0))
+    return list(accumulate(at, lambda before, x: max(x, before + least)))
 
 
 def _draw_parts(axis: Axes, parts: Gains) -> None:

@@ -15,7 +15,7 @@ from terraficta.eval.metrics import Tally
 from terraficta.finetune.context import band_pairs, context_features
 from terraficta.finetune.encoder import Encoder, labelled_parts
 from terraficta.finetune.evidence import Evidence
-from terraficta.finetune.experts.blend import LEAST_SHARE, Exponents
+from terraficta.finetune.experts.blend import Exponents, log_shares
 from terraficta.finetune.experts.forest import fit_forest
 from terraficta.finetune.experts.linear import fit_linear
 from terraficta.finetune.experts.names import NamesHead
@@ -111,7 +111,7 @@ def set_exam(folder: Path, amounts: JudgeAmounts) -> Exam:
         classes, weight = labels.classes.numpy(), labels.mass.sum(1).double().numpy()
         learnt = _context(train, labels)
         forest = fit_forest(learnt, classes, weight, labels.mass.shape[1], seed, FOREST_TREES)
-        forests.append(torch.from_numpy(forest.probabilities(context)).clamp(min=LEAST_SHARE).log())
+        forests.append(log_shares(forest.probabilities(context)))
         linear.append(fit_linear(torch.from_numpy(learnt), labels.mass).log_probabilities(torch.from_numpy(context)))
     return Exam(tileset.name, tiles, train, tileset.meanings, test, draws, forests, linear)
 

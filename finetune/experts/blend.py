@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from terraficta.finetune.evidence import Evidence
@@ -18,6 +20,11 @@ from terraficta.pretrain.head import Head
 
 LEAST_SHARE = 2e-3
 """least share of the trees that a class is granted: none of 100 trees is no proof"""
+
+
+def log_shares(share: NDArray[np.float32]) -> Tensor:
+    """(P, K) log-probabilities of what trees say."""
+    return torch.from_numpy(share).clamp(min=LEAST_SHARE).log()
 
 
 class Exponents(NamedTuple):
@@ -77,7 +84,7 @@ class Blend:
         if self.ridge is not None and self.exponents.ridge:
             said["ridge"] = self.ridge.log_probabilities(evidence.features)
         if self.forest is not None and self.exponents.forest:
-            said["forest"] = torch.from_numpy(self.forest.of_columns(evidence.columns)).clamp(min=LEAST_SHARE).log()
+            said["forest"] = log_shares(self.forest.of_columns(evidence.columns))
         if self.linear is not None and self.exponents.linear:
             said["linear"] = self.linear.log_probabilities(torch.from_numpy(evidence.context))
         if self.names is not None and self.exponents.names:
